@@ -1,0 +1,376 @@
+//! Finding each other, losing each other and leaving, on real sockets.
+
+// clippy knows test functions, but not that everything in this file is one.
+#![allow(clippy::unwrap_used)]
+
+mod node;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use headcount_cluster::link::handshake::Refusal;
+use headcount_cluster::{Class, Cluster, ClusterEvent, GoneReason, MemberState, StartError, WallClock, WallMs, World};
+use node::{Node, config, dead_addr, eventually, run};
+use tokio::time::Instant;
+
+fn names(node: &Node) -> Vec<String> {
+    node.cluster.members().iter().map(|(member, _)| member.node.to_string()).collect()
+}
+
+#[test]
+fn three_nodes_find_each_other_through_one_seed() {
+    run(async {
+        let mut a = Node::start("a", &[]).await;
+        let mut b = Node::start("b", &[a.addr()]).await;
+        let mut c = Node::start("c", &[a.addr()]).await;
+        b.linked("a").await;
+        b.linked("c").await;
+        a.linked("b").await;
+        a.linked("c").await;
+        c.linked("b").await;
+        assert_eq!(names(&a), ["b", "c"]);
+        eventually("c sees both", || names(&c) == ["a", "b"]).await;
+        assert_eq!(a.cluster.stats().links_up, 2);
+    });
+}
+
+#[test]
+fn two_nodes_with_each_other_as_the_only_seed_find_each_other() {
+    run(async {
+        let (first, second) = (dead_addr().await, dead_addr().await);
+        let mut left = config("a", &[second]);
+        (left.listen, left.advertise) = (first, first);
+        let mut right = config("b", &[first]);
+        (right.listen, right.advertise) = (second, second);
+        let (left, right) = tokio::join!(Node::start_with(left), Node::start_with(right));
+        let (mut left, mut right) = (left.unwrap(), right.unwrap());
+        tokio::join!(left.linked("b"), right.linked("a"));
+    });
+}
+
+#[test]
+fn a_member_is_announced_before_its_link_and_the_seeds_after_those_that_answered() {
+    run(async {
+        let a = Node::start("a", &[]).await;
+        let mut b = Node::start("b", &[a.addr(), dead_addr().await]).await;
+        assert!(matches!(b.next().await, ClusterEvent::MemberUp(member) if member.node.as_str() == "a"));
+        assert!(matches!(b.next().await, ClusterEvent::SeedsTried { answered: 1 }));
+        assert!(matches!(b.next().await, ClusterEvent::LinkUp { .. }));
+    });
+}
+
+#[test]
+fn a_dead_seed_is_tried_on_and_found_when_it_appears() {
+    run(async {
+        let addr = dead_addr().await;
+        let mut early = Node::start("early", &[addr]).await;
+        assert!(matches!(early.next().await, ClusterEvent::SeedsTried { answered: 0 }));
+        let ClusterEvent::Alone { tried } = early.next().await else {
+            panic!("it is alone");
+        };
+        assert_eq!(tried.len(), 1);
+        assert_eq!(tried[0].0, addr.to_string());
+        let mut late = config("late", &[]);
+        (late.listen, late.advertise) = (addr, addr);
+        let mut late = Node::start_with(late).await.unwrap();
+        early.linked("late").await;
+        late.linked("early").await;
+    });
+}
+
+#[test]
+fn a_node_that_must_join_and_reaches_nobody_fails_and_lists_what_it_tried() {
+    run(async {
+        let addr = dead_addr().await;
+        let mut config = config("a", &[addr]);
+        config.require_join = true;
+        let Err(StartError::NobodyReached { tried }) = Node::start_with(config).await else {
+            panic!("nobody is there");
+        };
+        assert_eq!(tried[0].0, addr.to_string());
+    });
+}
+
+#[test]
+fn a_seed_that_is_the_node_itself_counts_for_nothing() {
+    run(async {
+        let addr = dead_addr().await;
+        let mut config = config("a", &[addr]);
+        (config.listen, config.advertise) = (addr, addr);
+        config.require_join = true;
+        config.seeds.push(format!("localhost:{}", addr.port()));
+        let mut alone = Node::start_with(config).await.unwrap();
+        assert!(matches!(alone.next().await, ClusterEvent::SeedsTried { answered: 0 }));
+    });
+}
+
+#[test]
+fn a_seed_of_another_cluster_is_an_error_in_words() {
+    run(async {
+        let other = Node::start("a", &[]).await;
+        let mut config = config("b", &[other.addr(), dead_addr().await]);
+        config.cluster = "another".into();
+        let error = Node::start_with(config).await.map(drop).unwrap_err();
+        let StartError::Refused { refusals } = &error else {
+            panic!("{error}");
+        };
+        assert!(matches!(refusals[0].1, Refusal::OtherCluster { .. }));
+        assert!(error.to_string().contains("check the seed list"), "{error}");
+        assert!(other.cluster.stats().refused.other_cluster >= 1);
+        assert!(names(&other).is_empty());
+    });
+}
+
+#[test]
+fn a_seed_of_another_cluster_beside_one_of_ours_is_passed_over() {
+    run(async {
+        let mut theirs = config("x", &[]);
+        theirs.cluster = "another".into();
+        let theirs = Node::start_with(theirs).await.unwrap();
+        let ours = Node::start("a", &[]).await;
+        let mut b = Node::start("b", &[theirs.addr(), ours.addr()]).await;
+        b.linked("a").await;
+        assert!(names(&theirs).is_empty());
+    });
+}
+
+#[test]
+fn a_name_that_a_live_node_has_is_refused() {
+    run(async {
+        let mut seed = Node::start("a", &[]).await;
+        let _holder = Node::start("b", &[seed.addr()]).await;
+        seed.linked("b").await;
+        let error = Node::start_with(config("b", &[seed.addr()])).await.map(drop).unwrap_err();
+        assert!(matches!(error, StartError::NameInUse { .. }), "{error}");
+        let error = Node::start_with(config("a", &[seed.addr()])).await.map(drop).unwrap_err();
+        assert!(matches!(error, StartError::NameInUse { .. }), "{error}");
+    });
+}
+
+#[test]
+fn of_two_live_nodes_of_one_name_the_older_is_told() {
+    run(async {
+        let older = Node::start("b", &[]).await;
+        let newer = Node::start("b", &[]).await;
+        assert!(newer.cluster.me().incarnation > older.cluster.me().incarnation);
+        // A third node brings the two together by gossip.
+        let mut between = Node::start("c", &[older.addr(), newer.addr()]).await;
+        between.linked("b").await;
+        let mut older = older;
+        let by = older
+            .until("supersession", |event| match event {
+                ClusterEvent::Superseded { by } => Some(by),
+                _ => None,
+            })
+            .await;
+        assert_eq!(by, newer.cluster.me());
+    });
+}
+
+#[test]
+fn a_port_in_use_is_an_error_that_names_it() {
+    run(async {
+        let holder = Node::start("a", &[]).await;
+        let mut config = config("b", &[]);
+        (config.listen, config.advertise) = (holder.addr(), holder.addr());
+        let error = Node::start_with(config).await.map(drop).unwrap_err().to_string();
+        assert!(
+            error.contains(&holder.addr().to_string()) && error.contains("another process has this port"),
+            "{error}"
+        );
+    });
+}
+
+#[test]
+fn a_node_that_leaves_is_gone_at_once_and_its_last_words_arrive_first() {
+    run(async {
+        let mut a = Node::start("a", &[]).await;
+        let mut b = Node::start("b", &[a.addr()]).await;
+        a.linked("b").await;
+        let (_, link) = b.linked("a").await;
+        let leaver = b.cluster.me();
+        link.try_send(Class::Stream, "last words".into()).unwrap();
+        let began = Instant::now();
+        let report = b.cluster.leave(Duration::from_secs(10)).await;
+        assert!(began.elapsed() < Duration::from_secs(5));
+        assert_eq!(report.confirmed.len(), 1);
+        assert!(report.unconfirmed.is_empty());
+        assert_eq!(a.frame(Class::Stream).await, "last words");
+        assert!(matches!(a.next().await, ClusterEvent::LinkDown { .. }));
+        assert!(matches!(a.next().await, ClusterEvent::MemberGone(member, GoneReason::Left) if member == leaver));
+        assert_eq!(a.cluster.gone(), [leaver.origin()]);
+        assert!(names(&a).is_empty());
+    });
+}
+
+#[test]
+fn two_nodes_that_leave_at_once_do_not_wait_for_each_other() {
+    run(async {
+        let mut a = Node::start("a", &[]).await;
+        let mut b = Node::start("b", &[a.addr()]).await;
+        tokio::join!(a.linked("b"), b.linked("a"));
+        let began = Instant::now();
+        tokio::join!(a.cluster.leave(Duration::from_secs(20)), b.cluster.leave(Duration::from_secs(20)));
+        assert!(began.elapsed() < Duration::from_secs(10));
+    });
+}
+
+#[test]
+fn a_node_that_leaves_frees_its_port() {
+    run(async {
+        let a = Node::start("a", &[]).await;
+        let addr = a.addr();
+        a.cluster.leave(Duration::from_secs(1)).await;
+        let mut again = config("a", &[]);
+        (again.listen, again.advertise) = (addr, addr);
+        Node::start_with(again).await.unwrap();
+    });
+}
+
+#[test]
+fn a_node_that_dies_is_down_and_its_successor_makes_it_gone() {
+    run(async {
+        let mut a = Node::start("a", &[]).await;
+        let mut b = Node::start("b", &[a.addr()]).await;
+        tokio::join!(a.linked("b"), b.linked("a"));
+        let dead = b.cluster.me();
+        drop(b);
+        let died = Instant::now();
+        a.until("death", |event| match event {
+            ClusterEvent::MemberDown(member) if member == dead => Some(()),
+            _ => None,
+        })
+        .await;
+        assert!(died.elapsed() < Duration::from_secs(5), "{:?}", died.elapsed());
+        assert_eq!(a.cluster.members(), [(dead.clone(), MemberState::Down)]);
+        let b = Node::start("b", &[a.addr()]).await;
+        let next = b.cluster.me();
+        assert!(next.incarnation > dead.incarnation);
+        a.until("succession", |event| match event {
+            ClusterEvent::MemberGone(member, GoneReason::Superseded) if member == dead => Some(()),
+            _ => None,
+        })
+        .await;
+        let (peer, _) = a.linked("b").await;
+        assert_eq!(peer, next);
+    });
+}
+
+#[test]
+fn a_node_that_restarts_before_it_was_missed_is_not_held_up() {
+    run(async {
+        let mut a = Node::start("a", &[]).await;
+        let mut b = Node::start("b", &[a.addr()]).await;
+        tokio::join!(a.linked("b"), b.linked("a"));
+        drop(b);
+        a.until("the lost link", |event| match event {
+            ClusterEvent::LinkDown { .. } => Some(()),
+            _ => None,
+        })
+        .await;
+        let began = Instant::now();
+        let b = Node::start("b", &[a.addr()]).await;
+        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+        let (peer, _) = a.linked("b").await;
+        assert_eq!(peer, b.cluster.me());
+    });
+}
+
+#[derive(Debug)]
+struct StoppedClock;
+
+impl WallClock for StoppedClock {
+    fn now(&self) -> WallMs {
+        WallMs(1_000)
+    }
+}
+
+#[test]
+fn a_node_whose_clock_was_set_back_starts_above_the_incarnation_that_is_known() {
+    run(async {
+        let mut a = Node::start("a", &[]).await;
+        let mut b = Node::start("b", &[a.addr()]).await;
+        tokio::join!(a.linked("b"), b.linked("a"));
+        let old = b.cluster.me();
+        b.cluster.leave(Duration::from_secs(5)).await;
+        let world = World { clock: Arc::new(StoppedClock), ..World::real() };
+        let (cluster, _events) = Cluster::start(config("b", &[a.addr()]), world).await.unwrap();
+        assert!(cluster.me().incarnation > old.incarnation);
+        let (peer, _) = a.linked("b").await;
+        assert_eq!(peer, cluster.me());
+    });
+}
+
+#[test]
+fn a_partition_within_grace_hides_and_shows_without_a_new_incarnation() {
+    run(async {
+        let mut a = Node::start("a", &[]).await;
+        let (mut b, switch) = Node::start_cuttable(config("b", &[a.addr()])).await;
+        tokio::join!(a.linked("b"), b.linked("a"));
+        switch.cut();
+        let mut down_and_unlinked = (false, false);
+        a.until("death and a lost link", |event| {
+            match event {
+                ClusterEvent::MemberDown(_) => down_and_unlinked.0 = true,
+                ClusterEvent::LinkDown { .. } => down_and_unlinked.1 = true,
+                _ => {}
+            }
+            (down_and_unlinked == (true, true)).then_some(())
+        })
+        .await;
+        switch.heal();
+        let mut up_and_linked = (false, false);
+        a.until("return and a link", |event| {
+            match event {
+                ClusterEvent::MemberUp(_) => up_and_linked.0 = true,
+                ClusterEvent::LinkUp { .. } => up_and_linked.1 = true,
+                ClusterEvent::MemberGone(member, reason) => panic!("{member:?} is gone: {reason:?}"),
+                _ => {}
+            }
+            (up_and_linked == (true, true)).then_some(())
+        })
+        .await;
+        b.linked("a").await;
+        assert_eq!(b.cluster.stats().reincarnations, 0);
+    });
+}
+
+/// `lost` loses touch for longer than `keeper`'s grace time and returns.
+async fn outlast_grace(keeper: &str, lost: &str) {
+    let mut quick = config(keeper, &[]);
+    quick.grace = Duration::from_secs(1);
+    let mut a = Node::start_with(quick).await.unwrap();
+    let (mut b, switch) = Node::start_cuttable(config(lost, &[a.addr()])).await;
+    tokio::join!(a.linked(lost), b.linked(keeper));
+    let old = b.cluster.me();
+    switch.cut();
+    a.until("the end of grace", |event| match event {
+        ClusterEvent::MemberGone(member, GoneReason::GraceOver) if member == old => Some(()),
+        _ => None,
+    })
+    .await;
+    switch.heal();
+    let (was, new) = b
+        .until("a new incarnation", |event| match event {
+            ClusterEvent::Reincarnated { old, new } => Some((old, new)),
+            _ => None,
+        })
+        .await;
+    assert_eq!(was, old);
+    assert!(new.incarnation > old.incarnation);
+    let (peer, _) = a.linked(lost).await;
+    assert_eq!(peer, new);
+    b.linked(keeper).await;
+    assert_eq!(b.cluster.stats().reincarnations, 1);
+    assert_eq!(a.cluster.stats().reincarnations, 0);
+}
+
+#[test]
+fn a_node_that_was_given_up_comes_back_under_a_new_incarnation_when_its_peer_dials() {
+    run(outlast_grace("a", "b"));
+}
+
+#[test]
+fn a_node_that_was_given_up_comes_back_under_a_new_incarnation_when_it_dials_itself() {
+    run(outlast_grace("b", "a"));
+}

@@ -1,0 +1,29 @@
+//! Small stories, each a game developer's question, told with headcount.
+//!
+//! - `hello`: two nodes share a set and a topic
+//! - `lobby`: who is online, on which node, and what becomes of them when a node dies
+//!
+//! Run one with `cargo run -p headcount-examples --example hello`. Each ends by itself, and fails when it did not show what it tells.
+
+use std::time::{Duration, Instant};
+
+use headcount::Error;
+
+/// How long something that must come true may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Asks again and again until the answer is yes; returns how long that took.
+///
+/// # Errors
+/// Those of the question.
+///
+/// # Panics
+/// When it takes longer than half a minute.
+pub async fn until(what: &str, yes: impl AsyncFn() -> Result<bool, Error>) -> Result<Duration, Error> {
+    let asked = Instant::now();
+    while !yes().await? {
+        assert!(asked.elapsed() < PATIENCE, "waited {PATIENCE:?} and still not: {what}");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    Ok(asked.elapsed())
+}

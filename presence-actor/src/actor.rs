@@ -1,0 +1,257 @@
+//! The presence actor: moves bytes and time between the core and the world.
+//!
+//! It decides nothing. Cluster events and frames go into the core in the order in which they come; whenever the core may have something
+//! to say and a link has room, frames go out. Work that would hold readers up is done in slices, with the mailbox's other
+//! messages in between. Nothing here is `Send`: it runs where the cluster runs, on one thread, with or without an actix
+//! system, and so inside a simulation too.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, AsyncContext, Context, Handler, Message, StreamHandler};
+use bytes::Bytes;
+use headcount_cluster::{Class, ClusterEvent, GoneReason, Link, LinkFull, Member, MemberState, Origin};
+use tokio::sync::mpsc;
+use tracing::{debug, error, warn};
+
+use crate::handle::Shared;
+use crate::peer::readiness::ReadyBy;
+use crate::state::StateEvent;
+
+/// How often deadlines are looked at. Readers hide an expired key by themselves at once.
+const TIME_INTERVAL: Duration = Duration::from_millis(50);
+
+/// What the actor tells its owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PresenceEvent {
+    /// This node has all that the cluster knew when it joined.
+    Ready(ReadyBy),
+    /// A member's state has changed.
+    Member {
+        /// The member.
+        member: Member,
+        /// Its state from now on.
+        state: MemberState,
+        /// Why, when it is Gone.
+        reason: Option<GoneReason>,
+    },
+    /// The membership should hold this origin for Gone too.
+    DeclareGone(Origin),
+    /// This node goes on under a new incarnation.
+    Reincarnated(Member),
+    /// Nothing more will come: another live process has this node's name.
+    Superseded(Member),
+}
+
+/// Moves what peers send and get.
+pub struct PresenceActor {
+    shared: Arc<Shared>,
+    links: BTreeMap<Origin, Link>,
+    gossip_interval: Duration,
+    cluster: Option<mpsc::Receiver<ClusterEvent>>,
+    tell: mpsc::UnboundedSender<PresenceEvent>,
+    working: bool,
+}
+
+impl fmt::Debug for PresenceActor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PresenceActor").field("links", &self.links.len()).finish_non_exhaustive()
+    }
+}
+
+impl PresenceActor {
+    /// An actor for `shared`, fed by a cluster's events; `tell` hears what its owner should know.
+    pub fn new(
+        shared: Arc<Shared>,
+        cluster: mpsc::Receiver<ClusterEvent>,
+        gossip_interval: Duration,
+        tell: mpsc::UnboundedSender<PresenceEvent>,
+    ) -> Self {
+        Self { shared, links: BTreeMap::new(), gossip_interval, cluster: Some(cluster), tell, working: false }
+    }
+
+    fn tell(&self, event: PresenceEvent) {
+        // An owner that is gone does not want to know.
+        let _ = self.tell.send(event);
+    }
+
+    /// Sends what is due wherever there is room.
+    fn pump(&mut self) {
+        for (origin, link) in &self.links {
+            self.pump_class(*origin, link, Class::Stream);
+            self.pump_class(*origin, link, Class::Bulk);
+        }
+        let noted = self.shared.read(|state, _| state.interest_noted());
+        self.shared.interest_noted(noted);
+        self.report();
+    }
+
+    fn pump_class(&self, origin: Origin, link: &Link, class: Class) {
+        while link.has_room(class) {
+            let frame: Option<Bytes> = self.shared.write(|state, _| match class {
+                Class::Bulk => state.poll_bulk(origin),
+                Class::Stream | Class::Control => state.poll_stream(origin),
+            });
+            let Some(frame) = frame else { break };
+            match link.try_send(class, frame) {
+                Ok(()) => {}
+                Err(LinkFull::Closed(_)) => break,
+                Err(refused) => {
+                    // Room was asked for, and every cap of a command is below the frame's: only our own mistake gets here.
+                    error!(peer = %link.peer().node, ?class, "a frame was refused by its link: {refused}");
+                    link.close("a frame could not be sent");
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Hands on what the core wants known.
+    fn report(&self) {
+        while let Some(event) = self.shared.write(|state, _| state.poll_event()) {
+            match event {
+                StateEvent::Ready(by) => self.tell(PresenceEvent::Ready(by)),
+                StateEvent::DeclareGone(origin) => self.tell(PresenceEvent::DeclareGone(origin)),
+                StateEvent::ClockAhead { peer, ahead_ms } => {
+                    let peer = self.links.get(&peer).map_or_else(|| peer.to_string(), |link| link.peer().node.to_string());
+                    warn!(%peer, ahead_ms, "the clock of {peer} is {ahead_ms} ms ahead of ours; its writes win over \
+                        concurrent ones until that is mended - check its time synchronisation");
+                }
+                StateEvent::IdentityReused { peer } => error!(
+                    %peer,
+                    "a peer knows writes of this node that this node has not made: two processes run under one \
+                     incarnation (a copied disk or a cloned machine?); stop one of them and start it again"
+                ),
+            }
+        }
+    }
+
+    /// Does a slice of background work and asks for the next.
+    fn work(&mut self, context: &mut Context<Self>) {
+        let more = self.shared.write(|state, now| {
+            let more = state.work(now);
+            (more, state.take_output())
+        });
+        if more.1 || !more.0 {
+            self.shared.wake();
+        }
+        self.working = more.0;
+        if self.working {
+            context.notify(Work);
+        }
+    }
+
+    fn start_work(&mut self, context: &mut Context<Self>) {
+        if !self.working {
+            self.work(context);
+        }
+    }
+
+    fn link_of(&self, origin: Origin) -> Option<&Link> {
+        self.links.get(&origin)
+    }
+}
+
+impl Actor for PresenceActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        if let Some(events) = self.cluster.take() {
+            context.add_stream(futures::stream::unfold(events, |mut events| async {
+                events.recv().await.map(|event| (event, events))
+            }));
+        }
+        context.add_stream(futures::stream::unfold(Arc::clone(&self.shared), |shared| async {
+            shared.woken().await;
+            Some((Woken, shared))
+        }));
+        context.run_interval(TIME_INTERVAL, |actor, _| actor.shared.write(|state, now| state.handle_time(now)));
+        context.run_interval(self.gossip_interval, |actor, context| {
+            actor.shared.write(|state, now| state.handle_gossip(now));
+            actor.shared.wake();
+            actor.start_work(context);
+        });
+    }
+}
+
+/// The core may have something to send.
+#[derive(Debug)]
+struct Woken;
+
+impl StreamHandler<Woken> for PresenceActor {
+    fn handle(&mut self, _: Woken, _: &mut Self::Context) {
+        self.pump();
+    }
+}
+
+/// The next slice of background work is due.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+struct Work;
+
+impl Handler<Work> for PresenceActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Work, context: &mut Self::Context) {
+        self.work(context);
+    }
+}
+
+impl StreamHandler<ClusterEvent> for PresenceActor {
+    fn handle(&mut self, event: ClusterEvent, context: &mut Self::Context) {
+        match event {
+            ClusterEvent::Frame { from, payload, .. } => {
+                if let Err(garbage) = self.shared.write(|state, now| state.handle_frame(from, &payload, now))
+                    && let Some(link) = self.link_of(from)
+                {
+                    warn!(peer = %link.peer().node, addr = %link.peer().addr, "closing the link: {garbage}");
+                    link.close(format!("a frame could not be understood: {garbage}"));
+                }
+                self.start_work(context);
+            }
+            ClusterEvent::LinkWritable { .. } => {}
+            ClusterEvent::MemberUp(member) => {
+                self.shared.write(|state, now| state.handle_member_up(&member, now));
+                self.tell(PresenceEvent::Member { member, state: MemberState::Up, reason: None });
+            }
+            ClusterEvent::MemberDown(member) => {
+                self.shared.write(|state, now| state.handle_member_down(&member, now));
+                self.tell(PresenceEvent::Member { member, state: MemberState::Down, reason: None });
+            }
+            ClusterEvent::MemberGone(member, reason) => {
+                self.links.remove(&member.origin());
+                self.shared.write(|state, now| state.handle_member_gone(&member, now));
+                self.start_work(context);
+                self.tell(PresenceEvent::Member { member, state: MemberState::Gone, reason: Some(reason) });
+            }
+            ClusterEvent::LinkUp { peer, link } => {
+                debug!(node = %peer.node, "link up");
+                self.links.insert(peer.origin(), link);
+                self.shared.write(|state, now| state.handle_link_up(&peer, now));
+            }
+            ClusterEvent::LinkDown { peer, reason } => {
+                debug!(node = %peer.node, reason, "link down");
+                self.links.remove(&peer.origin());
+                self.shared.write(|state, _| state.handle_link_down(peer.origin()));
+            }
+            ClusterEvent::Reincarnated { old, new } => {
+                warn!(old = %old.incarnation, new = %new.incarnation, "peers had given this node up; it goes on under \
+                    a new incarnation and asserts what it owns again");
+                self.links.clear();
+                self.shared.write(|state, now| state.handle_reincarnated(&new, now));
+                self.start_work(context);
+                self.tell(PresenceEvent::Reincarnated(new));
+            }
+            ClusterEvent::SeedsTried { answered } => self.shared.write(|state, _| state.handle_seeds_tried(answered)),
+            ClusterEvent::Alone { tried } => {
+                self.shared.write(|state, _| state.handle_alone(tried));
+            }
+            ClusterEvent::Superseded { by } => self.tell(PresenceEvent::Superseded(by)),
+            _ => {}
+        }
+        self.shared.wake();
+    }
+}

@@ -1,0 +1,224 @@
+//! The Presence API: Colyseus' method names and argument order, Redis's replies.
+//!
+//! Keys, members, fields and values are bytes. A method that changes something resolves when this node has applied
+//! the change; it is then on its way to every peer. Semantics are those of the Redis command of the same name; where
+//! Colyseus' `LocalPresence` differs from Redis, Redis wins.
+
+use std::future::Future;
+
+use bytes::Bytes;
+
+use crate::args::{Arg, Args};
+use crate::error::Error;
+use crate::pubsub::Subscription;
+use crate::reply::Ttl;
+
+/// A command's outcome.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Shared data and topics of a fleet of game servers.
+///
+/// Cloning a handle is cheap. All methods can be called from any thread.
+pub trait Presence: Clone + Send + Sync + 'static {
+    /// Subscribes to a topic. Resolves when every live peer has confirmed the interest or left (a bounded wait), so
+    /// that a publish anywhere after that is delivered. Ends when the [`Subscription`] is dropped.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] for the topic, [`Error::TooMany`] subscriptions, [`Error::Closed`].
+    fn subscribe(&self, topic: impl Arg) -> impl Future<Output = Result<Subscription>> + Send;
+
+    /// Subscribes to all topics that match a Redis glob (`*`, `?`, `[a-z]`, `\` escapes).
+    ///
+    /// # Errors
+    /// As [`subscribe`](Self::subscribe).
+    fn psubscribe(&self, pattern: impl Arg) -> impl Future<Output = Result<Subscription>> + Send;
+
+    /// Ends all subscriptions to a topic that were made through this handle or a clone of it; returns how many.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    fn unsubscribe(&self, topic: impl Arg) -> impl Future<Output = Result<usize>> + Send;
+
+    /// Sends a message to every subscriber in the cluster, at most once and in order per publisher and topic.
+    /// Returns how many subscriptions it was addressed to.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] for topic or message, [`Error::Closed`].
+    fn publish(&self, topic: impl Arg, message: impl Arg) -> impl Future<Output = Result<usize>> + Send;
+
+    /// Topics with at least one subscriber anywhere in the cluster, in byte order; with a pattern, those that match it.
+    /// Patterns that are subscribed to do not count, as in Redis's `PUBSUB CHANNELS`.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] for the pattern, [`Error::Closed`].
+    fn channels(&self, pattern: Option<&str>) -> impl Future<Output = Result<Vec<Bytes>>> + Send;
+
+    /// How many of the keys exist; a key named twice counts twice.
+    ///
+    /// # Errors
+    /// [`Error::TooMany`] keys, [`Error::Closed`].
+    fn exists(&self, keys: impl Args) -> impl Future<Output = Result<usize>> + Send;
+
+    /// Sets a string; an earlier value of any type and its expiry are gone.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] for key or value, [`Error::Closed`].
+    fn set(&self, key: impl Arg, value: impl Arg) -> impl Future<Output = Result<()>> + Send;
+
+    /// Sets a string that expires after `seconds`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidExpiry`] unless `seconds` is positive; [`Error::TooLarge`], [`Error::Closed`].
+    fn setex(&self, key: impl Arg, value: impl Arg, seconds: i64) -> impl Future<Output = Result<()>> + Send;
+
+    /// Lets a key expire after `seconds`; zero or a negative number deletes it. Returns whether the key existed.
+    ///
+    /// # Errors
+    /// [`Error::InvalidExpiry`] when the deadline does not fit a clock; [`Error::Closed`].
+    fn expire(&self, key: impl Arg, seconds: i64) -> impl Future<Output = Result<bool>> + Send;
+
+    /// Takes a key's expiry away. Returns whether it had one.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    fn persist(&self, key: impl Arg) -> impl Future<Output = Result<bool>> + Send;
+
+    /// How long a key has to live.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    fn ttl(&self, key: impl Arg) -> impl Future<Output = Result<Ttl>> + Send;
+
+    /// A string's value.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`], [`Error::Closed`].
+    fn get(&self, key: impl Arg) -> impl Future<Output = Result<Option<Bytes>>> + Send;
+
+    /// Deletes keys; returns how many existed.
+    ///
+    /// # Errors
+    /// [`Error::TooMany`] keys, [`Error::Closed`].
+    fn del(&self, keys: impl Args) -> impl Future<Output = Result<usize>> + Send;
+
+    /// Adds members to a set; returns how many were new.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`], [`Error::TooLarge`], [`Error::TooMany`], [`Error::WrongArity`] without members, [`Error::Closed`].
+    fn sadd(&self, key: impl Arg, members: impl Args) -> impl Future<Output = Result<usize>> + Send;
+
+    /// All members of a set, in no particular order.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`], [`Error::Closed`].
+    fn smembers(&self, key: impl Arg) -> impl Future<Output = Result<Vec<Bytes>>> + Send;
+
+    /// Whether a set has a member; false when there is no such key.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`], [`Error::Closed`].
+    fn sismember(&self, key: impl Arg, member: impl Arg) -> impl Future<Output = Result<bool>> + Send;
+
+    /// Removes members from a set; returns how many were in it.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`], [`Error::TooMany`], [`Error::WrongArity`] without members, [`Error::Closed`].
+    fn srem(&self, key: impl Arg, members: impl Args) -> impl Future<Output = Result<usize>> + Send;
+
+    /// The number of members of a set.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`], [`Error::Closed`].
+    fn scard(&self, key: impl Arg) -> impl Future<Output = Result<usize>> + Send;
+
+    /// The members that all the sets have.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`], [`Error::TooMany`], [`Error::WrongArity`] without keys, [`Error::Closed`].
+    fn sinter(&self, keys: impl Args) -> impl Future<Output = Result<Vec<Bytes>>> + Send;
+
+    /// Sets a field of a hash. Returns whether the field is new.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`], [`Error::TooLarge`], [`Error::Closed`].
+    fn hset(&self, key: impl Arg, field: impl Arg, value: impl Arg) -> impl Future<Output = Result<bool>> + Send;
+
+    /// Sets several fields of a hash, given as pairs; returns how many are new.
+    ///
+    /// # Errors
+    /// As [`hset`](Self::hset), and [`Error::TooMany`], [`Error::WrongArity`] without pairs.
+    fn hset_multiple(&self, key: impl Arg, pairs: &[(impl Arg + Sync, impl Arg + Sync)]) -> impl Future<Output = Result<usize>> + Send;
+
+    /// Adds to a field of a hash, which counts from zero when it is missing; returns the sum that this node sees.
+    ///
+    /// # Errors
+    /// [`Error::HashValueNotAnInteger`], [`Error::Overflow`], [`Error::WrongType`], [`Error::TooLarge`], [`Error::Closed`].
+    fn hincrby(&self, key: impl Arg, field: impl Arg, by: i64) -> impl Future<Output = Result<i64>> + Send;
+
+    /// [`hincrby`](Self::hincrby) and [`expire`](Self::expire) of the whole hash in one step, as Colyseus has it.
+    ///
+    /// # Errors
+    /// As both.
+    fn hincrbyex(&self, key: impl Arg, field: impl Arg, by: i64, seconds: i64) -> impl Future<Output = Result<i64>> + Send;
+
+    /// A field of a hash.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`], [`Error::Closed`].
+    fn hget(&self, key: impl Arg, field: impl Arg) -> impl Future<Output = Result<Option<Bytes>>> + Send;
+
+    /// All fields of a hash with their values, in no particular order.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`], [`Error::Closed`].
+    fn hgetall(&self, key: impl Arg) -> impl Future<Output = Result<Vec<(Bytes, Bytes)>>> + Send;
+
+    /// Whether a hash has a field; false when there is no such key.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`], [`Error::Closed`].
+    fn hexists(&self, key: impl Arg, field: impl Arg) -> impl Future<Output = Result<bool>> + Send;
+
+    /// Removes fields from a hash; returns how many were in it.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`], [`Error::TooMany`], [`Error::WrongArity`] without fields, [`Error::Closed`].
+    fn hdel(&self, key: impl Arg, fields: impl Args) -> impl Future<Output = Result<usize>> + Send;
+
+    /// The number of fields of a hash.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`], [`Error::Closed`].
+    fn hlen(&self, key: impl Arg) -> impl Future<Output = Result<usize>> + Send;
+
+    /// Adds one to a counter; returns the sum that this node sees.
+    ///
+    /// # Errors
+    /// As [`incrby`](Self::incrby).
+    fn incr(&self, key: impl Arg) -> impl Future<Output = Result<i64>> + Send {
+        self.incrby(key, 1)
+    }
+
+    /// Takes one from a counter; returns the sum that this node sees.
+    ///
+    /// # Errors
+    /// As [`incrby`](Self::incrby).
+    fn decr(&self, key: impl Arg) -> impl Future<Output = Result<i64>> + Send {
+        self.incrby(key, -1)
+    }
+
+    /// Adds to a counter, which counts from zero when it is missing; returns the sum that this node sees.
+    ///
+    /// # Errors
+    /// [`Error::NotAnInteger`], [`Error::Overflow`], [`Error::WrongType`], [`Error::TooLarge`], [`Error::Closed`].
+    fn incrby(&self, key: impl Arg, by: i64) -> impl Future<Output = Result<i64>> + Send;
+
+    /// A handle whose writes belong to this node: their rows are hidden while it is Down and dropped when it is Gone.
+    #[must_use]
+    fn owned(&self) -> Self;
+
+    /// A handle whose writes and subscriptions belong to a session: they leave when the last clone of the handle is
+    /// dropped, or with this node.
+    #[must_use]
+    fn session(&self) -> Self;
+}

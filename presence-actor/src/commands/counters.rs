@@ -1,0 +1,70 @@
+//! `INCRBY`, `HINCRBY`, and Colyseus' `hincrbyex`.
+
+use headcount_cluster::WallMs;
+
+use crate::api::Result;
+use crate::dot::Owner;
+use crate::error::Error;
+use crate::op::{Action, Raw, Step};
+use crate::reply::Type;
+use crate::shared::register::{Register, View};
+use crate::state::State;
+
+impl State {
+    /// `INCRBY key by`.
+    pub fn incrby(&mut self, owner: Owner, key: &[u8], by: i64, now: WallMs) -> Result<i64> {
+        self.check_key(key)?;
+        self.bury(key, now);
+        let register = self.typed(key, Type::String, now)?.map(|entry| &entry.string);
+        let (sum, step) = self.step(register, owner, by, Error::NotAnInteger)?;
+        self.commit(now, Action::Incr { key: Raw(key), field: None, owner, step });
+        Ok(sum)
+    }
+
+    /// `HINCRBY key field by`.
+    pub fn hincrby(&mut self, owner: Owner, key: &[u8], field: &[u8], by: i64, now: WallMs) -> Result<i64> {
+        self.check_key(key)?;
+        self.check_value(field)?;
+        self.bury(key, now);
+        let hash = self.typed(key, Type::Hash, now)?.and_then(|entry| entry.hash.as_ref());
+        let register = hash.and_then(|hash| hash.rows.get(field));
+        let (sum, step) = self.step(register, owner, by, Error::HashValueNotAnInteger)?;
+        self.commit(now, Action::Incr { key: Raw(key), field: Some(Raw(field)), owner, step });
+        Ok(sum)
+    }
+
+    /// `HINCRBY` and `EXPIRE` of the whole hash.
+    pub fn hincrbyex(
+        &mut self,
+        owner: Owner,
+        key: &[u8],
+        field: &[u8],
+        by: i64,
+        seconds: i64,
+        now: WallMs,
+    ) -> Result<i64> {
+        // The deadline is checked before anything is written: both happen or neither.
+        if seconds > 0 {
+            self.deadline("hincrbyex", seconds, now)?;
+        }
+        let sum = self.hincrby(owner, key, field, by, now)?;
+        self.expire(key, seconds, now)?;
+        Ok(sum)
+    }
+
+    /// The sum that readers will see, and the step that this node's contribution makes.
+    fn step(&self, register: Option<&Register>, owner: Owner, by: i64, not_a_number: Error) -> Result<(i64, Step)> {
+        let seen = register.and_then(|register| register.view(&self.origins)).map(View::integer);
+        let current = match seen {
+            None => 0,
+            Some(Some(number)) => number,
+            Some(None) => return Err(not_a_number),
+        };
+        let sum = current.checked_add(by).ok_or(Error::Overflow)?;
+        let next = self.origins.get(self.me).applied + 1;
+        let mine = register.and_then(|register| register.contribution(self.me, owner));
+        let (epoch, before) = mine.map_or((next, 0), |mine| (mine.epoch, mine.total));
+        let total = before.checked_add(by).ok_or(Error::Overflow)?;
+        Ok((sum, Step { delta: by, total, epoch }))
+    }
+}

@@ -1,0 +1,98 @@
+//! The commands: what they check, what they answer, and which operation they write.
+//!
+//! A command decides everything here, once, on what this node sees; the operation carries the decision. Common
+//! shape: check sizes, let an expired key go, check the type, note what is observed, commit. On an error nothing is written.
+
+mod counters;
+mod hashes;
+mod keys;
+mod observe;
+mod reassert;
+mod sets;
+mod strings;
+mod topics;
+
+use headcount_cluster::WallMs;
+
+use crate::api::Result;
+use crate::error::Error;
+use crate::reply::Type;
+use crate::shared::entry::Entry;
+use crate::state::State;
+
+impl State {
+    pub(crate) fn check_open(&self) -> Result<()> {
+        if self.closed { Err(Error::Closed) } else { Ok(()) }
+    }
+
+    fn check_key(&self, key: &[u8]) -> Result<()> {
+        self.check_open()?;
+        at_most("key", key.len(), self.limits.max_key_bytes, "max_key_bytes")
+    }
+
+    fn check_value(&self, value: &[u8]) -> Result<()> {
+        at_most("value", value.len(), self.limits.max_value_bytes, "max_value_bytes")
+    }
+
+    /// Checks the values of a command that takes several; none at all is a wrong arity.
+    fn check_values(&self, command: &'static str, values: &[&[u8]]) -> Result<()> {
+        if values.is_empty() {
+            return Err(Error::WrongArity { command: command.to_owned() });
+        }
+        if values.len() > self.limits.max_arguments {
+            let (count, limit) = (values.len(), self.limits.max_arguments);
+            return Err(Error::TooMany { what: "arguments", count, limit, name: "max_arguments" });
+        }
+        let mut bytes = 0;
+        for value in values {
+            self.check_value(value)?;
+            bytes += value.len();
+        }
+        at_most("command", bytes, self.limits.max_command_bytes, "max_command_bytes")
+    }
+
+    /// The key's rows, when readers see the key.
+    pub(crate) fn live(&self, key: &[u8], now: WallMs) -> Option<(&Entry, Type)> {
+        let entry = self.keyspace.keys.get(key)?;
+        if self.is_expired(entry, now) {
+            return None;
+        }
+        Some((entry, entry.shape(&self.origins)?))
+    }
+
+    /// The key's rows when they are of this type; `None` when there is no such key.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`].
+    pub(crate) fn typed(&self, key: &[u8], needed: Type, now: WallMs) -> Result<Option<&Entry>> {
+        match self.live(key, now) {
+            None => Ok(None),
+            Some((entry, found)) if found == needed => Ok(Some(entry)),
+            Some((_, found)) => Err(Error::WrongType { key: bytes::Bytes::copy_from_slice(key), found, needed }),
+        }
+    }
+
+    fn is_expired(&self, entry: &Entry, now: WallMs) -> bool {
+        entry.deadline(&self.origins).is_some_and(|deadline| deadline.at <= self.clock.now(now))
+    }
+
+    /// Lets an expired key go before something new is written under its name, so that the new does not
+    /// die with the old.
+    fn bury(&mut self, key: &[u8], now: WallMs) {
+        if self.keyspace.keys.get(key).is_some_and(|entry| self.is_expired(entry, now)) {
+            self.remove_observed(key, now);
+        }
+    }
+
+    /// A moment `seconds` from now.
+    fn deadline(&self, command: &'static str, seconds: i64, now: WallMs) -> Result<WallMs> {
+        let span = u64::try_from(seconds).ok().and_then(|seconds| seconds.checked_mul(1000));
+        let at = span.and_then(|span| self.clock.now(now).0.checked_add(span));
+        // 48 bits of milliseconds is what a stamp can hold: some 8,900 years.
+        at.filter(|at| *at < 1 << 48).map(WallMs).ok_or(Error::InvalidExpiry { command })
+    }
+}
+
+fn at_most(what: &'static str, bytes: usize, limit: usize, name: &'static str) -> Result<()> {
+    if bytes > limit { Err(Error::TooLarge { what, bytes, limit, name }) } else { Ok(()) }
+}

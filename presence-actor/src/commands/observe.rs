@@ -1,0 +1,152 @@
+//! Noting what a command observes of the rows that it takes away.
+
+use headcount_cluster::{Origin, WallMs};
+use smallvec::SmallVec;
+
+use crate::blob::Blob;
+use crate::dot::{OriginIx, Owner, Tag};
+use crate::limits::MAX_SEEN_COUNTS;
+use crate::op::{Action, Raw, Seen, SeenCount, Several};
+use crate::origin::Origins;
+use crate::shared::entry::Entry;
+use crate::shared::register::{Content, Register};
+use crate::state::State;
+
+/// An observed contribution, before it is borrowed by an operation.
+#[derive(Debug)]
+struct Counted {
+    field: Option<Blob>,
+    origin: Origin,
+    owner: Owner,
+    epoch: u64,
+    seq: u64,
+    total: i64,
+}
+
+/// What was observed so far. What this node wrote itself needs no noting.
+#[derive(Debug)]
+pub(super) struct Observed {
+    me: OriginIx,
+    dots: SmallVec<[(OriginIx, u64); 4]>,
+    counts: Vec<Counted>,
+}
+
+impl Observed {
+    pub(super) fn nothing(me: OriginIx) -> Self {
+        Self { me, dots: SmallVec::new(), counts: Vec::new() }
+    }
+
+    pub(super) fn note(&mut self, tag: &Tag) {
+        if tag.origin == self.me {
+            return;
+        }
+        match self.dots.iter_mut().find(|(origin, _)| *origin == tag.origin) {
+            Some((_, seq)) => *seq = tag.seq.max(*seq),
+            None => self.dots.push((tag.origin, tag.seq)),
+        }
+    }
+
+    pub(super) fn note_register(&mut self, field: Option<&[u8]>, register: &Register, origins: &Origins) {
+        for row in &register.rows {
+            self.note(&row.tag);
+            if let Content::Count(count) = &row.content
+                && row.tag.origin != self.me
+            {
+                self.counts.push(Counted {
+                    field: field.map(Blob::from),
+                    origin: origins.get(row.tag.origin).origin,
+                    owner: row.tag.owner,
+                    epoch: count.epoch,
+                    seq: row.tag.seq,
+                    total: count.total,
+                });
+            }
+        }
+    }
+
+    pub(super) fn note_entry(&mut self, entry: &Entry, origins: &Origins) {
+        self.note_register(None, &entry.string, origins);
+        for (field, register) in entry.hash.iter().flat_map(|hash| &hash.rows) {
+            self.note_register(Some(field), register, origins);
+        }
+        for tag in entry.set.iter().flat_map(|set| set.rows.values()).flatten() {
+            self.note(tag);
+        }
+        for row in &entry.expiry {
+            self.note(&row.tag);
+        }
+    }
+
+    /// As an operation carries it.
+    pub(super) fn seen(&self, origins: &Origins) -> Seen<'_> {
+        let counts = self.counts.iter().map(|count| SeenCount {
+            field: count.field.as_deref().map(Raw),
+            origin: count.origin,
+            owner: count.owner,
+            epoch: count.epoch,
+            seq: count.seq,
+            total: count.total,
+        });
+        Seen {
+            dots: self.dots.iter().map(|(ix, seq)| (origins.get(*ix).origin, *seq)).collect(),
+            counts: counts.collect(),
+        }
+    }
+}
+
+impl State {
+    /// What a removal of the whole key observes.
+    ///
+    /// Contributions are listed one by one; a hash with very many is taken apart first, so that
+    /// no operation outgrows a frame.
+    pub(super) fn observe_key(&mut self, key: &[u8], now: WallMs) -> Observed {
+        loop {
+            let mut observed = Observed::nothing(self.me);
+            let Some(entry) = self.keyspace.keys.get(key) else { return observed };
+            observed.note_entry(entry, &self.origins);
+            if observed.counts.len() <= MAX_SEEN_COUNTS {
+                return observed;
+            }
+            observed.counts.truncate(MAX_SEEN_COUNTS);
+            let mut fields: Vec<Blob> = observed.counts.into_iter().filter_map(|count| count.field).collect();
+            fields.dedup();
+            let names: Vec<&[u8]> = fields.iter().map(|field| &**field).collect();
+            if names.is_empty() {
+                // All of them are contributions to one string, one per origin and owner.
+                let mut observed = Observed::nothing(self.me);
+                observed.note_entry(entry, &self.origins);
+                return observed;
+            }
+            self.remove_fields(key, &names, now);
+        }
+    }
+
+    /// Removes what is seen of a key, its expiry included.
+    pub(crate) fn remove_observed(&mut self, key: &[u8], now: WallMs) {
+        let observed = self.observe_key(key, now);
+        let seen = observed.seen(&self.origins);
+        self.commit(now, Action::Del { key: Raw(key), seen });
+    }
+
+    /// Removes what is seen of fields.
+    pub(super) fn remove_fields(&mut self, key: &[u8], fields: &[&[u8]], now: WallMs) {
+        let mut observed = Observed::nothing(self.me);
+        let hash = self.keyspace.keys.get(key).and_then(|entry| entry.hash.as_ref());
+        for field in fields {
+            if let Some(register) = hash.and_then(|hash| hash.rows.get(*field)) {
+                observed.note_register(Some(field), register, &self.origins);
+            }
+        }
+        let seen = observed.seen(&self.origins);
+        let fields = Several(fields.iter().map(|field| Raw(field)).collect());
+        self.commit(now, Action::Hdel { key: Raw(key), fields, seen });
+    }
+
+    /// Lets the expiry of a key go whose last row was just removed: a key without data has no deadline.
+    pub(super) fn settle_empty(&mut self, key: &[u8], now: WallMs) {
+        let orphaned = |entry: &Entry| entry.holds_no_data() && !entry.expiry.is_empty();
+        if self.keyspace.keys.get(key).is_some_and(orphaned) {
+            self.remove_observed(key, now);
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! What a command can fail with.
+//!
+//! The texts begin with Redis's error codes (`WRONGTYPE`, `ERR`, `OOM`), because the console and the Redis
+//! protocol hand them on as they are. Unless a variant says otherwise the state is unchanged.
+
+use bytes::Bytes;
+
+use crate::reply::Type;
+
+/// Why a command failed. The state is unchanged unless the variant says otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The key holds another type than the command works on.
+    #[error("WRONGTYPE Operation against a key holding the wrong kind of value: {} holds a {found}, the command needs a {needed}", printable(.key))]
+    WrongType {
+        /// The key.
+        key: Bytes,
+        /// What it holds.
+        found: Type,
+        /// What the command works on.
+        needed: Type,
+    },
+    /// The value to be counted with is not a 64-bit signed integer.
+    #[error("ERR value is not an integer or out of range")]
+    NotAnInteger,
+    /// The field to be counted with is not a 64-bit signed integer.
+    #[error("ERR hash value is not an integer")]
+    HashValueNotAnInteger,
+    /// The result would not fit into 64 bits.
+    #[error("ERR increment or decrement would overflow")]
+    Overflow,
+    /// An expiry that is zero or negative where a command needs a positive one, or beyond what a clock can hold.
+    #[error("ERR invalid expire time in '{command}' command")]
+    InvalidExpiry {
+        /// The command's name in lower case.
+        command: &'static str,
+    },
+    /// Something is larger than its cap.
+    #[error("ERR {what} of {bytes} bytes is over the limit of {limit} ({name})")]
+    TooLarge {
+        /// What it is, in words.
+        what: &'static str,
+        /// Its size.
+        bytes: usize,
+        /// The cap.
+        limit: usize,
+        /// The cap's name in [`Limits`](crate::limits::Limits).
+        name: &'static str,
+    },
+    /// There are more of something than its cap.
+    #[error("ERR {count} {what} are over the limit of {limit} ({name})")]
+    TooMany {
+        /// What they are, in words.
+        what: &'static str,
+        /// How many.
+        count: usize,
+        /// The cap.
+        limit: usize,
+        /// The cap's name in [`Limits`](crate::limits::Limits).
+        name: &'static str,
+    },
+    /// The number of arguments does not fit the command.
+    #[error("ERR wrong number of arguments for '{command}' command")]
+    WrongArity {
+        /// The command's name in lower case.
+        command: String,
+    },
+    /// There is no such command.
+    #[error("ERR unknown command '{command}'")]
+    UnknownCommand {
+        /// What was asked for, cut after 64 characters.
+        command: String,
+    },
+    /// The arguments do not make a command.
+    #[error("ERR syntax error")]
+    Syntax,
+    /// The node behind this handle has left or stopped; nothing can be written or delivered any more.
+    #[error("ERR this node has left the cluster; start a new node to go on")]
+    Closed,
+}
+
+/// A key for people: as text when it is, with escapes otherwise, cut after 64 bytes.
+fn printable(key: &Bytes) -> String {
+    let shown = key.get(..64.min(key.len())).unwrap_or_default();
+    let rest = if key.len() > shown.len() { "..." } else { "" };
+    format!("\"{}{rest}\"", shown.escape_ascii())
+}

@@ -1,0 +1,53 @@
+//! What must hold between any two inputs, checked by tests after each.
+//!
+//! 1. The ledger counts each row once, and owned rows at their places.
+//! 2. No key, field or member is stored without a row.
+//! 3. An origin's log ends where the origin's applied number is, or is empty.
+//! 4. No own contribution is erased whole and still there.
+
+#![cfg(test)]
+
+use crate::shared::register::Content;
+use crate::state::State;
+
+impl State {
+    pub(crate) fn check_invariants(&self) {
+        let mut rows = 0;
+        let mut owned = std::collections::BTreeMap::<crate::dot::OriginIx, std::collections::BTreeSet<String>>::new();
+        for (key, entry) in &self.keyspace.keys {
+            assert!(!entry.is_empty(), "(2) {key:?} is stored without a row");
+            let mut place = |tag: &crate::dot::Tag, place: String| {
+                rows += 1;
+                if !tag.owner.is_shared() {
+                    owned.entry(tag.origin).or_default().insert(format!("{:?} {key:?} {place}", tag.owner));
+                }
+            };
+            for row in &entry.string.rows {
+                place(&row.tag, "string".into());
+            }
+            for (member, tags) in entry.set.iter().flat_map(|set| &set.rows) {
+                assert!(!tags.is_empty(), "(2) member {member:?}");
+                tags.iter().for_each(|tag| place(tag, format!("member {member:?}")));
+            }
+            for (field, register) in entry.hash.iter().flat_map(|hash| &hash.rows) {
+                assert!(!register.is_empty(), "(2) field {field:?}");
+                for row in &register.rows {
+                    place(&row.tag, format!("field {field:?}"));
+                    if let Content::Count(count) = &row.content {
+                        assert!(count.erased_through < row.tag.seq, "(4) {key:?} {field:?} {row:?}");
+                    }
+                }
+            }
+            rows += entry.expiry.len();
+        }
+        assert_eq!(rows, self.keyspace.ledger.rows(), "(1) rows");
+        let counted = owned.into_iter().map(|(origin, places)| (origin, places.len())).collect();
+        assert_eq!(self.keyspace.ledger.owned_by_origin(), counted, "(1) owned rows");
+        for (_, state) in self.origins.iter() {
+            if let Some(first) = state.log.first() {
+                assert!(first <= state.applied, "(3) {:?}", state.origin);
+                assert!(state.log.run(state.applied, state.applied, 1).is_some(), "(3) {:?}", state.origin);
+            }
+        }
+    }
+}

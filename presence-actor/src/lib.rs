@@ -1,0 +1,52 @@
+//! What is known, and who hears it.
+//!
+//! The core is a plain value, [`state::State`]: commands and frames in, frames and events out, no IO, no clock, no task. Around it are thin shells:
+//! [`Handle`](handle::Handle), through which any thread reads and writes without a round trip, and the
+//! [`PresenceActor`](actor::PresenceActor), which alone moves what peers send and get.
+//!
+//! # Layout
+//! - [`api`]: the trait [`Presence`]; [`args`], [`reply`], [`error`]: its types; [`command`]: commands as words
+//! - [`limits`], [`stats`]: caps and counts
+//! - `dot`, `op`, `blob`: what a write is
+//! - `origin/`: streams of operations, their logs, and those that wait
+//! - `shared/`: keys and rows, and what readers see of them
+//! - `commands/`: what a command checks, answers and writes
+//! - `pubsub/`: topics, patterns, interest, subscriptions
+//! - `peer/`: what goes to peers and comes from them: push, repair, snapshots, readiness
+//! - [`state`]: the core's entry; `wire`: frames
+//! - [`handle`], [`local`], [`actor`]: the shells
+
+pub mod actor;
+pub mod api;
+pub mod args;
+mod blob;
+pub mod command;
+mod commands;
+mod dot;
+pub mod error;
+pub mod handle;
+mod invariants;
+pub mod limits;
+pub mod local;
+mod op;
+mod origin;
+mod peer;
+pub mod pubsub;
+pub mod reply;
+mod shared;
+pub mod state;
+pub mod stats;
+mod wire;
+
+pub use api::{Presence, Result};
+pub use args::{Arg, Args};
+pub use command::Command;
+pub use dot::Owner;
+pub use error::Error;
+pub use handle::ClusterPresence;
+pub use limits::Limits;
+pub use local::LocalPresence;
+pub use peer::readiness::ReadyBy;
+pub use pubsub::{Event, Subscription};
+pub use reply::{Reply, Ttl, Type};
+pub use stats::Stats;

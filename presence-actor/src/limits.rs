@@ -1,0 +1,78 @@
+//! Every cap of the presence layer, by name.
+//!
+//! Caps that both sides of a link must agree on are constants; the others are settings with a default that a game
+//! server can live with. Zero never means "unlimited": it means "none allowed".
+
+use std::time::Duration;
+
+/// Bytes of operations or messages that are put into one frame before it is closed. A single operation may exceed it.
+pub const FRAME_TARGET_BYTES: usize = 64 * 1024;
+
+/// Rows that are put into one snapshot chunk before it is closed.
+pub const SNAPSHOT_CHUNK_ROWS: usize = 512;
+
+/// Rows that background work (merging, dropping, sweeping) handles before it lets others have the state.
+pub const SLICE_ROWS: usize = 512;
+
+/// Other origins' contributions that one operation may list as observed. A removal that observed more is
+/// split into several operations.
+pub const MAX_SEEN_COUNTS: usize = 4096;
+
+/// Bytes of one origin's operations that wait here for something they depend on. Beyond it they are dropped and
+/// fetched again by anti-entropy.
+pub const MAX_INBOX_BYTES: usize = 4 * 1024 * 1024;
+
+/// Caps of one node's presence. All sizes are in bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Longest key. Default 4 KiB.
+    pub max_key_bytes: usize,
+    /// Longest member, field name or value. Default 1 MiB.
+    pub max_value_bytes: usize,
+    /// Most values in one command. Default 10,000.
+    pub max_arguments: usize,
+    /// Most bytes of all values of one command; an operation must fit into a frame. Default 2 MiB.
+    pub max_command_bytes: usize,
+    /// Longest topic or pattern. Default 1 KiB.
+    pub max_topic_bytes: usize,
+    /// Longest message. Default 1 MiB.
+    pub max_message_bytes: usize,
+    /// Most subscriptions on this node. Default 1,000,000.
+    pub max_subscriptions: usize,
+    /// Messages that wait for one subscriber; beyond it the oldest are dropped and counted. Default 1,024.
+    pub subscriber_queue: usize,
+    /// Bytes of messages that wait for one peer; beyond it new ones are dropped and counted. Default 16 MiB.
+    pub peer_queue_bytes: usize,
+    /// Bytes of operations kept for repair, over all origins; a peer that missed more loads a snapshot. Default 64 MiB.
+    pub oplog_bytes: usize,
+    /// Bytes of a snapshot that are held while it is being received. Default 4 GiB.
+    pub snapshot_bytes: usize,
+    /// How far a peer's clock may be ahead before our clock stops following it. Default 60 s.
+    pub max_clock_skew: Duration,
+    /// How long `subscribe` waits for peers to confirm. Default 2 s.
+    pub subscribe_wait: Duration,
+    /// How long rows of an owner that no membership knows stay hidden before they are dropped. Default 10 min.
+    pub grace: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_key_bytes: 4 * 1024,
+            max_value_bytes: 1024 * 1024,
+            max_arguments: 10_000,
+            max_command_bytes: 2 * 1024 * 1024,
+            max_topic_bytes: 1024,
+            max_message_bytes: 1024 * 1024,
+            max_subscriptions: 1_000_000,
+            subscriber_queue: 1024,
+            peer_queue_bytes: 16 * 1024 * 1024,
+            oplog_bytes: 64 * 1024 * 1024,
+            snapshot_bytes: 4 * 1024 * 1024 * 1024,
+            max_clock_skew: Duration::from_secs(60),
+            subscribe_wait: Duration::from_secs(2),
+            grace: Duration::from_secs(600),
+        }
+    }
+}

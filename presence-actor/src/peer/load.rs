@@ -1,0 +1,457 @@
+//! Loading a snapshot: first all of it is received, then it is merged, row by row, in slices.
+//!
+//! Until the last chunk has come nothing is touched, so a server that dies half-way costs nothing. Then each row is
+//! judged: one that is here already stays; one whose dot this node's vector covers was removed here and stays away;
+//! others are added. At the end the rows that the snapshot lacks though its vector covers them are swept, because they were
+//! removed there, and only then is the vector joined.
+
+use std::collections::{HashSet, VecDeque};
+use std::hash::BuildHasher;
+
+use bytes::Bytes;
+use foldhash::fast::RandomState;
+use headcount_cluster::codec::{self, CodecError};
+use headcount_cluster::{Origin, WallMs};
+
+use crate::blob::Blob;
+use crate::dot::{OriginIx, Tag};
+use crate::limits::SLICE_ROWS;
+use crate::shared::expiry::ExpiryRow;
+use crate::shared::ledger::Slot;
+use crate::shared::register::{Content, Contribution, Desk, Register, Row, ValueExpiry};
+use crate::shared::spent::SpentCount;
+use crate::state::State;
+use crate::wire::{Frame, Part, WireContent, WireExpiry, WireTag, WireVector};
+
+/// A snapshot on its way here.
+#[derive(Debug)]
+pub(crate) struct Load {
+    from: Origin,
+    id: u64,
+    chunks: VecDeque<Bytes>,
+    bytes: usize,
+    merge: Option<Merge>,
+}
+
+impl Load {
+    pub(crate) fn is_merging(&self) -> bool {
+        self.merge.is_some()
+    }
+}
+
+/// The work after the last chunk.
+#[derive(Debug)]
+struct Merge {
+    vector: WireVector,
+    /// Hashes of the rows that the snapshot has.
+    seen: HashSet<u64, RandomState>,
+    hasher: RandomState,
+    /// The key that the parts are of.
+    key: Blob,
+    /// Keys before this index are still to be swept; `None` while chunks are left.
+    sweep_before: Option<usize>,
+}
+
+/// A key's part that a row stands in, as the sweep names it.
+#[derive(Debug, Hash)]
+enum Place<'a> {
+    Value(Option<&'a [u8]>, u64, u64),
+    /// A contribution is one row however far it has grown.
+    Count(Option<&'a [u8]>, u64, u32),
+    Member(&'a [u8], u64, u64, u32),
+    Expiry(u64, u64),
+}
+
+impl State {
+    /// A peer's log does not reach back to where this node stands.
+    pub(crate) fn request_snapshot(&mut self, from: Origin) {
+        if self.load.is_some() {
+            return;
+        }
+        self.last_load_id += 1;
+        let id = self.last_load_id;
+        let Some(peer) = self.peers.get_mut(&from) else { return };
+        peer.send(&Frame::SnapshotRequest { id });
+        self.load = Some(Load { from, id, chunks: VecDeque::new(), bytes: 0, merge: None });
+    }
+
+    /// The peer cannot go on; the next gossip round finds another or the same.
+    pub(crate) fn snapshot_refused(&mut self, from: Origin, id: u64) {
+        if self.load.as_ref().is_some_and(|load| load.id == id) {
+            self.abandon_load(from);
+        }
+    }
+
+    /// The link to a peer is gone, and with it what it had not sent yet.
+    pub(crate) fn abandon_load(&mut self, from: Origin) {
+        if self.load.as_ref().is_some_and(|load| load.from == from && !load.is_merging()) {
+            self.load = None;
+            self.readiness.pulled_in = None;
+        }
+    }
+
+    /// Takes a chunk.
+    pub(crate) fn handle_snapshot(&mut self, from: Origin, id: u64, last: Option<WireVector>, parts: Bytes) {
+        let Some(load) = self.load.as_mut().filter(|load| load.from == from && load.id == id && !load.is_merging())
+        else {
+            return;
+        };
+        load.bytes += parts.len();
+        load.chunks.push_back(parts);
+        if load.bytes > self.limits.snapshot_bytes {
+            self.load = None;
+            return;
+        }
+        if let Some(vector) = last {
+            load.merge = Some(Merge {
+                vector,
+                seen: HashSet::default(),
+                hasher: RandomState::default(),
+                key: Blob::default(),
+                sweep_before: None,
+            });
+            self.refuse_snapshots();
+        }
+    }
+
+    /// One slice of merging, when there is something to merge.
+    pub(crate) fn merge_slice(&mut self, now: WallMs) {
+        let Some(mut load) = self.load.take_if(|load| load.is_merging()) else { return };
+        let Some(merge) = &mut load.merge else { return };
+        match (load.chunks.pop_front(), merge.sweep_before) {
+            (Some(chunk), _) => {
+                if let Err(error) = self.merge_chunk(merge, &chunk, now) {
+                    // The rest is as good as what came; the vector is not joined, so nothing is taken for known.
+                    tracing::warn!(%error, "a snapshot could not be understood and is dropped");
+                    self.stats.garbage_frames += 1;
+                    return;
+                }
+            }
+            (None, None) => merge.sweep_before = Some(self.keyspace.keys.len()),
+            (None, Some(0)) => {
+                self.finish_load(load.from, &merge.vector.clone(), now);
+                return;
+            }
+            (None, Some(before)) => merge.sweep_before = Some(self.sweep(merge, before, now)),
+        }
+        self.load = Some(load);
+    }
+
+    fn finish_load(&mut self, from: Origin, vector: &WireVector, now: WallMs) {
+        for (origin, seq) in vector {
+            let ix = self.origins.intern(*origin, now);
+            let state = self.origins.get_mut(ix);
+            if *seq > state.applied && ix != self.me {
+                state.applied = *seq;
+                state.log.clear();
+                state.inbox.drop_through(*seq);
+            }
+        }
+        self.stats.snapshots_loaded += 1;
+        if let Err(error) = self.drain_inboxes(now) {
+            tracing::warn!(%error, peer = %from, "a waiting operation could not be understood");
+        }
+        for peer in self.linked_peers() {
+            self.tell_vector(peer, true);
+        }
+        self.update_readiness();
+    }
+
+    fn merge_chunk(&mut self, merge: &mut Merge, chunk: &Bytes, now: WallMs) -> Result<(), CodecError> {
+        let mut rest = &chunk[..];
+        while !rest.is_empty() {
+            match codec::take(&mut rest)? {
+                Part::Key(key) => merge.key = key.0.into(),
+                Part::String(tag, content) => self.merge_row(merge, None, tag, content, now),
+                Part::Field(field, tag, content) => self.merge_row(merge, Some(field.0), tag, content, now),
+                Part::Member(member, tag) => self.merge_member(merge, member.0, tag, now),
+                Part::Expiry(tag, deadline) => self.merge_expiry(merge, tag, deadline, now),
+            }
+        }
+        Ok(())
+    }
+
+    fn merge_member(&mut self, merge: &mut Merge, member: &[u8], tag: WireTag, now: WallMs) {
+        merge.saw(&Place::Member(member, tag.origin.0, tag.seq, tag.owner.0));
+        let Some((tag, known)) = self.admit(tag, now) else { return };
+        let there = |set: &crate::shared::members::Members| {
+            set.rows.get(member).is_some_and(|tags| {
+                tags.iter().any(|old| old.origin == tag.origin && old.owner == tag.owner && old.seq >= tag.seq)
+            })
+        };
+        let set = self.keyspace.keys.get(&merge.key).and_then(|entry| entry.set.as_deref());
+        if known || set.is_some_and(there) {
+            return;
+        }
+        self.keyspace.change(&merge.key, &self.origins, |entry, ledger, _| {
+            entry.set.get_or_insert_default().add(&merge.key, member, tag, ledger);
+        });
+    }
+
+    fn merge_expiry(&mut self, merge: &mut Merge, tag: WireTag, deadline: Option<WallMs>, now: WallMs) {
+        merge.saw(&Place::Expiry(tag.origin.0, tag.seq));
+        let Some((tag, known)) = self.admit(tag, now) else { return };
+        let rows = self.keyspace.keys.get(&merge.key).map(|entry| &entry.expiry);
+        let there = rows.is_some_and(|rows| rows.iter().any(|old| same_dot(&old.tag, &tag)));
+        if !known && !there {
+            self.keyspace.change(&merge.key, &self.origins, |entry, ledger, _| {
+                ledger.added(&merge.key, Slot::Expiry, &tag);
+                entry.expiry.push(ExpiryRow { tag, deadline });
+            });
+        }
+    }
+
+    fn merge_row(
+        &mut self,
+        merge: &mut Merge,
+        field: Option<&[u8]>,
+        wire: WireTag,
+        content: WireContent<'_>,
+        now: WallMs,
+    ) {
+        match content {
+            WireContent::Value { .. } => merge.saw(&Place::Value(field, wire.origin.0, wire.seq)),
+            WireContent::Count { .. } => merge.saw(&Place::Count(field, wire.origin.0, wire.owner.0)),
+            WireContent::Spent { .. } => {}
+        }
+        let Some((tag, known)) = self.admit(wire, now) else { return };
+        let applied = self.origins.get(tag.origin).applied;
+        let key = merge.key.clone();
+        let spent_key = (key.clone(), field.map(Blob::from), tag.origin, tag.owner);
+        let spent_here = self.keyspace.spent.get(&spent_key).copied();
+        if let WireContent::Spent { epoch, total } = content {
+            self.keyspace.spent.record(spent_key, SpentCount { epoch, seq: tag.seq, total });
+        }
+        let registers = self.keyspace.keys.get(&key).map(|entry| match field {
+            None => Some(&entry.string),
+            Some(field) => entry.hash.as_ref().and_then(|hash| hash.rows.get(field)),
+        });
+        let register = registers.flatten();
+        let change = judge(register, &tag, known, applied, content, spent_here);
+        if matches!(change, Change::Nothing) {
+            return;
+        }
+        self.keyspace.change(&key, &self.origins, |entry, ledger, _| {
+            let mut desk = Desk { key: &key, field, ledger, spent: None };
+            match field {
+                None => change.apply(&mut entry.string, &tag, &mut desk),
+                Some(field) => {
+                    let hash = entry.hash.get_or_insert_default();
+                    change.apply(hash.rows.entry(field.into()).or_default(), &tag, &mut desk);
+                    hash.tidy(field);
+                    entry.tidy();
+                }
+            }
+        });
+    }
+
+    /// A row's tag with this node's index, and whether the vector covers it; `None` when its owner is Gone.
+    fn admit(&mut self, tag: WireTag, now: WallMs) -> Option<(Tag, bool)> {
+        let origin = self.origins.intern(tag.origin, now);
+        let known = self.origins.get(origin).applied >= tag.seq;
+        let tag = Tag { origin, owner: tag.owner, seq: tag.seq, stamp: tag.stamp };
+        self.origins.admits(origin, tag.owner).then_some((tag, known))
+    }
+
+    /// Sweeps keys from `before` towards the first, a slice of rows; returns where to go on.
+    fn sweep(&mut self, merge: &Merge, before: usize, now: WallMs) -> usize {
+        let covered: Vec<(OriginIx, u64)> =
+            merge.vector.iter().map(|(origin, seq)| (self.origins.intern(*origin, now), *seq)).collect();
+        let mut bound = vec![0; self.origins.indices().count()];
+        for (ix, seq) in covered {
+            bound[ix.0 as usize] = seq;
+        }
+        let covers = |tag: &Tag| tag.seq <= bound[tag.origin.0 as usize];
+        let mut before = before.min(self.keyspace.keys.len());
+        let mut budget = SLICE_ROWS;
+        while let Some(index) = before.checked_sub(1) {
+            let Some((key, entry)) = self.keyspace.keys.get_index(index) else { break };
+            let rows = entry.tags().count();
+            if rows > budget && budget < SLICE_ROWS {
+                break;
+            }
+            budget = budget.saturating_sub(rows);
+            before = index;
+            if !entry.tags().any(covers) {
+                continue;
+            }
+            let key = key.clone();
+            let unseen = |place: &Place<'_>| !merge.seen.contains(&merge.hash(&key, place));
+            let origins = &self.origins;
+            let name = |tag: &Tag| origins.get(tag.origin).origin.0;
+            self.keyspace.change(&key, origins, |entry, ledger, _| {
+                let stays = |field: Option<&[u8]>, row: &Row| {
+                    !covers(&row.tag)
+                        || !unseen(&match row.content {
+                            Content::Value { .. } => Place::Value(field, name(&row.tag), row.tag.seq),
+                            Content::Count(_) => Place::Count(field, name(&row.tag), row.tag.owner.0),
+                        })
+                };
+                let mut desk = Desk { key: &key, field: None, ledger, spent: None };
+                retain(&mut entry.string, |row| stays(None, row), &mut desk);
+                if let Some(set) = &mut entry.set {
+                    set.rows.retain(|member, tags| {
+                        tags.retain(|tag| {
+                            let place = Place::Member(member, name(tag), tag.seq, tag.owner.0);
+                            let keep = !covers(tag) || !unseen(&place);
+                            if !keep {
+                                ledger.removed(&key, Slot::Member(member), tag);
+                            }
+                            keep
+                        });
+                        !tags.is_empty()
+                    });
+                }
+                if let Some(hash) = &mut entry.hash {
+                    hash.rows.retain(|field, register| {
+                        let mut desk = Desk { key: &key, field: Some(field), ledger, spent: None };
+                        retain(register, |row| stays(Some(field), row), &mut desk);
+                        !register.is_empty()
+                    });
+                }
+                entry.drop_expiry(&key, |tag| covers(tag) && unseen(&Place::Expiry(name(tag), tag.seq)), ledger);
+                entry.tidy();
+            });
+        }
+        before
+    }
+}
+
+impl Merge {
+    fn hash(&self, key: &[u8], place: &Place<'_>) -> u64 {
+        self.hasher.hash_one((key, place))
+    }
+
+    fn saw(&mut self, place: &Place<'_>) {
+        let hash = self.hash(&self.key, place);
+        self.seen.insert(hash);
+    }
+}
+
+/// What a snapshot's row does to a register.
+#[derive(Debug)]
+enum Change<'a> {
+    Nothing,
+    AddValue(&'a [u8], ValueExpiry),
+    SupersedeExpiry,
+    PutCount(Contribution),
+    /// Takes the contribution away.
+    DropCount,
+}
+
+/// Decides what a row does, by what is here.
+fn judge<'a>(
+    register: Option<&Register>,
+    tag: &Tag,
+    known: bool,
+    applied: u64,
+    content: WireContent<'a>,
+    spent: Option<SpentCount>,
+) -> Change<'a> {
+    let mut rows = register.into_iter().flat_map(|register| &register.rows);
+    match content {
+        WireContent::Value { value, expiry } => {
+            let here = rows.find_map(|row| match &row.content {
+                Content::Value { expiry, .. } if same_dot(&row.tag, tag) => Some(*expiry),
+                Content::Value { .. } | Content::Count(_) => None,
+            });
+            match (here, expiry) {
+                (Some(ValueExpiry::Never | ValueExpiry::At(_)), WireExpiry::Superseded) => Change::SupersedeExpiry,
+                (Some(_), _) => Change::Nothing,
+                (None, _) if known => Change::Nothing,
+                (None, WireExpiry::Superseded) => Change::AddValue(value.0, ValueExpiry::Superseded),
+                (None, WireExpiry::Never) => Change::AddValue(value.0, ValueExpiry::Never),
+                (None, WireExpiry::At(at)) => Change::AddValue(value.0, ValueExpiry::At(at)),
+            }
+        }
+        WireContent::Count { epoch, total, erased_through, erased } => {
+            let theirs = Contribution { epoch, total, erased_through, erased };
+            match find_count(register, tag) {
+                Some((here_tag, here)) if here.epoch == epoch => {
+                    let later = if tag.seq > here_tag.seq { theirs } else { *here };
+                    let erased = if erased_through > here.erased_through { theirs } else { *here };
+                    let joined =
+                        Contribution { erased_through: erased.erased_through, erased: erased.erased, ..later };
+                    if joined == *here && tag.seq <= here_tag.seq { Change::Nothing } else { Change::PutCount(joined) }
+                }
+                Some((_, here)) if here.epoch > epoch => Change::Nothing,
+                Some(_) => Change::PutCount(theirs),
+                None if known => Change::Nothing,
+                // Part of it was applied here and erased.
+                None => match spent.filter(|spent| spent.epoch == epoch && spent.seq > erased_through) {
+                    Some(spent) if applied >= epoch => Change::PutCount(Contribution {
+                        erased_through: spent.seq,
+                        erased: spent.total,
+                        ..theirs
+                    }),
+                    Some(_) | None => Change::PutCount(theirs),
+                },
+            }
+        }
+        WireContent::Spent { epoch, total } => match find_count(register, tag) {
+            Some((here_tag, here)) if here.epoch == epoch && here_tag.seq <= tag.seq => Change::DropCount,
+            Some((_, here)) if here.epoch == epoch && here.erased_through < tag.seq => {
+                Change::PutCount(Contribution { erased_through: tag.seq, erased: total, ..*here })
+            }
+            Some((_, here)) if here.epoch < epoch => Change::DropCount,
+            Some(_) | None => Change::Nothing,
+        },
+    }
+}
+
+impl Change<'_> {
+    fn apply(self, register: &mut Register, tag: &Tag, desk: &mut Desk<'_>) {
+        match self {
+            Self::Nothing => {}
+            Self::AddValue(value, expiry) => {
+                desk.added(tag);
+                register.rows.push(Row { tag: *tag, content: Content::Value { value: value.into(), expiry } });
+            }
+            Self::SupersedeExpiry => {
+                for row in register.rows.iter_mut().filter(|row| same_dot(&row.tag, tag)) {
+                    if let Content::Value { expiry, .. } = &mut row.content {
+                        *expiry = ValueExpiry::Superseded;
+                    }
+                }
+            }
+            Self::PutCount(contribution) => {
+                let here = register.rows.iter_mut().find(|row| is_count_of(row, tag));
+                if let Some(row) = here {
+                    if tag.seq > row.tag.seq {
+                        row.tag = *tag;
+                    }
+                    row.content = Content::Count(contribution);
+                } else {
+                    desk.added(tag);
+                    register.rows.push(Row { tag: *tag, content: Content::Count(contribution) });
+                }
+            }
+            Self::DropCount => retain(register, |row| !is_count_of(row, tag), desk),
+        }
+    }
+}
+
+fn retain(register: &mut Register, keep: impl Fn(&Row) -> bool, desk: &mut Desk<'_>) {
+    register.rows.retain(|row| {
+        let keep = keep(row);
+        if !keep {
+            desk.removed(row);
+        }
+        keep
+    });
+}
+
+fn find_count<'a>(register: Option<&'a Register>, tag: &Tag) -> Option<(&'a Tag, &'a Contribution)> {
+    register?.rows.iter().find(|row| is_count_of(row, tag)).and_then(|row| match &row.content {
+        Content::Count(count) => Some((&row.tag, count)),
+        Content::Value { .. } => None,
+    })
+}
+
+fn is_count_of(row: &Row, tag: &Tag) -> bool {
+    row.tag.origin == tag.origin && row.tag.owner == tag.owner && matches!(row.content, Content::Count(_))
+}
+
+fn same_dot(a: &Tag, b: &Tag) -> bool {
+    a.origin == b.origin && a.seq == b.seq
+}

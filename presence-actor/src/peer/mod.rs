@@ -1,0 +1,177 @@
+//! Other nodes: what they know, what they are owed, and what they send.
+//!
+//! A link has one ordered stream of frames to each peer. What goes into it is decided when there is room for it, not
+//! when it arises ([`transmit`]): operations stay in the origin's log and a peer only has a cursor into it, so
+//! a slow peer costs no memory and loses no operation. Messages are queued, bounded, and remember after which of
+//! this node's operations they were published, so that a subscriber who reads finds what was written before.
+
+pub(crate) mod load;
+pub(crate) mod readiness;
+mod receive;
+pub(crate) mod repair;
+pub(crate) mod snapshot;
+mod transmit;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use headcount_cluster::{Member, Origin, WallMs};
+
+use self::repair::Repair;
+use self::snapshot::Serving;
+use crate::blob::Blob;
+use crate::pubsub::interest::Kind;
+use crate::state::State;
+use crate::wire::{self, Frame, WireVector};
+
+/// Something that waits for its turn on a link.
+#[derive(Debug)]
+pub(crate) enum Item {
+    /// A frame, encoded.
+    Frame(Vec<u8>),
+    /// All interest sent before is void; this node's names follow. The last of them, or this when there are none,
+    /// has the version that they make together; the others have version zero.
+    InterestReset { version: u64 },
+    /// A name's number of subscribers.
+    Interest { kind: Kind, name: Blob, count: u32, version: u64 },
+    /// A message, encoded, and the last of this node's operations before it.
+    Message { after: u64, bytes: Bytes },
+}
+
+/// What this node knows of a peer.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) member: Member,
+    /// Whether the membership says Up; Down otherwise.
+    pub(crate) up: bool,
+    pub(crate) linked: bool,
+    /// Whether the peer's hello has come on the present link.
+    pub(crate) greeted: bool,
+    /// Whether the peer says that it is ready.
+    pub(crate) ready: bool,
+    /// What the peer must have been caught up with before this node is ready: its vector when it was first heard ready.
+    pub(crate) sync_target: Option<WireVector>,
+    /// What the peer knows, as far as it has told.
+    pub(crate) vector: BTreeMap<Origin, u64>,
+    /// The origin under which this node is confirmed in `vector`.
+    pub(crate) confirmed: u64,
+    /// The next of this node's operations to push; `None` until the peer says where it stands, or
+    /// while it stands further back than the log.
+    pub(crate) cursor: Option<u64>,
+    pub(crate) queue: VecDeque<Item>,
+    /// Bytes of messages in `queue`.
+    pub(crate) queued_bytes: usize,
+    pub(crate) repairs: VecDeque<Repair>,
+    pub(crate) serving: Option<Serving>,
+    /// Up to where the peer's operations were applied, when the peer has not been told yet.
+    pub(crate) confirmation_owed: Option<u64>,
+    /// The version of this node's interest that the peer has confirmed on the present link.
+    pub(crate) interest_noted: u64,
+}
+
+impl Peer {
+    pub(crate) fn new(member: Member) -> Self {
+        Self {
+            member,
+            up: false,
+            linked: false,
+            greeted: false,
+            ready: false,
+            sync_target: None,
+            vector: BTreeMap::new(),
+            confirmed: 0,
+            cursor: None,
+            queue: VecDeque::new(),
+            queued_bytes: 0,
+            repairs: VecDeque::new(),
+            serving: None,
+            confirmation_owed: None,
+            interest_noted: 0,
+        }
+    }
+
+    /// The last of this node's operations that the peer says it has applied.
+    pub(crate) fn confirmed(&self) -> u64 {
+        self.confirmed
+    }
+
+    /// Whether the peer is known to know all of a vector.
+    pub(crate) fn covers(&self, vector: &crdts::VClock<Origin>) -> bool {
+        vector.dots.iter().all(|(origin, seq)| self.vector.get(origin).is_some_and(|known| known >= seq))
+    }
+
+    pub(crate) fn send(&mut self, frame: &Frame) {
+        self.queue.push_back(Item::Frame(wire::encode(frame)));
+    }
+}
+
+impl State {
+    /// A link to a member is there: what was under way on an earlier one is void.
+    pub fn handle_link_up(&mut self, member: &Member, now: WallMs) {
+        let ix = self.origins.intern(member.origin(), now);
+        if self.origins.get(ix).standing == crate::origin::Standing::Gone {
+            return;
+        }
+        self.keyspace.keep_spent = true;
+        self.handle_link_down(member.origin());
+        let vector = self.wire_vector();
+        let gone = self.gone_origins();
+        let ready = self.readiness.is_ready();
+        let names = self.topics.names();
+        let mut interest: Vec<Item> = std::iter::once(Item::InterestReset { version: 0 })
+            .chain(names.map(|(kind, name, count)| Item::Interest { kind, name: name.clone(), count, version: 0 }))
+            .collect();
+        if let Some(Item::InterestReset { version } | Item::Interest { version, .. }) = interest.last_mut() {
+            *version = self.interest_version;
+        }
+        let peer = self.peers.entry(member.origin()).or_insert_with(|| Peer::new(member.clone()));
+        peer.linked = true;
+        peer.send(&Frame::Hello { vector, ready, gone });
+        peer.queue.extend(interest);
+        self.output = true;
+        self.update_readiness();
+    }
+
+    /// The link to a peer is closed.
+    pub fn handle_link_down(&mut self, peer: Origin) {
+        let Some(state) = self.peers.get_mut(&peer) else { return };
+        let lost = state.queue.iter().filter(|item| matches!(item, Item::Message { .. })).count();
+        self.stats.messages_dropped += lost as u64;
+        let fresh = Peer::new(state.member.clone());
+        let old = std::mem::replace(state, fresh);
+        state.up = old.up;
+        state.vector = old.vector;
+        state.confirmed = old.confirmed;
+        self.interest.forget(peer);
+        self.abandon_load(peer);
+        self.update_readiness();
+    }
+
+    /// Forgets a peer that is Gone.
+    pub(crate) fn forget_peer(&mut self, peer: Origin) {
+        self.peers.remove(&peer);
+        self.interest.forget(peer);
+        self.abandon_load(peer);
+        self.lags.retain(|_, lag| lag.from != peer);
+    }
+
+    /// Peers with a link, in a fixed order.
+    pub fn linked_peers(&self) -> Vec<Origin> {
+        self.peers.iter().filter(|(_, peer)| peer.linked).map(|(origin, _)| *origin).collect()
+    }
+
+    /// The version of this node's interest that every live peer has confirmed.
+    pub fn interest_noted(&self) -> u64 {
+        let noted = self.peers.values().filter(|peer| peer.up).map(|peer| peer.interest_noted).min();
+        noted.unwrap_or(self.interest_version)
+    }
+
+    pub(crate) fn wire_vector(&self) -> WireVector {
+        self.origins.vector().dots.into_iter().collect()
+    }
+
+    fn gone_origins(&self) -> Vec<Origin> {
+        let gone = |state: &crate::origin::OriginState| state.standing == crate::origin::Standing::Gone;
+        self.origins.iter().filter(|(_, state)| gone(state)).map(|(_, state)| state.origin).collect()
+    }
+}

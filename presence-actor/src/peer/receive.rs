@@ -1,0 +1,257 @@
+//! What a peer sent, and what follows from it.
+//!
+//! Garbage is an error that names the reason; what was understood before it stays applied, because each operation is whole.
+
+use bytes::Bytes;
+use headcount_cluster::codec::{self, CodecError};
+use headcount_cluster::{Hlc, Origin, WallMs};
+
+use super::repair::Lag;
+use crate::dot::OriginIx;
+use crate::op::Op;
+use crate::origin::Standing;
+use crate::state::{State, StateEvent};
+use crate::wire::{self, Frame, Message, Subscribers, WireVector};
+
+impl State {
+    /// Takes a frame from a peer.
+    ///
+    /// # Errors
+    /// [`CodecError`] when it cannot be understood; the link should be closed.
+    pub fn handle_frame(&mut self, from: Origin, payload: &Bytes, now: WallMs) -> Result<(), CodecError> {
+        if !self.peers.get(&from).is_some_and(|peer| peer.linked) {
+            return Ok(()); // of a link that is closed already
+        }
+        self.output = true;
+        let handled = self.understand(from, payload, now);
+        if handled.is_err() {
+            self.stats.garbage_frames += 1;
+        }
+        self.update_readiness();
+        handled
+    }
+
+    fn understand(&mut self, from: Origin, payload: &Bytes, now: WallMs) -> Result<(), CodecError> {
+        let mut tail = &payload[..];
+        match wire::decode(&mut tail)? {
+            Frame::Hello { vector, ready, gone } => {
+                self.handle_gone(&gone, now);
+                let Some(peer) = self.peers.get_mut(&from) else { return Ok(()) };
+                peer.greeted = true;
+                self.handle_vector(from, vector, ready, true);
+            }
+            Frame::Vector { vector, ready, resync } => self.handle_vector(from, vector, ready, resync),
+            Frame::Pull { vector } => self.handle_pull(from, vector),
+            Frame::BeyondLog => self.request_snapshot(from),
+            Frame::Ops { origin, first, .. } => self.handle_ops(from, origin, first, tail, now)?,
+            Frame::Applied { seq } => self.handle_confirmed(from, seq),
+            Frame::Interest { version, reset, count } => self.handle_interest(from, version, reset, count, tail)?,
+            Frame::InterestNoted { version } => {
+                if let Some(peer) = self.peers.get_mut(&from) {
+                    peer.interest_noted = peer.interest_noted.max(version);
+                }
+            }
+            Frame::Messages { .. } => {
+                while !tail.is_empty() {
+                    let message: Message<'_> = codec::take(&mut tail)?;
+                    self.deliver(message.topic.0, message.payload.0);
+                }
+            }
+            Frame::Gone { origins } => self.handle_gone(&origins, now),
+            Frame::SnapshotRequest { id } => self.serve_snapshot(from, id),
+            Frame::SnapshotRefused { id } => self.snapshot_refused(from, id),
+            Frame::Snapshot { id, last, .. } => {
+                let start = payload.len() - tail.len();
+                self.handle_snapshot(from, id, last, payload.slice(start..));
+            }
+        }
+        Ok(())
+    }
+
+    fn handle_gone(&mut self, gone: &[Origin], now: WallMs) {
+        for origin in gone {
+            if self.declare_gone(*origin, now) {
+                self.events.push_back(StateEvent::DeclareGone(*origin));
+            }
+        }
+    }
+
+    fn handle_confirmed(&mut self, from: Origin, seq: u64) {
+        let (me, head) = (self.origin(), self.origins.get(self.me).applied);
+        let Some(peer) = self.peers.get_mut(&from) else { return };
+        if seq > head {
+            self.events.push_back(StateEvent::IdentityReused { peer: from });
+            return;
+        }
+        peer.confirmed = peer.confirmed.max(seq);
+        let known = peer.vector.entry(me).or_default();
+        *known = seq.max(*known);
+    }
+
+    /// A peer says what it knows. `resync` also places its cursor into this node's stream.
+    fn handle_vector(&mut self, from: Origin, vector: WireVector, ready: bool, resync: bool) {
+        let me = self.origin();
+        let said = vector.iter().find(|(origin, _)| *origin == me).map_or(0, |(_, seq)| *seq);
+        self.handle_confirmed(from, said);
+        let mine = self.origins.get(self.me);
+        let reaches = mine.log.reaches(said + 1, mine.applied);
+        let Some(peer) = self.peers.get_mut(&from) else { return };
+        if resync {
+            peer.cursor = reaches.then_some(said + 1);
+            // What it confirmed before is history of another link; what it says now is the truth.
+            peer.confirmed = said.min(mine.applied);
+        }
+        if ready && peer.sync_target.is_none() {
+            peer.sync_target = Some(vector.clone());
+        }
+        peer.ready = ready;
+        for (origin, seq) in &vector {
+            let known = peer.vector.entry(*origin).or_default();
+            *known = (*seq).max(*known);
+        }
+        let behind: Vec<(Origin, u64)> =
+            vector.into_iter().filter(|(origin, seq)| *origin != me && *seq > self.expected(*origin)).collect();
+        if behind.is_empty() {
+            return;
+        }
+        if self.readiness.is_ready() {
+            for (origin, target) in behind {
+                // Not at once: it is probably on its way.
+                self.lags.entry(origin).or_insert(Lag { target, from, round: self.gossip_round });
+            }
+        } else if self.readiness.pulled_in != Some(self.gossip_round) {
+            // From one peer a round: the others would send the same again.
+            self.readiness.pulled_in = Some(self.gossip_round);
+            self.pull(from);
+        }
+    }
+
+    /// Up to where an origin's operations are here, applied or waiting.
+    fn expected(&self, origin: Origin) -> u64 {
+        let Some(ix) = self.origins.find(origin) else { return 0 };
+        let state = self.origins.get(ix);
+        state.inbox.last().unwrap_or(0).max(state.applied)
+    }
+
+    /// Takes a run of an origin's operations.
+    fn handle_ops(
+        &mut self,
+        from: Origin,
+        author: Origin,
+        first: u64,
+        mut tail: &[u8],
+        now: WallMs,
+    ) -> Result<(), CodecError> {
+        let ix = self.origins.intern(author, now);
+        if ix == self.me {
+            return Ok(());
+        }
+        let mut stamp = Hlc::default();
+        let mut seq = first;
+        while !tail.is_empty() {
+            let before = tail;
+            let op: Op<'_> = codec::take(&mut tail)?;
+            let raw = &before[..before.len() - tail.len()];
+            stamp = stamp.max(op.stamp);
+            let expected = self.expected(author);
+            if seq <= expected {
+                self.stats.duplicate_ops += 1;
+            } else if seq > expected + 1 {
+                self.lags.entry(author).or_insert(Lag { target: seq, from, round: self.gossip_round });
+                break;
+            } else if self.origins.get(ix).inbox.is_empty() && self.depends_on_nothing_missing(&op) {
+                self.apply_remote(ix, seq, &op, raw, now);
+            } else if self.origins.get_mut(ix).inbox.push(seq, raw) {
+                self.blocked.insert(ix);
+            } else {
+                break;
+            }
+            seq += 1;
+        }
+        self.drain_inboxes(now)?;
+        self.observe_stamp(stamp, from, now);
+        if author == from
+            && let Some(peer) = self.peers.get_mut(&from)
+        {
+            peer.confirmation_owed = Some(self.origins.get(ix).applied);
+        }
+        Ok(())
+    }
+
+    /// Whether all that an operation observed has been applied here.
+    fn depends_on_nothing_missing(&self, op: &Op<'_>) -> bool {
+        op.action.seen().is_none_or(|seen| seen.dots.iter().all(|(origin, seq)| self.origins.applied(*origin) >= *seq))
+    }
+
+    fn apply_remote(&mut self, author: OriginIx, seq: u64, op: &Op<'_>, raw: &[u8], now: WallMs) {
+        let erase = self.resolve(author, seq, &op.action, now);
+        self.keyspace.apply(op, &erase, &self.origins);
+        let state = self.origins.get_mut(author);
+        state.applied = seq;
+        state.log.append(seq, |bytes| bytes.extend_from_slice(raw));
+        self.stats.remote_ops += 1;
+    }
+
+    /// Applies what waited for operations that have come since.
+    pub(crate) fn drain_inboxes(&mut self, now: WallMs) -> Result<(), CodecError> {
+        let mut progressed = !self.blocked.is_empty();
+        while progressed {
+            progressed = false;
+            for ix in self.blocked.clone() {
+                while let Some((seq, raw)) = self.origins.get_mut(ix).inbox.pop() {
+                    let op: Op<'_> = codec::take(&mut &raw[..])?;
+                    if !self.depends_on_nothing_missing(&op) {
+                        drop(op);
+                        self.origins.get_mut(ix).inbox.put_back(raw);
+                        break;
+                    }
+                    self.apply_remote(ix, seq, &op, &raw, now);
+                    progressed = true;
+                }
+                let state = self.origins.get(ix);
+                if state.inbox.is_empty() {
+                    self.blocked.remove(&ix);
+                    let (origin, applied) = (state.origin, state.applied);
+                    if let Some(peer) = self.peers.get_mut(&origin) {
+                        peer.confirmation_owed = Some(applied);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn handle_interest(
+        &mut self,
+        from: Origin,
+        version: u64,
+        reset: bool,
+        count: u64,
+        mut tail: &[u8],
+    ) -> Result<(), CodecError> {
+        if reset {
+            self.interest.forget(from);
+        }
+        for _ in 0..count {
+            let named: Subscribers<'_> = codec::take(&mut tail)?;
+            self.interest.set(from, named.kind, named.name.0, named.count);
+        }
+        if let Some(peer) = self.peers.get_mut(&from) {
+            peer.send(&Frame::InterestNoted { version });
+        }
+        Ok(())
+    }
+
+    /// Origins that no membership has known for the grace time are declared Gone: whoever would do it is Gone itself.
+    pub(crate) fn bury_strangers(&mut self, now: WallMs) {
+        let grace_ms = self.limits.grace.as_millis() as u64;
+        for ix in self.origins.indices() {
+            let state = self.origins.get(ix);
+            let Standing::Hidden { since } = state.standing else { continue };
+            let origin = state.origin;
+            if !state.member && now.since_ms(since) > grace_ms && self.keyspace.ledger.owns(ix) {
+                self.handle_gone(&[origin], now);
+            }
+        }
+    }
+}

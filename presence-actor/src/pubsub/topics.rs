@@ -1,0 +1,173 @@
+//! This node's own subscribers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::interest::Kind;
+use super::{Event, Mailbox, glob};
+use crate::blob::Blob;
+use crate::dot::Owner;
+use crate::shared::Rows;
+
+/// Identifies a subscription on this node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct SubscriptionId(u64);
+
+/// Identifies a handle and its clones, which end their subscriptions together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Family(pub(crate) u64);
+
+#[derive(Debug)]
+struct Subscriber {
+    id: SubscriptionId,
+    family: Family,
+    session: Owner,
+    mailbox: Arc<Mailbox>,
+}
+
+/// What a fan-out did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Delivered {
+    /// Subscriptions that got the message.
+    pub(crate) subscribers: usize,
+    /// Older messages that were dropped for it.
+    pub(crate) dropped: usize,
+}
+
+/// Subscribers by topic and by pattern.
+#[derive(Debug, Default)]
+pub(crate) struct Topics {
+    topics: Rows<Vec<Subscriber>>,
+    patterns: Rows<Vec<Subscriber>>,
+    by_session: BTreeMap<(Owner, SubscriptionId), (Kind, Blob)>,
+    count: usize,
+    last_id: u64,
+}
+
+impl Topics {
+    fn of(&mut self, kind: Kind) -> &mut Rows<Vec<Subscriber>> {
+        match kind {
+            Kind::Topic => &mut self.topics,
+            Kind::Pattern => &mut self.patterns,
+        }
+    }
+
+    /// How many subscriptions there are.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Subscribers to a name.
+    pub(crate) fn subscribers(&self, kind: Kind, name: &[u8]) -> u32 {
+        let rows = match kind {
+            Kind::Topic => &self.topics,
+            Kind::Pattern => &self.patterns,
+        };
+        rows.get(name).map_or(0, |subscribers| subscribers.len() as u32)
+    }
+
+    /// All names with subscribers, with their number.
+    pub(crate) fn names(&self) -> impl Iterator<Item = (Kind, &Blob, u32)> {
+        let topics = self.topics.iter().map(|(name, list)| (Kind::Topic, name, list.len() as u32));
+        let patterns = self.patterns.iter().map(|(name, list)| (Kind::Pattern, name, list.len() as u32));
+        topics.chain(patterns)
+    }
+
+    /// Topics with subscribers, by name.
+    pub(crate) fn topics(&self) -> impl Iterator<Item = &Blob> {
+        self.topics.keys()
+    }
+
+    pub(crate) fn add(
+        &mut self,
+        kind: Kind,
+        name: &[u8],
+        family: Family,
+        session: Owner,
+        mailbox: Arc<Mailbox>,
+    ) -> SubscriptionId {
+        self.last_id += 1;
+        self.count += 1;
+        let id = SubscriptionId(self.last_id);
+        if !session.is_shared() {
+            self.by_session.insert((session, id), (kind, name.into()));
+        }
+        self.of(kind).entry(name.into()).or_default().push(Subscriber { id, family, session, mailbox });
+        id
+    }
+
+    /// Ends one subscription. Returns whether there was one.
+    pub(crate) fn remove(&mut self, kind: Kind, name: &[u8], id: SubscriptionId) -> bool {
+        self.remove_where(kind, name, |subscriber| subscriber.id == id) > 0
+    }
+
+    /// Ends the subscriptions to a topic that a family made. Returns how many there were.
+    pub(crate) fn remove_family(&mut self, kind: Kind, name: &[u8], family: Family) -> usize {
+        self.remove_where(kind, name, |subscriber| subscriber.family == family)
+    }
+
+    /// Ends a session's subscriptions. Returns the names whose number changed.
+    pub(crate) fn remove_session(&mut self, session: Owner) -> Vec<(Kind, Blob)> {
+        let all = (session, SubscriptionId(0))..=(session, SubscriptionId(u64::MAX));
+        let changed: Vec<(Kind, Blob)> = self.by_session.range(all).map(|(_, name)| name.clone()).collect();
+        for (kind, name) in &changed {
+            self.remove_where(*kind, name, |subscriber| subscriber.session == session);
+        }
+        changed
+    }
+
+    fn remove_where(&mut self, kind: Kind, name: &[u8], doomed: impl Fn(&Subscriber) -> bool) -> usize {
+        let rows = self.of(kind);
+        let Some(list) = rows.get_mut(name) else { return 0 };
+        let mut ended = Vec::new();
+        list.retain(|subscriber| {
+            let keep = !doomed(subscriber);
+            if !keep {
+                subscriber.mailbox.close();
+                ended.push((subscriber.session, subscriber.id));
+            }
+            keep
+        });
+        if list.is_empty() {
+            rows.swap_remove(name);
+        }
+        self.count -= ended.len();
+        for session in &ended {
+            self.by_session.remove(session);
+        }
+        ended.len()
+    }
+
+    /// Ends all subscriptions.
+    pub(crate) fn close(&mut self) {
+        for subscriber in self.topics.values().chain(self.patterns.values()).flatten() {
+            subscriber.mailbox.close();
+        }
+        *self = Self { last_id: self.last_id, ..Self::default() };
+    }
+
+    /// Hands a message to every subscriber it is for.
+    pub(crate) fn deliver(&self, topic: &[u8], payload: &[u8]) -> Delivered {
+        let mut delivered = Delivered::default();
+        let exact = self.topics.get_key_value(topic);
+        let matching = self.patterns.iter().filter(|(pattern, _)| glob::matches(pattern, topic));
+        // The message is copied once, and only when somebody wants it.
+        let mut copy: Option<(Bytes, Bytes)> = None;
+        for (pattern, list) in
+            exact.into_iter().map(|(_, list)| (None, list)).chain(matching.map(|(pattern, list)| (Some(pattern), list)))
+        {
+            let (topic, payload) =
+                copy.get_or_insert_with(|| (Bytes::copy_from_slice(topic), Bytes::copy_from_slice(payload)));
+            let pattern = pattern.map(|pattern| pattern.to_bytes());
+            for subscriber in list {
+                let event =
+                    Event::Message { topic: topic.clone(), pattern: pattern.clone(), payload: payload.clone() };
+                delivered.subscribers += 1;
+                delivered.dropped += usize::from(subscriber.mailbox.push(event));
+            }
+        }
+        delivered
+    }
+}

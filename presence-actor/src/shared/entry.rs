@@ -1,0 +1,164 @@
+//! One key: the rows of each type, and its expiry.
+//!
+//! Usually rows of one type. When two nodes created different types under one key, both are kept and the type with
+//! the latest visible write is shown, the other hidden: what is hidden may yet be all that remains.
+
+use headcount_cluster::{Hlc, Origin};
+
+use super::Rows;
+use super::erase::Erase;
+use super::expiry::{Deadline, ExpiryRow, in_force};
+use super::ledger::{Ledger, Slot};
+use super::members::Members;
+use super::register::{Content, Desk, Register, ValueExpiry};
+use super::spent::Spent;
+use crate::dot::Tag;
+use crate::origin::Origins;
+use crate::reply::Type;
+
+/// A hash's fields.
+#[derive(Debug, Default)]
+pub(crate) struct Fields {
+    pub(crate) rows: Rows<Register>,
+}
+
+impl Fields {
+    /// How many fields readers see.
+    pub(crate) fn len(&self, origins: &Origins) -> usize {
+        if origins.any_veiled() {
+            return self.rows.values().filter(|register| register.view(origins).is_some()).count();
+        }
+        self.rows.len()
+    }
+
+    /// Takes a field whose last row went away out of the map.
+    pub(crate) fn tidy(&mut self, field: &[u8]) {
+        if self.rows.get(field).is_some_and(Register::is_empty) {
+            self.rows.swap_remove(field);
+        }
+    }
+}
+
+/// One key's rows.
+#[derive(Debug, Default)]
+pub(crate) struct Entry {
+    pub(crate) string: Register,
+    pub(crate) set: Option<Box<Members>>,
+    pub(crate) hash: Option<Box<Fields>>,
+    pub(crate) expiry: Vec<ExpiryRow>,
+}
+
+impl Entry {
+    /// Whether nothing is stored, expiry rows included.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.holds_no_data() && self.expiry.is_empty()
+    }
+
+    /// Whether nothing but expiry rows is stored.
+    pub(crate) fn holds_no_data(&self) -> bool {
+        self.string.is_empty() && self.set.is_none() && self.hash.is_none()
+    }
+
+    /// Whether rows of more than one type are stored.
+    pub(crate) fn is_mixed(&self) -> bool {
+        u8::from(!self.string.is_empty()) + u8::from(self.set.is_some()) + u8::from(self.hash.is_some()) > 1
+    }
+
+    /// The type that readers see; `None` when they see no such key.
+    pub(crate) fn shape(&self, origins: &Origins) -> Option<Type> {
+        if self.is_mixed() {
+            return self.winning_shape(origins);
+        }
+        if let Some(set) = &self.set {
+            return (!origins.any_veiled() || set.len(origins) > 0).then_some(Type::Set);
+        }
+        if let Some(hash) = &self.hash {
+            return (!origins.any_veiled() || hash.len(origins) > 0).then_some(Type::Hash);
+        }
+        self.string.view(origins).map(|_| Type::String)
+    }
+
+    fn winning_shape(&self, origins: &Origins) -> Option<Type> {
+        let hash = self.hash.iter().flat_map(|hash| hash.rows.values()).filter_map(|field| field.newest(origins)).max();
+        let newest: [(Option<(Hlc, Origin)>, Type); 3] = [
+            (self.string.newest(origins), Type::String),
+            (self.set.as_ref().and_then(|set| set.newest(origins)), Type::Set),
+            (hash, Type::Hash),
+        ];
+        newest.into_iter().filter_map(|(newest, shape)| Some((newest?, shape))).max().map(|(_, shape)| shape)
+    }
+
+    /// The deadline in force, whoever can see the rows.
+    pub(crate) fn deadline(&self, origins: &Origins) -> Option<Deadline> {
+        if self.string.is_empty() {
+            return in_force(&self.expiry);
+        }
+        match self.string.winner(origins, |_| true) {
+            Some((tag, _, ValueExpiry::At(at))) => Some(Deadline { at, set_by: tag.origin }),
+            Some((_, _, ValueExpiry::Never)) => None,
+            Some((_, _, ValueExpiry::Superseded)) | None => in_force(&self.expiry),
+        }
+    }
+
+    /// All tags of rows that a removal of the whole key observes.
+    pub(crate) fn tags(&self) -> impl Iterator<Item = &Tag> {
+        let fields = self.hash.iter().flat_map(|hash| hash.rows.values()).flat_map(|field| &field.rows);
+        let members = self.set.iter().flat_map(|set| set.rows.values()).flatten();
+        self.string
+            .rows
+            .iter()
+            .chain(fields)
+            .map(|row| &row.tag)
+            .chain(members)
+            .chain(self.expiry.iter().map(|row| &row.tag))
+    }
+
+    /// Removes what was observed of the whole key.
+    pub(crate) fn erase_all(&mut self, key: &[u8], erase: &Erase<'_>, ledger: &mut Ledger, mut spent: Option<&mut Spent>) {
+        self.string.erase(erase, &mut Desk { key, field: None, ledger, spent: spent.as_deref_mut() });
+        if let Some(set) = &mut self.set {
+            set.erase_all(key, erase, ledger);
+        }
+        if let Some(hash) = &mut self.hash {
+            hash.rows.retain(|field, register| {
+                let spent = spent.as_deref_mut();
+                register.erase(erase, &mut Desk { key, field: Some(field), ledger, spent });
+                !register.is_empty()
+            });
+        }
+        self.drop_expiry(key, |tag| erase.covers(tag), ledger);
+        self.tidy();
+    }
+
+    /// Takes the expiry rows away that `doomed` names.
+    pub(crate) fn drop_expiry(&mut self, key: &[u8], doomed: impl Fn(&Tag) -> bool, ledger: &mut Ledger) {
+        self.expiry.retain(|row| {
+            let keep = !doomed(&row.tag);
+            if !keep {
+                ledger.removed(key, Slot::Expiry, &row.tag);
+            }
+            keep
+        });
+    }
+
+    /// Says of the values that were observed that an expiry row decides now.
+    pub(crate) fn supersede_value_expiry(&mut self, erase: &Erase<'_>) {
+        for row in &mut self.string.rows {
+            if let Content::Value { expiry, .. } = &mut row.content
+                && erase.covers(&row.tag)
+            {
+                *expiry = ValueExpiry::Superseded;
+            }
+        }
+    }
+
+    /// Lets go of containers that became empty.
+    pub(crate) fn tidy(&mut self) {
+        if self.set.as_ref().is_some_and(|set| set.is_empty()) {
+            self.set = None;
+        }
+        if self.hash.as_ref().is_some_and(|hash| hash.rows.is_empty()) {
+            self.hash = None;
+        }
+    }
+}

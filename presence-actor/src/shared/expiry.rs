@@ -1,0 +1,94 @@
+//! When keys die: expiry rows, and the queue of deadlines.
+//!
+//! Every node hides a key at its deadline by its own clock, but nobody drops rows for himself: the origin of the deadline
+//! removes the key by an operation like any other, so that a write or an extension that had not seen it survives
+//! everywhere alike. A deadline is absolute; concurrent ones: none beats some, later beats earlier.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use foldhash::fast::RandomState;
+use indexmap::IndexMap;
+use headcount_cluster::WallMs;
+
+use crate::blob::Blob;
+use crate::dot::{OriginIx, Tag};
+
+/// What an `EXPIRE` or a `PERSIST` said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ExpiryRow {
+    pub(crate) tag: Tag,
+    pub(crate) deadline: Option<WallMs>,
+}
+
+/// A deadline in force, and who removes the key when it has passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Deadline {
+    pub(crate) at: WallMs,
+    pub(crate) set_by: OriginIx,
+}
+
+/// The deadline that several concurrent expiry rows make.
+pub(crate) fn in_force(rows: &[ExpiryRow]) -> Option<Deadline> {
+    let mut latest: Option<(Deadline, u64)> = None;
+    for row in rows {
+        let at = row.deadline?;
+        // Of equal deadlines the later stamp's origin is responsible, so that all agree on one.
+        if latest.is_none_or(|(known, stamp)| (known.at, stamp) < (at, row.tag.stamp.0)) {
+            latest = Some((Deadline { at, set_by: row.tag.origin }, row.tag.stamp.0));
+        }
+    }
+    latest.map(|(deadline, _)| deadline)
+}
+
+/// Keys by deadline.
+#[derive(Debug, Default)]
+pub(crate) struct Deadlines {
+    by_time: BTreeSet<(WallMs, Blob)>,
+    by_key: IndexMap<Blob, WallMs, RandomState>,
+    /// Keys past their deadline that another origin has to remove, with that deadline.
+    overdue: BTreeMap<Blob, WallMs>,
+}
+
+impl Deadlines {
+    /// Takes note of a key's deadline, or that it has none.
+    pub(crate) fn set(&mut self, key: &[u8], at: Option<WallMs>) {
+        if self.by_key.is_empty() && self.overdue.is_empty() && at.is_none() {
+            return;
+        }
+        if self.by_key.get(key).copied() == at {
+            return;
+        }
+        self.overdue.remove(key);
+        if let Some((key, old)) = self.by_key.swap_remove_entry(key) {
+            self.by_time.remove(&(old, key));
+        }
+        if let Some(at) = at {
+            self.by_key.insert(key.into(), at);
+            self.by_time.insert((at, key.into()));
+        }
+    }
+
+    /// A key whose deadline is at or before `now`, taken off the queue.
+    pub(crate) fn pop_due(&mut self, now: WallMs) -> Option<Blob> {
+        if self.by_time.first()?.0 > now {
+            return None;
+        }
+        let (_, key) = self.by_time.pop_first()?;
+        self.by_key.swap_remove(&key);
+        Some(key)
+    }
+
+    /// Remembers a due key that another origin has to remove.
+    pub(crate) fn wait_for_removal(&mut self, key: Blob, at: WallMs) {
+        self.overdue.insert(key, at);
+    }
+
+    /// Keys that wait for another origin.
+    pub(crate) fn take_overdue(&mut self) -> BTreeMap<Blob, WallMs> {
+        std::mem::take(&mut self.overdue)
+    }
+
+    pub(crate) fn next(&self) -> Option<WallMs> {
+        self.by_time.first().map(|(at, _)| *at)
+    }
+}

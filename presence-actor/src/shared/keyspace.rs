@@ -1,0 +1,215 @@
+//! All keys, and the one place where operations change them.
+//!
+//! [`Keyspace::apply`] is the same for a local write and for a peer's: what was decided at the author (replies, types,
+//! observations) is in the operation, so that applying it decides nothing. Invariant: after it, the books (rows,
+//! owners, deadlines, type conflicts) agree with the rows of the key.
+
+use std::collections::BTreeSet;
+
+use super::entry::Entry;
+use super::erase::Erase;
+use super::expiry::{Deadlines, ExpiryRow};
+use super::ledger::{Ledger, OwnedSlot, Slot};
+use super::register::{Desk, ValueExpiry};
+use super::spent::Spent;
+use super::Rows;
+use crate::blob::Blob;
+use crate::dot::{OriginIx, Owner, Tag};
+use crate::op::{Action, Op, Step};
+use crate::origin::Origins;
+
+#[derive(Debug, Default)]
+pub(crate) struct Keyspace {
+    pub(crate) keys: Rows<Entry>,
+    pub(crate) ledger: Ledger,
+    pub(crate) deadlines: Deadlines,
+    pub(crate) spent: Spent,
+    /// Whether anybody could send a snapshot that lacks what is recorded in `spent`.
+    pub(crate) keep_spent: bool,
+    mixed: BTreeSet<Blob>,
+}
+
+impl Keyspace {
+    /// Keys with rows of more than one type.
+    pub(crate) fn type_conflicts(&self) -> usize {
+        self.mixed.len()
+    }
+
+    /// Applies an operation; `erase` is its observation, resolved.
+    pub(crate) fn apply(&mut self, op: &Op<'_>, erase: &Erase<'_>, origins: &Origins) {
+        let tag = |owner: Owner| Tag { origin: erase.author, owner, seq: erase.seq, stamp: op.stamp };
+        let admitted = |owner: Owner| origins.admits(erase.author, owner);
+        match &op.action {
+            Action::Set { key, value, deadline, owner, .. } => {
+                let expiry = deadline.map_or(ValueExpiry::Never, ValueExpiry::At);
+                self.change(key.0, origins, |entry, ledger, mut spent| {
+                    entry.erase_all(key.0, erase, ledger, spent.as_deref_mut());
+                    if admitted(*owner) {
+                        let mut desk = Desk { key: key.0, field: None, ledger, spent };
+                        entry.string.put(tag(*owner), value.0, expiry, &mut desk);
+                    }
+                });
+            }
+            Action::Del { key, .. } => {
+                self.change(key.0, origins, |entry, ledger, spent| entry.erase_all(key.0, erase, ledger, spent));
+            }
+            Action::Sadd { key, members, owner } => {
+                if !admitted(*owner) {
+                    return;
+                }
+                self.change(key.0, origins, |entry, ledger, _| {
+                    let set = entry.set.get_or_insert_default();
+                    for member in &members.0 {
+                        set.add(key.0, member.0, tag(*owner), ledger);
+                    }
+                });
+            }
+            Action::Srem { key, members, .. } => {
+                self.change(key.0, origins, |entry, ledger, _| {
+                    let Some(set) = &mut entry.set else { return };
+                    for member in &members.0 {
+                        set.drop_member(key.0, member.0, |tag| erase.covers(tag), ledger);
+                    }
+                    entry.tidy();
+                });
+            }
+            Action::Hset { key, pairs, owner, .. } => {
+                self.change(key.0, origins, |entry, ledger, mut spent| {
+                    let hash = entry.hash.get_or_insert_default();
+                    for pair in pairs.0.chunks_exact(2) {
+                        let (field, value) = (pair[0].0, pair[1].0);
+                        let mut desk = Desk { key: key.0, field: Some(field), ledger, spent: spent.as_deref_mut() };
+                        let register = match hash.rows.get_mut(field) {
+                            Some(register) => register,
+                            None => hash.rows.entry(field.into()).or_default(),
+                        };
+                        register.erase(erase, &mut desk);
+                        if admitted(*owner) {
+                            register.put(tag(*owner), value, ValueExpiry::Never, &mut desk);
+                        }
+                        if register.is_empty() {
+                            hash.rows.swap_remove(field);
+                        }
+                    }
+                    entry.tidy();
+                });
+            }
+            Action::Hdel { key, fields, .. } => {
+                self.change(key.0, origins, |entry, ledger, mut spent| {
+                    let Some(hash) = &mut entry.hash else { return };
+                    for field in &fields.0 {
+                        if let Some(register) = hash.rows.get_mut(field.0) {
+                            let spent = spent.as_deref_mut();
+                            register.erase(erase, &mut Desk { key: key.0, field: Some(field.0), ledger, spent });
+                        }
+                        hash.tidy(field.0);
+                    }
+                    entry.tidy();
+                });
+            }
+            Action::Incr { key, field, owner, step } => {
+                if admitted(*owner) {
+                    self.count(key.0, field.map(|field| field.0), tag(*owner), *step, origins);
+                }
+            }
+            Action::Expire { key, deadline, .. } => {
+                self.change(key.0, origins, |entry, ledger, _| {
+                    entry.drop_expiry(key.0, |tag| erase.covers(tag), ledger);
+                    entry.supersede_value_expiry(erase);
+                    let row = ExpiryRow { tag: tag(Owner::SHARED), deadline: *deadline };
+                    ledger.added(key.0, Slot::Expiry, &row.tag);
+                    entry.expiry.push(row);
+                });
+            }
+            Action::EndSession { session } => {
+                for place in self.ledger.places(erase.author, *session) {
+                    self.drop_place(&place, erase.author, *session, origins);
+                }
+            }
+        }
+    }
+
+    fn count(&mut self, key: &[u8], field: Option<&[u8]>, tag: Tag, step: Step, origins: &Origins) {
+        self.change(key, origins, |entry, ledger, spent| {
+            let mut desk = Desk { key, field, ledger, spent };
+            match field {
+                None => entry.string.step(tag, step, &mut desk),
+                Some(field) => {
+                    let hash = entry.hash.get_or_insert_default();
+                    match hash.rows.get_mut(field) {
+                        Some(register) => register.step(tag, step, &mut desk),
+                        None => hash.rows.entry(field.into()).or_default().step(tag, step, &mut desk),
+                    }
+                }
+            }
+        });
+    }
+
+    /// Drops the rows that an owner has at a place of the [`Ledger`].
+    pub(crate) fn drop_place(
+        &mut self,
+        (key, slot): &(Blob, OwnedSlot),
+        origin: OriginIx,
+        owner: Owner,
+        origins: &Origins,
+    ) {
+        let doomed = |tag: &Tag| tag.origin == origin && tag.owner == owner;
+        self.change(key, origins, |entry, ledger, spent| {
+            match slot {
+                OwnedSlot::String => {
+                    entry.string.drop_rows(doomed, &mut Desk { key, field: None, ledger, spent });
+                }
+                OwnedSlot::Member(member) => {
+                    if let Some(set) = &mut entry.set {
+                        set.drop_member(key, member, doomed, ledger);
+                    }
+                }
+                OwnedSlot::Field(field) => {
+                    if let Some(hash) = &mut entry.hash {
+                        if let Some(register) = hash.rows.get_mut(&**field) {
+                            register.drop_rows(doomed, &mut Desk { key, field: Some(field), ledger, spent });
+                        }
+                        hash.tidy(field);
+                    }
+                }
+            }
+            entry.tidy();
+        });
+    }
+
+    /// Changes a key and brings the books up to date.
+    pub(crate) fn change(
+        &mut self,
+        key: &[u8],
+        origins: &Origins,
+        change: impl FnOnce(&mut Entry, &mut Ledger, Option<&mut Spent>),
+    ) {
+        let index = match self.keys.get_index_of(key) {
+            Some(index) => index,
+            None => self.keys.insert_full(key.into(), Entry::default()).0,
+        };
+        let entry = &mut self.keys[index];
+        let had_deadline = entry.deadline(origins).is_some();
+        change(entry, &mut self.ledger, self.keep_spent.then_some(&mut self.spent));
+        let deadline = entry.deadline(origins);
+        if had_deadline || deadline.is_some() {
+            self.deadlines.set(key, deadline.map(|deadline| deadline.at));
+        }
+        if entry.is_mixed() {
+            self.mixed.insert(key.into());
+        } else if !self.mixed.is_empty() {
+            self.mixed.remove(key);
+        }
+        if entry.is_empty() {
+            self.keys.swap_remove_index(index);
+        }
+    }
+
+    /// A number that is equal on two nodes exactly when they hold the same rows.
+    ///
+    /// A sum over rows, so that no order matters; rows are named by origins as on the wire, never by indices.
+    pub(crate) fn digest(&self, origins: &Origins) -> u64 {
+        self.keys.iter().fold(0_u64, |sum, (key, entry)| sum.wrapping_add(super::digest::of_entry(key, entry, origins)))
+    }
+}
+

@@ -1,0 +1,26 @@
+//! The replicated data: keys, their rows, and what readers see of them.
+//!
+//! Every type is the same thing underneath: rows are added by operations and removed by operations that observed them,
+//! and that alone decides what is stored. Which of several remaining rows a reader sees (the last writer, the
+//! sum, the winning type) is computed at reading, from rows only. So two nodes that applied the same
+//! operations hold the same rows in whatever order these came, and show the same.
+
+mod digest;
+pub(crate) mod entry;
+pub(crate) mod erase;
+pub(crate) mod expiry;
+pub(crate) mod keyspace;
+pub(crate) mod ledger;
+pub(crate) mod members;
+pub(crate) mod register;
+pub(crate) mod spent;
+
+use foldhash::fast::RandomState;
+use indexmap::IndexMap;
+
+use crate::blob::Blob;
+
+/// A map in insertion order, except that a removal moves the last entry into the gap. Its order never depends on
+/// hashes, and a walk from the end to the front meets every entry that stays, whatever is removed meanwhile
+/// ([`crate::peer::snapshot`] relies on it).
+pub(crate) type Rows<V> = IndexMap<Blob, V, RandomState>;

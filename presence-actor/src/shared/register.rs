@@ -1,0 +1,255 @@
+//! One slot's rows: what a string key or a hash field holds.
+//!
+//! Usually one row. Concurrent writes leave several, and all are kept, because which of them a reader may see
+//! depends on whose owner is alive: dropping the loser at once would give different answers on nodes that
+//! heard of a death at different times. Values: the last by (stamp, origin) is seen. Contributions to a counter are
+//! added to it when it is an integer, and stand alone when there is none.
+
+use headcount_cluster::{Hlc, Origin, WallMs};
+use smallvec::SmallVec;
+
+use super::erase::Erase;
+use super::ledger::{Ledger, Slot};
+use super::spent::{Spent, SpentCount};
+use crate::blob::Blob;
+use crate::command::integer;
+use crate::dot::{OriginIx, Owner, Tag};
+use crate::op::Step;
+use crate::origin::Origins;
+
+/// What a string value says about its key's expiry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ValueExpiry {
+    /// Nothing any more: an `EXPIRE` or `PERSIST` that saw the value decides.
+    Superseded,
+    /// The key lives for ever.
+    Never,
+    /// The key lives until then.
+    At(WallMs),
+}
+
+/// What an origin has added to a counter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Contribution {
+    /// Sequence number of its first step. A new one begins after the whole was erased.
+    pub(crate) epoch: u64,
+    /// Sum of all steps since.
+    pub(crate) total: i64,
+    /// Steps up to this sequence number are erased;
+    pub(crate) erased_through: u64,
+    /// they summed up to this.
+    pub(crate) erased: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Content {
+    Value { value: Blob, expiry: ValueExpiry },
+    Count(Contribution),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) tag: Tag,
+    pub(crate) content: Content,
+}
+
+/// What a reader sees in a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum View<'a> {
+    Bytes(&'a Blob),
+    Integer(i64),
+}
+
+impl View<'_> {
+    pub(crate) fn to_bytes(self) -> bytes::Bytes {
+        match self {
+            Self::Bytes(blob) => blob.to_bytes(),
+            Self::Integer(number) => number.to_string().into(),
+        }
+    }
+
+    /// The number to count from; `None` when it is not one.
+    pub(crate) fn integer(self) -> Option<i64> {
+        match self {
+            Self::Bytes(blob) => integer(blob).ok(),
+            Self::Integer(number) => Some(number),
+        }
+    }
+}
+
+/// Where a register stands, and the books that know of its rows.
+#[derive(Debug)]
+pub(crate) struct Desk<'a> {
+    pub(crate) key: &'a [u8],
+    pub(crate) field: Option<&'a [u8]>,
+    pub(crate) ledger: &'a mut Ledger,
+    /// `None` when there is nobody who could send a snapshot.
+    pub(crate) spent: Option<&'a mut Spent>,
+}
+
+impl Desk<'_> {
+    fn slot(&self) -> Slot<'_> {
+        self.field.map_or(Slot::String, Slot::Field)
+    }
+
+    pub(crate) fn added(&mut self, tag: &Tag) {
+        let slot = self.field.map_or(Slot::String, Slot::Field);
+        self.ledger.added(self.key, slot, tag);
+    }
+
+    pub(crate) fn removed(&mut self, row: &Row) {
+        let slot = self.field.map_or(Slot::String, Slot::Field);
+        self.ledger.removed(self.key, slot, &row.tag);
+        debug_assert!(!matches!(self.slot(), Slot::Expiry));
+    }
+
+    fn spent(&mut self, row: &Row) {
+        if let (Content::Count(count), Some(spent)) = (&row.content, self.spent.as_deref_mut()) {
+            let key = (self.key.into(), self.field.map(Blob::from), row.tag.origin, row.tag.owner);
+            spent.record(key, SpentCount { epoch: count.epoch, seq: row.tag.seq, total: count.total });
+        }
+    }
+}
+
+/// The rows of a slot.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Register {
+    pub(crate) rows: SmallVec<[Row; 1]>,
+}
+
+impl Register {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The value that counts as last written, among rows for which `sees` holds.
+    pub(crate) fn winner(&self, origins: &Origins, sees: impl Fn(&Tag) -> bool) -> Option<(&Tag, &Blob, ValueExpiry)> {
+        self.rows
+            .iter()
+            .filter_map(|row| match &row.content {
+                Content::Value { value, expiry } if sees(&row.tag) => Some((&row.tag, value, *expiry)),
+                Content::Value { .. } | Content::Count(_) => None,
+            })
+            .max_by_key(|(tag, ..)| rank(tag, origins))
+    }
+
+    /// What readers see.
+    pub(crate) fn view(&self, origins: &Origins) -> Option<View<'_>> {
+        if let [Row { tag, content: Content::Value { value, .. } }] = self.rows.as_slice() {
+            return origins.sees(tag).then_some(View::Bytes(value));
+        }
+        let winner = self.winner(origins, |tag| origins.sees(tag)).map(|(_, value, _)| value);
+        let mut counted = false;
+        let mut sum = 0_i128;
+        for row in &self.rows {
+            if let (Content::Count(count), true) = (&row.content, origins.sees(&row.tag)) {
+                counted = true;
+                sum += i128::from(count.total) - i128::from(count.erased);
+            }
+        }
+        match (winner, counted) {
+            (None, false) => None,
+            (None, true) => Some(View::Integer(saturate(sum))),
+            (Some(value), false) => Some(View::Bytes(value)),
+            (Some(value), true) => Some(match integer(value) {
+                Ok(base) => View::Integer(saturate(sum + i128::from(base))),
+                Err(_) => View::Bytes(value),
+            }),
+        }
+    }
+
+    /// The latest write that readers see; decides between types.
+    pub(crate) fn newest(&self, origins: &Origins) -> Option<(Hlc, Origin)> {
+        self.rows.iter().filter(|row| origins.sees(&row.tag)).map(|row| rank(&row.tag, origins)).max()
+    }
+
+    /// An origin's own contribution.
+    pub(crate) fn contribution(&self, origin: OriginIx, owner: Owner) -> Option<&Contribution> {
+        self.rows.iter().find_map(|row| match &row.content {
+            Content::Count(count) if row.tag.origin == origin && row.tag.owner == owner => Some(count),
+            Content::Count(_) | Content::Value { .. } => None,
+        })
+    }
+
+    /// Removes what was observed: rows whole, and of contributions that have grown since the observed part.
+    pub(crate) fn erase(&mut self, erase: &Erase<'_>, desk: &mut Desk<'_>) {
+        self.rows.retain(|row| {
+            if erase.covers(&row.tag) {
+                desk.removed(row);
+                desk.spent(row);
+                return false;
+            }
+            if let Content::Count(count) = &mut row.content
+                && let Some(part) = erase.part_of(desk.field, &row.tag, count.epoch)
+                && part.seq > count.erased_through
+            {
+                count.erased_through = part.seq;
+                count.erased = part.total;
+            }
+            true
+        });
+    }
+
+    /// Adds a value, after [`erase`](Self::erase) took what it replaces.
+    pub(crate) fn put(&mut self, tag: Tag, value: &[u8], expiry: ValueExpiry, desk: &mut Desk<'_>) {
+        // A snapshot may have brought a later value of the same author already; this one is then superseded.
+        let superseded = self.rows.iter().any(|row| {
+            row.tag.origin == tag.origin && row.tag.seq >= tag.seq && matches!(row.content, Content::Value { .. })
+        });
+        if !superseded {
+            desk.added(&tag);
+            self.rows.push(Row { tag, content: Content::Value { value: value.into(), expiry } });
+        }
+    }
+
+    /// Applies a step of a contribution.
+    pub(crate) fn step(&mut self, tag: Tag, step: Step, desk: &mut Desk<'_>) {
+        let known = self.rows.iter_mut().find_map(|row| match &mut row.content {
+            Content::Count(count) if row.tag.origin == tag.origin && row.tag.owner == tag.owner => {
+                Some((&mut row.tag, count))
+            }
+            Content::Count(_) | Content::Value { .. } => None,
+        });
+        if let Some((known_tag, count)) = known {
+            if known_tag.seq >= tag.seq {
+                return; // a snapshot brought it already
+            }
+            *known_tag = tag;
+            if count.epoch == step.epoch {
+                count.total = step.total;
+            } else {
+                // The origin began anew: it saw all of the old contribution erased.
+                *count = Contribution { epoch: step.epoch, total: step.total, erased_through: 0, erased: 0 };
+            }
+            return;
+        }
+        let mut count = Contribution { epoch: step.epoch, total: step.total, erased_through: 0, erased: 0 };
+        if step.epoch < tag.seq {
+            // The earlier steps were applied here and erased since; this one had not seen that and survives alone.
+            count.erased_through = tag.seq - 1;
+            count.erased = step.total.wrapping_sub(step.delta);
+        }
+        desk.added(&tag);
+        self.rows.push(Row { tag, content: Content::Count(count) });
+    }
+
+    /// Takes the rows that `doomed` names away, for owners that left.
+    pub(crate) fn drop_rows(&mut self, doomed: impl Fn(&Tag) -> bool, desk: &mut Desk<'_>) {
+        self.rows.retain(|row| {
+            let keep = !doomed(&row.tag);
+            if !keep {
+                desk.removed(row);
+            }
+            keep
+        });
+    }
+}
+
+/// The order of concurrent writes: by stamp, then by origin. Never by index, which differs between nodes.
+pub(crate) fn rank(tag: &Tag, origins: &Origins) -> (Hlc, Origin) {
+    (tag.stamp, origins.get(tag.origin).origin)
+}
+
+fn saturate(sum: i128) -> i64 {
+    i64::try_from(sum).unwrap_or(if sum < 0 { i64::MIN } else { i64::MAX })
+}

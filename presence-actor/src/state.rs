@@ -1,0 +1,408 @@
+//! The core: everything one node knows, and the rules by which it changes.
+//!
+//! A plain value without IO, clock or task. Inputs are commands (`commands/`), frames and link events (`peer/`),
+//! membership, and time; outputs are frames ([`State::poll_stream`], [`State::poll_bulk`]) and
+//! [`State::poll_event`]. After any input a shell asks for outputs until there are none. Every write, local or remote, goes
+//! through [`Keyspace::apply`], so that all nodes compute alike.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use headcount_cluster::{Hlc, HlcClock, Member, NodeId, Origin, WallMs, codec};
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+use smallvec::SmallVec;
+
+use crate::dot::{OriginIx, Owner};
+use crate::limits::Limits;
+use crate::op::{Action, Op, Seen};
+use crate::origin::{Origins, Standing};
+use crate::peer::load::Load;
+use crate::peer::readiness::{Readiness, ReadyBy};
+use crate::peer::repair::Lag;
+use crate::peer::{Peer, Item};
+use crate::pubsub::interest::Interest;
+use crate::pubsub::topics::Topics;
+use crate::shared::erase::{Erase, ErasedCount};
+use crate::shared::keyspace::Keyspace;
+use crate::stats::Stats;
+use crate::wire::Frame;
+
+/// What the core wants its shell to know or to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StateEvent {
+    /// This node has all that the cluster knew when it joined.
+    Ready(ReadyBy),
+    /// A peer says that this origin is Gone, or no membership has known it for the grace time: the
+    /// membership must not take it back.
+    DeclareGone(Origin),
+    /// A peer's clock is further ahead than ours follows.
+    ClockAhead {
+        /// Whose stamps.
+        peer: Origin,
+        /// By how many milliseconds.
+        ahead_ms: u64,
+    },
+    /// A peer knows more of this node's own stream than this node has written: two processes share an incarnation.
+    IdentityReused {
+        /// Who says so.
+        peer: Origin,
+    },
+}
+
+/// All that a node knows.
+#[derive(Debug)]
+pub struct State {
+    pub(crate) me: OriginIx,
+    /// This node's name; `None` for one that will never have peers.
+    pub(crate) node: Option<NodeId>,
+    pub(crate) limits: Limits,
+    pub(crate) clock: HlcClock,
+    pub(crate) origins: Origins,
+    pub(crate) keyspace: Keyspace,
+    pub(crate) topics: Topics,
+    pub(crate) interest: Interest,
+    pub(crate) interest_version: u64,
+    pub(crate) peers: BTreeMap<Origin, Peer>,
+    /// Origins whose streams wait for something.
+    pub(crate) blocked: BTreeSet<OriginIx>,
+    /// Origins that are Gone and whose rows are still being dropped.
+    pub(crate) doomed: VecDeque<OriginIx>,
+    pub(crate) lags: BTreeMap<Origin, Lag>,
+    pub(crate) load: Option<Load>,
+    pub(crate) last_load_id: u64,
+    pub(crate) readiness: Readiness,
+    pub(crate) gossip_round: u64,
+    pub(crate) events: VecDeque<StateEvent>,
+    /// Whether something may be waiting to be sent.
+    pub(crate) output: bool,
+    pub(crate) closed: bool,
+    pub(crate) rng: SmallRng,
+    pub(crate) stats: Stats,
+    last_session: u32,
+    last_family: u64,
+}
+
+impl State {
+    /// A node without peers, now and for ever.
+    pub fn local(limits: Limits) -> Self {
+        Self::with_origin(Origin(0), None, limits, WallMs(0), 0)
+    }
+
+    /// A node of a cluster. `seed` decides which peers it chooses for anti-entropy.
+    pub fn clustered(me: &Member, limits: Limits, now: WallMs, seed: u64) -> Self {
+        Self::with_origin(me.origin(), Some(me.node.clone()), limits, now, seed)
+    }
+
+    fn with_origin(origin: Origin, node: Option<NodeId>, limits: Limits, now: WallMs, seed: u64) -> Self {
+        let mut origins = Origins::default();
+        let me = origins.intern(origin, now);
+        origins.set_standing(me, Standing::Up);
+        origins.get_mut(me).member = true;
+        Self {
+            me,
+            node,
+            clock: HlcClock::new(limits.max_clock_skew.as_millis() as u64),
+            limits,
+            origins,
+            keyspace: Keyspace::default(),
+            topics: Topics::default(),
+            interest: Interest::default(),
+            interest_version: 0,
+            peers: BTreeMap::new(),
+            blocked: BTreeSet::new(),
+            doomed: VecDeque::new(),
+            lags: BTreeMap::new(),
+            load: None,
+            last_load_id: 0,
+            readiness: Readiness::default(),
+            gossip_round: 0,
+            events: VecDeque::new(),
+            output: false,
+            closed: false,
+            rng: SmallRng::seed_from_u64(seed),
+            stats: Stats::default(),
+            last_session: 0,
+            last_family: 0,
+        }
+    }
+
+    /// This node's origin.
+    pub fn origin(&self) -> Origin {
+        self.origins.get(self.me).origin
+    }
+
+    /// The caps in force.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// A number that is equal on two nodes exactly when they hold the same rows. Walks all rows.
+    pub fn digest(&self) -> u64 {
+        self.keyspace.digest(&self.origins)
+    }
+
+    /// The version vector: per origin the last operation that was applied here.
+    pub fn vector(&self) -> crdts::VClock<Origin> {
+        self.origins.vector()
+    }
+
+    /// The next thing that the shell should know.
+    pub fn poll_event(&mut self) -> Option<StateEvent> {
+        self.events.pop_front()
+    }
+
+    /// Whether there may be something to send; asking clears it.
+    pub fn take_output(&mut self) -> bool {
+        std::mem::take(&mut self.output)
+    }
+
+    /// Whether any key has a deadline, so that reading needs to know the time.
+    pub fn needs_time(&self) -> bool {
+        self.keyspace.deadlines.next().is_some()
+    }
+
+    /// A session's number, never used before by this node.
+    pub(crate) fn open_session(&mut self) -> Owner {
+        self.last_session += 1;
+        Owner::session(self.last_session - 1)
+    }
+
+    /// A handle family's number.
+    pub(crate) fn open_family(&mut self) -> crate::pubsub::topics::Family {
+        self.last_family += 1;
+        crate::pubsub::topics::Family(self.last_family)
+    }
+
+    /// Ends a session: its rows and subscriptions go, here and everywhere.
+    pub fn end_session(&mut self, session: Owner, now: WallMs) {
+        if self.closed {
+            return;
+        }
+        if self.keyspace.ledger.any_place(self.me, session).is_some() {
+            self.commit(now, Action::EndSession { session });
+        }
+        for (kind, name) in self.topics.remove_session(session) {
+            self.interest_changed(kind, &name);
+        }
+    }
+
+    /// Ends the node: all commands fail from now on and subscriptions end. Rows stay as they are.
+    pub fn close(&mut self) {
+        self.closed = true;
+        self.topics.close();
+    }
+
+    /// Writes an operation of this node: numbers it, keeps it for peers, and applies it.
+    pub(crate) fn commit(&mut self, now: WallMs, action: Action<'_>) {
+        let op = Op { stamp: self.clock.tick(now), action };
+        let has_peers = !self.peers.is_empty();
+        let me = self.origins.get_mut(self.me);
+        let seq = me.applied + 1;
+        if has_peers {
+            me.log.append(seq, |bytes| codec::append(&op, bytes));
+            self.output = true;
+        } else if me.log.bytes() > 0 {
+            me.log.clear();
+        }
+        let erase = self.resolve(self.me, seq, &op.action, now);
+        self.keyspace.apply(&op, &erase, &self.origins);
+        self.origins.get_mut(self.me).applied = seq;
+        self.stats.local_ops += 1;
+    }
+
+    /// Resolves an operation's observation to this node's indices.
+    pub(crate) fn resolve<'a>(&mut self, author: OriginIx, seq: u64, action: &Action<'a>, now: WallMs) -> Erase<'a> {
+        let mut erase = Erase { author, seq, dots: SmallVec::new(), counts: Vec::new() };
+        if let Some(Seen { dots, counts }) = action.seen() {
+            for (origin, seq) in dots {
+                erase.dots.push((self.origins.intern(*origin, now), *seq));
+            }
+            for count in counts {
+                erase.counts.push(ErasedCount {
+                    field: count.field.map(|field| field.0),
+                    origin: self.origins.intern(count.origin, now),
+                    owner: count.owner,
+                    epoch: count.epoch,
+                    seq: count.seq,
+                    total: count.total,
+                });
+            }
+        }
+        erase
+    }
+
+    /// A member is there, for the first time or again.
+    pub fn handle_member_up(&mut self, member: &Member, now: WallMs) {
+        let ix = self.origins.intern(member.origin(), now);
+        if self.origins.get(ix).standing == Standing::Gone {
+            return;
+        }
+        self.origins.get_mut(ix).member = true;
+        self.origins.set_standing(ix, Standing::Up);
+        self.peers.entry(member.origin()).or_insert_with(|| Peer::new(member.clone())).up = true;
+        self.keyspace.keep_spent = true;
+        self.update_readiness();
+    }
+
+    /// A member is not heard of: its owned rows are hidden.
+    pub fn handle_member_down(&mut self, member: &Member, now: WallMs) {
+        if let Some(peer) = self.peers.get_mut(&member.origin()) {
+            peer.up = false;
+            self.interest.forget(member.origin());
+        }
+        if let Some(ix) = self.origins.find(member.origin())
+            && self.origins.get(ix).standing == Standing::Up
+        {
+            self.origins.set_standing(ix, Standing::Hidden { since: now });
+        }
+        self.update_readiness();
+    }
+
+    /// A member will not come back: its owned rows are dropped, and peers are told.
+    pub fn handle_member_gone(&mut self, member: &Member, now: WallMs) {
+        self.declare_gone(member.origin(), now);
+    }
+
+    /// Drops an origin's owned rows for good. Returns whether that was news.
+    pub(crate) fn declare_gone(&mut self, origin: Origin, now: WallMs) -> bool {
+        let ix = self.origins.intern(origin, now);
+        if ix == self.me || self.origins.get(ix).standing == Standing::Gone {
+            return false;
+        }
+        self.origins.set_standing(ix, Standing::Gone);
+        self.doomed.push_back(ix);
+        self.forget_peer(origin);
+        self.broadcast(&Frame::Gone { origins: vec![origin] });
+        self.update_readiness();
+        true
+    }
+
+    /// This node goes on under a new origin, because peers hold the old one for Gone. What it owns is asserted again.
+    pub fn handle_reincarnated(&mut self, member: &Member, now: WallMs) {
+        let old = self.me;
+        let new = self.origins.intern(member.origin(), now);
+        self.origins.set_standing(new, Standing::Up);
+        self.origins.get_mut(new).member = true;
+        self.me = new;
+        for owner in self.keyspace.ledger.owners(old) {
+            for (key, slot) in self.keyspace.ledger.places(old, owner) {
+                self.reassert(old, owner, &key, &slot, now);
+            }
+        }
+        self.origins.set_standing(old, Standing::Gone);
+        self.doomed.push_back(old);
+    }
+
+    /// Sends a frame to every linked peer.
+    pub(crate) fn broadcast(&mut self, frame: &Frame) {
+        let bytes = crate::wire::encode(frame);
+        for peer in self.peers.values_mut().filter(|peer| peer.linked) {
+            peer.queue.push_back(Item::Frame(bytes.clone()));
+            self.output = true;
+        }
+    }
+
+    /// Works on what must not hold others up, one slice at a time. Returns whether there is more to do.
+    pub fn work(&mut self, now: WallMs) -> bool {
+        self.drop_doomed();
+        self.merge_slice(now);
+        !self.doomed.is_empty() || self.load.as_ref().is_some_and(Load::is_merging)
+    }
+
+    fn drop_doomed(&mut self) {
+        let mut budget = crate::limits::SLICE_ROWS;
+        while let Some(origin) = self.doomed.front().copied() {
+            let Some(owner) = self.keyspace.ledger.owners(origin).first().copied() else {
+                self.doomed.pop_front();
+                continue;
+            };
+            while let Some(place) = self.keyspace.ledger.any_place(origin, owner) {
+                if budget == 0 {
+                    return;
+                }
+                budget -= 1;
+                self.keyspace.drop_place(&place, origin, owner, &self.origins);
+            }
+        }
+    }
+
+    /// Removes keys whose deadline has passed, where that is this node's task.
+    pub fn handle_time(&mut self, now: WallMs) {
+        let logical = self.clock.now(now);
+        for (key, at) in self.keyspace.deadlines.take_overdue() {
+            self.remove_or_wait(key, at, now);
+        }
+        while let Some(key) = self.keyspace.deadlines.pop_due(logical) {
+            self.remove_or_wait(key, logical, now);
+        }
+    }
+
+    /// Removes an expired key, or leaves that to the node whose task it is.
+    fn remove_or_wait(&mut self, key: crate::blob::Blob, at: WallMs, now: WallMs) {
+        let Some(entry) = self.keyspace.keys.get(&key) else { return };
+        let Some(deadline) = entry.deadline(&self.origins) else { return };
+        if deadline.at > self.clock.now(now) {
+            self.keyspace.deadlines.set(&key, Some(deadline.at));
+        } else if self.removes(&key, deadline.set_by) {
+            self.remove_observed(&key, now);
+        } else {
+            self.keyspace.deadlines.wait_for_removal(key, at);
+        }
+    }
+
+    /// Whether it is this node that removes a key: the origin of the deadline does, or the key's home among
+    /// the nodes that are Up when that origin is Gone.
+    fn removes(&self, key: &[u8], set_by: OriginIx) -> bool {
+        if set_by == self.me || self.origins.get(set_by).standing != Standing::Gone {
+            return set_by == self.me;
+        }
+        let weight = |origin: Origin| xxhash_rust::xxh3::xxh3_64_with_seed(key, origin.0);
+        let mine = weight(self.origin());
+        self.peers.values().filter(|peer| peer.up).all(|peer| weight(peer.member.origin()) < mine)
+    }
+
+    /// A moment for the clock from a peer's stamp.
+    pub(crate) fn observe_stamp(&mut self, stamp: Hlc, from: Origin, now: WallMs) {
+        if let Err(ahead) = self.clock.observe(stamp, now) {
+            self.stats.clocks_ahead += 1;
+            let event = StateEvent::ClockAhead { peer: from, ahead_ms: ahead.ahead_ms };
+            // Once until the shell has heard of it, or a broken clock would fill the queue.
+            if !self.events.iter().any(|known| matches!(known, StateEvent::ClockAhead { peer, .. } if *peer == from)) {
+                self.events.push_back(event);
+            }
+        }
+    }
+
+    /// This node's operations that the slowest live peer has not confirmed.
+    pub fn unconfirmed(&self) -> u64 {
+        let confirmed = self.peers.values().filter(|peer| peer.up).map(Peer::confirmed).min();
+        confirmed.map_or(0, |seq| self.origins.get(self.me).applied.saturating_sub(seq))
+    }
+
+    /// Whether every live peer has confirmed all operations and all that waits for linked peers was handed to their links.
+    pub fn is_flushed(&self) -> bool {
+        self.unconfirmed() == 0 && self.peers.values().all(|peer| peer.queue.is_empty())
+    }
+
+    /// Counts and gauges.
+    pub fn stats(&self) -> Stats {
+        let mine = self.origins.get(self.me);
+        let mut owned_rows: Vec<(Origin, usize)> = vec![(mine.origin, 0)];
+        for (ix, places) in self.keyspace.ledger.owned_by_origin() {
+            match self.origins.get(ix).origin {
+                origin if ix == self.me => owned_rows[0] = (origin, places),
+                origin => owned_rows.push((origin, places)),
+            }
+        }
+        Stats {
+            keys: self.keyspace.keys.len(),
+            rows: self.keyspace.ledger.rows(),
+            owned_rows,
+            type_conflicts: self.keyspace.type_conflicts(),
+            subscriptions: self.topics.count(),
+            oplog_bytes: self.origins.iter().map(|(_, state)| state.log.bytes()).sum(),
+            unconfirmed_ops: self.unconfirmed(),
+            ..self.stats.clone()
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! What nodes say to each other about presence.
+//!
+//! A frame is an encoded [`Frame`] and then, for the bulky kinds, raw bytes: operations and messages are encoded
+//! once and copied as they are, whoever they go to. Variants are numbered on the wire in the order in which they stand
+//! here: append, never reorder, never reuse. Nothing in a frame is trusted: counts are walked, not allocated.
+
+use headcount_cluster::codec::{self, CodecError};
+use headcount_cluster::{Hlc, Origin, WallMs};
+use serde::{Deserialize, Serialize};
+
+use crate::dot::Owner;
+use crate::op::Raw;
+use crate::pubsub::interest::Kind;
+
+/// A version vector on the wire.
+pub(crate) type WireVector = Vec<(Origin, u64)>;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Frame {
+    /// The first frame on a link, from both sides.
+    Hello {
+        vector: WireVector,
+        ready: bool,
+        /// Origins that are Gone for good: their owned rows must not come back.
+        gone: Vec<Origin>,
+    },
+    /// What the sender knows. `resync` asks the peer to push its own stream from there.
+    Vector { vector: WireVector, ready: bool, resync: bool },
+    /// Asks for what the peer knows beyond this vector.
+    Pull { vector: WireVector },
+    /// A pull asked for operations that are not kept any more; a snapshot has them.
+    BeyondLog,
+    /// Operations of an origin, numbered from `first`; their encodings follow.
+    Ops { origin: Origin, first: u64, count: u64 },
+    /// The sender has applied the peer's own operations up to this one.
+    Applied { seq: u64 },
+    /// Numbers of subscribers; [`Subscribers`] follow. `reset` says that earlier ones are void.
+    Interest { version: u64, reset: bool, count: u64 },
+    /// The sender has taken note of the peer's interest up to this version.
+    InterestNoted { version: u64 },
+    /// Messages; [`Message`]s follow.
+    Messages { count: u64 },
+    /// Origins that are Gone for good.
+    Gone { origins: Vec<Origin> },
+    /// Asks for a snapshot under a number of the sender's choice.
+    SnapshotRequest { id: u64 },
+    /// The snapshot cannot be served or finished now.
+    SnapshotRefused { id: u64 },
+    /// A part of a snapshot; [`Part`]s follow. The vector is in the last one and was taken before the first.
+    Snapshot { id: u64, parts: u64, last: Option<WireVector> },
+}
+
+/// A number of subscribers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Subscribers<'a> {
+    pub(crate) kind: Kind,
+    #[serde(borrow)]
+    pub(crate) name: Raw<'a>,
+    pub(crate) count: u32,
+}
+
+/// A message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Message<'a> {
+    #[serde(borrow)]
+    pub(crate) topic: Raw<'a>,
+    #[serde(borrow)]
+    pub(crate) payload: Raw<'a>,
+}
+
+/// A row's write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct WireTag {
+    pub(crate) origin: Origin,
+    pub(crate) owner: Owner,
+    pub(crate) seq: u64,
+    pub(crate) stamp: Hlc,
+}
+
+/// A row of a register.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum WireContent<'a> {
+    Value {
+        #[serde(borrow)]
+        value: Raw<'a>,
+        expiry: WireExpiry,
+    },
+    Count {
+        epoch: u64,
+        total: i64,
+        erased_through: u64,
+        erased: i64,
+    },
+    /// A contribution that was erased whole, and how far.
+    Spent { epoch: u64, total: i64 },
+}
+
+/// What a value says about its key's expiry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum WireExpiry {
+    Superseded,
+    Never,
+    At(WallMs),
+}
+
+/// A piece of a snapshot: a key, or rows of the key named last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Part<'a> {
+    /// What follows is of this key.
+    Key(#[serde(borrow)] Raw<'a>),
+    /// A row of the string.
+    String(WireTag, #[serde(borrow)] WireContent<'a>),
+    /// A row of a field.
+    Field(#[serde(borrow)] Raw<'a>, WireTag, #[serde(borrow)] WireContent<'a>),
+    /// A row of a member.
+    Member(#[serde(borrow)] Raw<'a>, WireTag),
+    /// An expiry row.
+    Expiry(WireTag, Option<WallMs>),
+}
+
+/// Encodes a frame; what follows it is appended to the result.
+pub(crate) fn encode(frame: &Frame) -> Vec<u8> {
+    codec::encode(frame)
+}
+
+/// Takes the frame off the front of a payload.
+pub(crate) fn decode<'a>(payload: &mut &'a [u8]) -> Result<Frame, CodecError> {
+    codec::take_versioned(payload)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_numbers_on_the_wire_stay() {
+        let frames = [
+            (Frame::Hello { vector: vec![], ready: false, gone: vec![] }, 0),
+            (Frame::Vector { vector: vec![], ready: false, resync: false }, 1),
+            (Frame::Pull { vector: vec![] }, 2),
+            (Frame::BeyondLog, 3),
+            (Frame::Ops { origin: Origin(1), first: 1, count: 1 }, 4),
+            (Frame::Applied { seq: 1 }, 5),
+            (Frame::Interest { version: 1, reset: false, count: 0 }, 6),
+            (Frame::InterestNoted { version: 1 }, 7),
+            (Frame::Messages { count: 0 }, 8),
+            (Frame::Gone { origins: vec![] }, 9),
+            (Frame::SnapshotRequest { id: 1 }, 10),
+            (Frame::SnapshotRefused { id: 1 }, 11),
+            (Frame::Snapshot { id: 1, parts: 0, last: None }, 12),
+        ];
+        for (frame, number) in frames {
+            let bytes = encode(&frame);
+            assert_eq!(bytes[1], number, "{frame:?}");
+            assert_eq!(decode(&mut &bytes[..]), Ok(frame));
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The console: one command a line in Redis's words, and replies as `redis-cli --no-raw` prints them.
+//!
+//! Commands run one at a time and are answered in order; messages of subscriptions appear between replies, each as one line.
+//! What runs commands is the node's [`Presence`], what only a console has (subscriptions, `MEMBERS`, `HELP` ..) is here. Two
+//! threads do the blocking reading and writing, so that a terminal that nobody reads never holds the node.
+//!
+//! - `line`: a line into words
+//! - `request`: words into what is asked
+//! - `reply`: an answer into text
+//! - `report`: `MEMBERS`, `STATS`, `HELP`
+//! - `subscriptions`: topics, and their messages on the way to the output
+//! - `input`, `output`: the two threads
+
+mod input;
+mod line;
+mod output;
+mod reply;
+mod report;
+mod request;
+mod subscriptions;
+
+use headcount::{ClusterPresence, Error, Node, Presence as _};
+
+pub(crate) use input::Input;
+pub(crate) use output::Output;
+
+use input::Line;
+use request::Request;
+use subscriptions::{Kind, Subscriptions};
+
+/// Why a console ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// `QUIT` or `EXIT`.
+    Quit,
+    /// Ctrl-D on a terminal.
+    TerminalClosed,
+    /// The end of any other input.
+    InputClosed,
+}
+
+/// A console on a node.
+#[derive(Debug)]
+pub(crate) struct Console<'a> {
+    node: &'a Node,
+    presence: ClusterPresence,
+    output: &'a Output,
+    subscriptions: Subscriptions,
+}
+
+impl<'a> Console<'a> {
+    /// A console that has not read anything.
+    pub(crate) fn new(node: &'a Node, output: &'a Output) -> Self {
+        let presence = node.presence();
+        let subscriptions = Subscriptions::new(presence.clone(), output.clone());
+        Self { node, presence, output, subscriptions }
+    }
+
+    /// Answers lines until there are no more, or one of them ends the console. Its subscriptions outlive an input that is
+    /// not a terminal: `echo 'SUBSCRIBE chat' | headcount node` goes on printing messages.
+    pub(crate) async fn run(mut self, mut input: Input) -> End {
+        while let Some(line) = input.next().await {
+            let answer = match line {
+                Line::Text(text) => self.answer(&text).await,
+                Line::TooLong => Ok(reply::error(&format!("ERR a line has at most {} bytes", input::MAX_LINE_BYTES))),
+            };
+            match answer {
+                Ok(text) => self.output.print(&text).await,
+                Err(Quit) => return End::Quit,
+            }
+        }
+        if input.is_terminal() {
+            return End::TerminalClosed;
+        }
+        self.subscriptions.detach();
+        End::InputClosed
+    }
+
+    /// The text that answers a line; empty when the line is.
+    async fn answer(&mut self, line: &[u8]) -> Result<String, Quit> {
+        let words = match line::split(line) {
+            Ok(words) if words.is_empty() => return Ok(String::new()),
+            Ok(words) => words,
+            Err(unbalanced) => return Ok(reply::error(&unbalanced.to_string())),
+        };
+        let answer = match Request::parse(&words) {
+            Ok(Request::Quit) => return Err(Quit),
+            Ok(request) => self.execute(request).await,
+            Err(error) => Err(error),
+        };
+        Ok(answer.unwrap_or_else(|error| reply::error(&error.to_string())))
+    }
+
+    async fn execute(&mut self, request: Request) -> Result<String, Error> {
+        Ok(match request {
+            Request::Run(command) => reply::text(&command.execute(&self.presence).await?),
+            Request::RunOwned(command) => reply::text(&command.execute(&self.presence.owned()).await?),
+            Request::Subscribe(topics) => self.subscriptions.add(Kind::Topic, topics).await?,
+            Request::Psubscribe(patterns) => self.subscriptions.add(Kind::Pattern, patterns).await?,
+            Request::Unsubscribe(topics) => self.subscriptions.remove(Kind::Topic, topics).await,
+            Request::Punsubscribe(patterns) => self.subscriptions.remove(Kind::Pattern, patterns).await,
+            Request::Members => report::members(&self.node.me(), &self.node.members().current()),
+            Request::Stats => report::stats(&self.node.stats()),
+            Request::Digest => format!("\"{:016x}\"\n", self.node.digest()),
+            Request::Ping(None) => "PONG\n".to_owned(),
+            Request::Ping(Some(words)) => reply::bulk(&words),
+            Request::Help => report::HELP.to_owned(),
+            Request::Quit => unreachable!("`answer` ends the console on QUIT before anything is executed"),
+        })
+    }
+}
+
+/// The console was asked to end.
+struct Quit;

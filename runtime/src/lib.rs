@@ -1,0 +1,25 @@
+//! Who is here, on which node, and who must hear about it: presence for a fleet of game servers, without a server for it.
+//!
+//! A [`Node`] joins its peers through a seed list and replicates sets, hashes, counters and strings with them; topic
+//! messages go straight from node to node. What it knows is read and written through [`Presence`].
+//!
+//! # Layout
+//! - [`node`]: [`Node`], its builder, readiness, leaving
+//! - [`config`]: settings from a file, the environment and flags
+//! - `bin/headcount`: the program, with its console and its demo
+//!
+//! The state and the topics live in the crate `headcount-presence`, membership and links in `headcount-cluster`; what
+//! their users need is exported from here.
+
+pub mod config;
+pub mod node;
+
+pub use bytes::Bytes;
+pub use config::{Config, ConfigError};
+pub use headcount_cluster::{ClusterStats, GoneReason, Incarnation, Member, MemberState, NodeId, Origin};
+pub use headcount_presence::{
+    Arg, Args, Command, Error, Event, Limits, LocalPresence, Presence, Reply, Stats, Subscription, Ttl, Type,
+};
+pub use node::{
+    ClusterPresence, LeaveReport, MemberEvent, Members, Node, NodeBuilder, NodeError, NodeStats, Ready, ReadyBy, StopReason,
+};

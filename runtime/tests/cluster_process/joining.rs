@@ -1,0 +1,127 @@
+//! Finding the cluster: seeds that live, seeds that do not, and who is refused.
+
+use std::net::TcpListener;
+
+use crate::process::{Node, Plan, plans, state_of};
+
+fn see_each_other(nodes: &mut [Node]) {
+    let names: Vec<String> = nodes.iter().map(|node| node.plan.name.clone()).collect();
+    for node in nodes {
+        for name in &names {
+            node.eventually("MEMBERS", &format!("{name} is up"), |lines| state_of(lines, name) == Some("up"));
+        }
+    }
+}
+
+#[test]
+fn a_node_without_seeds_is_ready_as_the_first() {
+    let mut node = Plan::new("a").spawn();
+    let line = node.ready();
+    assert_eq!(line, format!("ready a {} cluster=test members=1 by=first", node.plan.address));
+}
+
+#[test]
+fn nodes_can_be_started_in_any_order() {
+    for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
+        let plans = plans(["a", "b", "c"]);
+        let mut nodes = order.map(|index| plans[index].spawn());
+        for node in &mut nodes {
+            node.ready();
+        }
+        see_each_other(&mut nodes);
+        nodes[2].ask("SADD lobby alice");
+        nodes[0].eventually_shows("SMEMBERS lobby", &["\"alice\""]);
+    }
+}
+
+#[test]
+fn two_nodes_started_at_once_with_each_other_as_the_only_seed_find_each_other() {
+    let mut nodes = plans(["a", "b"]).map(|plan| plan.spawn());
+    for node in &mut nodes {
+        node.ready();
+    }
+    see_each_other(&mut nodes);
+    nodes[0].ask("SADD lobby alice");
+    nodes[1].ask("SADD lobby bob");
+    for node in &mut nodes {
+        node.eventually_shows("SMEMBERS lobby", &["\"alice\"", "\"bob\""]);
+    }
+}
+
+#[test]
+fn a_dead_seed_in_the_list_is_told_once_and_holds_nobody_up() {
+    let dead = Plan::new("dead");
+    let a = Plan::new("a");
+    let mut first = a.start();
+    first.ask("SADD lobby alice");
+    let mut second = Plan::new("b").seeds([&dead, &a]).start();
+    assert_eq!(second.ask("SMEMBERS lobby"), ["1) \"alice\""]);
+    second.logs(&dead.address);
+    // Several rounds of gossip and of probes later it has still been told only once.
+    first.ask("INCR later");
+    second.eventually_shows("GET later", &["\"1\""]);
+    let told = second.log().lines().filter(|line| line.contains(&dead.address)).count();
+    assert_eq!(told, 1, "{}", second.log());
+}
+
+#[test]
+fn a_node_that_reaches_no_seed_goes_on_alone_says_so_and_merges_when_one_appears() {
+    let late = Plan::new("late");
+    let mut alone = Plan::new("alone").seeds([&late]).flags(&["--join-timeout", "500ms"]).spawn();
+    assert!(alone.ready().ends_with("members=1 by=alone"));
+    alone.ask("SADD lobby alice");
+    let mut late = late.start();
+    late.ask("SADD lobby bob");
+    for node in [&mut alone, &mut late] {
+        node.eventually_shows("SMEMBERS lobby", &["\"alice\"", "\"bob\""]);
+    }
+}
+
+#[test]
+fn with_require_join_a_node_that_reaches_nobody_fails_and_lists_what_it_tried() {
+    let [dead, other] = ["dead", "other"].map(Plan::new);
+    let plan = Plan::new("a").seeds([&dead, &other]).flags(&["--join-timeout", "500ms", "--require-join"]);
+    let mut node = plan.spawn();
+    assert_eq!(node.exit().code(), Some(1));
+    let log = node.log();
+    let error = log.lines().find(|line| line.starts_with("error: ")).unwrap_or_else(|| panic!("{log}"));
+    assert!(error.contains(&dead.address) && error.contains(&other.address), "{error}");
+}
+
+#[test]
+fn a_seed_of_another_cluster_refuses_and_the_refused_says_why() {
+    let a = Plan::new("a").cluster("arena");
+    let mut first = a.start();
+    let mut second = Plan::new("b").cluster("castle").seeds([&a]).spawn();
+    assert_eq!(second.exit().code(), Some(1));
+    let log = second.log();
+    let error = log.lines().find(|line| line.starts_with("error: ")).unwrap_or_else(|| panic!("{log}"));
+    assert!(error.contains("arena") && error.contains("castle"), "{error}");
+    assert_eq!(first.ask("MEMBERS").len(), 1);
+}
+
+#[test]
+fn a_second_process_with_the_name_of_a_live_node_is_refused_in_words() {
+    let a = Plan::new("a");
+    let b = Plan::new("b").seeds([&a]);
+    let mut first = a.start();
+    let mut second = b.start();
+    let mut same_name = Plan::new("b").seeds([&a]).flags(&["--join-timeout", "1s"]).spawn();
+    assert_eq!(same_name.exit().code(), Some(1));
+    let log = same_name.log();
+    let error = log.lines().find(|line| line.starts_with("error: ")).unwrap_or_else(|| panic!("{log}"));
+    assert!(error.contains('b') && error.contains(&b.address), "{error}");
+    second.ask("SADD lobby bob");
+    first.eventually_shows("SMEMBERS lobby", &["\"bob\""]);
+}
+
+#[test]
+fn a_port_in_use_is_told_with_the_address() {
+    let plan = Plan::new("a");
+    let _taken = TcpListener::bind(&plan.address).unwrap();
+    let mut node = plan.spawn();
+    assert_eq!(node.exit().code(), Some(1));
+    let log = node.log();
+    let error = log.lines().find(|line| line.starts_with("error: ")).unwrap_or_else(|| panic!("{log}"));
+    assert!(error.contains(&plan.address), "{error}");
+}

@@ -1,0 +1,18 @@
+//! The program as its users have it: real processes on loopback, commands on standard input, replies on standard output.
+//!
+//! No test here relies on a span of time being long enough: everything is waited for, and what must not happen is
+//! looked for in each answer on the way. When something fails, the logs of all processes of the test are shown.
+//!
+//! - `process`: one `headcount node`, and the ports for it
+//! - `commands`: what is written on one node is read on the others
+//! - `joining`: seeds, dead or alive, and who is refused
+//! - `faults`: crashes, stops, returns, goodbyes
+//! - `usage`: mistakes of the one who starts it, and the streams of the process
+
+#![cfg(unix)]
+
+mod commands;
+mod faults;
+mod joining;
+mod process;
+mod usage;
