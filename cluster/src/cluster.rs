@@ -315,7 +315,12 @@ pub struct LeaveReport {
 
 impl fmt::Display for LeaveReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "left; {} of {} members confirmed", self.confirmed.len(), self.confirmed.len() + self.unconfirmed.len())?;
+        write!(
+            f,
+            "left; {} of {} members confirmed",
+            self.confirmed.len(),
+            self.confirmed.len() + self.unconfirmed.len()
+        )?;
         if let Some(first) = self.unconfirmed.first() {
             write!(f, "; not confirmed: {first}")?;
         }

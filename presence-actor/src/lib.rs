@@ -36,6 +36,8 @@ pub mod reply;
 mod shared;
 pub mod state;
 pub mod stats;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub use api::{Presence, Result};

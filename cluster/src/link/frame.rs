@@ -175,9 +175,6 @@ pub enum FrameError {
         /// Its length.
         bytes: usize,
     },
-    /// The connection ended inside a frame or without a goodbye: not an error of the peer's encoding.
-    #[error("the peer sent a frame after its goodbye")]
-    AfterGoodbye,
 }
 
 #[cfg(test)]

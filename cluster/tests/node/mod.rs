@@ -105,6 +105,18 @@ impl Node {
         .await
     }
 
+    /// Takes events until there is a link to each of these nodes, in whatever order they come.
+    pub(crate) async fn linked_with(&mut self, names: &[&str]) {
+        let mut missing: Vec<&str> = names.to_vec();
+        self.until("link to each", |event| {
+            if let ClusterEvent::LinkUp { peer, .. } = event {
+                missing.retain(|name| *name != peer.node.as_str());
+            }
+            missing.is_empty().then_some(())
+        })
+        .await;
+    }
+
     /// Takes events until a frame of this class comes.
     pub(crate) async fn frame(&mut self, wanted: Class) -> Bytes {
         self.until("frame", |event| match event {

@@ -83,8 +83,7 @@ fn with_require_join_a_node_that_reaches_nobody_fails_and_lists_what_it_tried() 
     let plan = Plan::new("a").seeds([&dead, &other]).flags(&["--join-timeout", "500ms", "--require-join"]);
     let mut node = plan.spawn();
     assert_eq!(node.exit().code(), Some(1));
-    let log = node.log();
-    let error = log.lines().find(|line| line.starts_with("error: ")).unwrap_or_else(|| panic!("{log}"));
+    let error = node.error();
     assert!(error.contains(&dead.address) && error.contains(&other.address), "{error}");
 }
 
@@ -94,9 +93,8 @@ fn a_seed_of_another_cluster_refuses_and_the_refused_says_why() {
     let mut first = a.start();
     let mut second = Plan::new("b").cluster("castle").seeds([&a]).spawn();
     assert_eq!(second.exit().code(), Some(1));
-    let log = second.log();
-    let error = log.lines().find(|line| line.starts_with("error: ")).unwrap_or_else(|| panic!("{log}"));
-    assert!(error.contains("arena") && error.contains("castle"), "{error}");
+    let error = second.error();
+    assert!(error.contains(&a.address) && error.contains("\"arena\""), "{error}");
     assert_eq!(first.ask("MEMBERS").len(), 1);
 }
 
@@ -108,8 +106,7 @@ fn a_second_process_with_the_name_of_a_live_node_is_refused_in_words() {
     let mut second = b.start();
     let mut same_name = Plan::new("b").seeds([&a]).flags(&["--join-timeout", "1s"]).spawn();
     assert_eq!(same_name.exit().code(), Some(1));
-    let log = same_name.log();
-    let error = log.lines().find(|line| line.starts_with("error: ")).unwrap_or_else(|| panic!("{log}"));
+    let error = same_name.error();
     assert!(error.contains('b') && error.contains(&b.address), "{error}");
     second.ask("SADD lobby bob");
     first.eventually_shows("SMEMBERS lobby", &["\"bob\""]);
@@ -121,7 +118,6 @@ fn a_port_in_use_is_told_with_the_address() {
     let _taken = TcpListener::bind(&plan.address).unwrap();
     let mut node = plan.spawn();
     assert_eq!(node.exit().code(), Some(1));
-    let log = node.log();
-    let error = log.lines().find(|line| line.starts_with("error: ")).unwrap_or_else(|| panic!("{log}"));
+    let error = node.error();
     assert!(error.contains(&plan.address), "{error}");
 }

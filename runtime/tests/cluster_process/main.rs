@@ -10,6 +10,8 @@
 //! - `usage`: mistakes of the one who starts it, and the streams of the process
 
 #![cfg(unix)]
+// All of this is test code, its helpers too.
+#![allow(clippy::unwrap_used)]
 
 mod commands;
 mod faults;

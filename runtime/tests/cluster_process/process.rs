@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -117,6 +117,7 @@ pub(crate) struct Node {
     stdin: Option<ChildStdin>,
     stdout: Receiver<String>,
     log: Arc<Mutex<String>>,
+    log_reader: Option<JoinHandle<()>>,
     /// Lines of messages that came between replies.
     messages: VecDeque<String>,
     asked: u64,
@@ -132,14 +133,14 @@ impl Node {
         let log = Arc::new(Mutex::new(String::new()));
         let kept = Arc::clone(&log);
         let mut err = child.stderr.take().unwrap();
-        thread::spawn(move || {
+        let log_reader = thread::spawn(move || {
             let mut bytes = [0; 4096];
             while let Ok(1..) = err.read(&mut bytes).inspect(|&read| {
                 kept.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..read]));
             }) {}
         });
         let stdin = child.stdin.take();
-        Self { plan, child, stdin, stdout, log, messages: VecDeque::new(), asked: 0 }
+        Self { plan, child, stdin, stdout, log, log_reader: Some(log_reader), messages: VecDeque::new(), asked: 0 }
     }
 
     /// Waits for the line that says that the node is ready.
@@ -232,11 +233,12 @@ impl Node {
         self.child.try_wait().unwrap().is_none()
     }
 
-    /// Waits until the process ends by itself.
+    /// Waits until the process ends by itself and its log is complete.
     pub(crate) fn exit(&mut self) -> ExitStatus {
         let begun = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
+                self.log_reader.take().map(JoinHandle::join);
                 return status;
             }
             assert!(begun.elapsed() < PATIENCE, "{} does not end\n{}", self.plan.name, self.story());
@@ -256,6 +258,13 @@ impl Node {
     /// What the process has said on stderr.
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
+    }
+
+    /// What an ended process said of why it failed: the end of its log from `error:` on.
+    pub(crate) fn error(&self) -> String {
+        let log = self.log();
+        let at = log.find("error: ").unwrap_or_else(|| panic!("no error was told\n{}", self.story()));
+        log[at..].to_owned()
     }
 
     fn line(&mut self) -> String {

@@ -20,7 +20,8 @@ fn stderr(output: &Output) -> String {
 
 #[test]
 fn a_bad_setting_is_told_at_its_source_and_the_exit_code_is_1() {
-    let table: [(&[&str], &[(&str, &str)], &str); 5] = [
+    type Variable = (&'static str, &'static str);
+    let table: [(&[&str], &[Variable], &str); 5] = [
         (
             &["node", "--listen", "nonsense"],
             &[],

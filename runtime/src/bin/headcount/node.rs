@@ -121,6 +121,8 @@ fn ready_line(node: &Node, cluster: &str, ready: &Ready) -> String {
         .filter(|(member, state)| *state == MemberState::Up && member.node != me.node);
     let by = match &ready.how {
         ReadyBy::First => "first".to_owned(),
+        // Without seeds there is nobody to miss.
+        ReadyBy::Alone { tried } if tried.is_empty() => "first".to_owned(),
         ReadyBy::Synchronised { peer } => format!("synchronised({peer})"),
         ReadyBy::Alone { .. } => "alone".to_owned(),
     };
@@ -137,7 +139,9 @@ async fn leave(node: Node, told: &str, signals: &mut Signals) -> ExitCode {
             ExitCode::from(STOPPED)
         }
         report = node.leave() => {
-            info!("{report}");
+            if !report.unconfirmed.is_empty() {
+                warn!("{report}");
+            }
             ExitCode::SUCCESS
         }
     }

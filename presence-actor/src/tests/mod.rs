@@ -1,0 +1,6 @@
+//! Tests of the core in worlds with manual time and a manual network.
+
+mod commands;
+mod convergence;
+mod traps;
+mod world;
