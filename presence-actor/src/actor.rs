@@ -18,7 +18,7 @@ use tracing::{debug, error, warn};
 
 use crate::handle::Shared;
 use crate::peer::readiness::ReadyBy;
-use crate::state::StateEvent;
+use crate::state::{State, StateEvent};
 
 /// How often deadlines are looked at. Readers hide an expired key by themselves at once.
 const TIME_INTERVAL: Duration = Duration::from_millis(50);
@@ -116,7 +116,8 @@ impl PresenceActor {
                 StateEvent::Ready(by) => self.tell(PresenceEvent::Ready(by)),
                 StateEvent::DeclareGone(origin) => self.tell(PresenceEvent::DeclareGone(origin)),
                 StateEvent::ClockAhead { peer, ahead_ms } => {
-                    let peer = self.links.get(&peer).map_or_else(|| peer.to_string(), |link| link.peer().node.to_string());
+                    let peer =
+                        self.links.get(&peer).map_or_else(|| peer.to_string(), |link| link.peer().node.to_string());
                     warn!(%peer, ahead_ms, "the clock of {peer} is {ahead_ms} ms ahead of ours; its writes win over \
                         concurrent ones until that is mended - check its time synchronisation");
                 }
@@ -168,9 +169,9 @@ impl Actor for PresenceActor {
             shared.woken().await;
             Some((Woken, shared))
         }));
-        context.run_interval(TIME_INTERVAL, |actor, _| actor.shared.write(|state, now| state.handle_time(now)));
+        context.run_interval(TIME_INTERVAL, |actor, _| actor.shared.write(State::handle_time));
         context.run_interval(self.gossip_interval, |actor, context| {
-            actor.shared.write(|state, now| state.handle_gossip(now));
+            actor.shared.write(State::handle_gossip);
             actor.shared.wake();
             actor.start_work(context);
         });
@@ -212,7 +213,6 @@ impl StreamHandler<ClusterEvent> for PresenceActor {
                 }
                 self.start_work(context);
             }
-            ClusterEvent::LinkWritable { .. } => {}
             ClusterEvent::MemberUp(member) => {
                 self.shared.write(|state, now| state.handle_member_up(&member, now));
                 self.tell(PresenceEvent::Member { member, state: MemberState::Up, reason: None });
@@ -250,6 +250,7 @@ impl StreamHandler<ClusterEvent> for PresenceActor {
                 self.shared.write(|state, _| state.handle_alone(tried));
             }
             ClusterEvent::Superseded { by } => self.tell(PresenceEvent::Superseded(by)),
+            // `LinkWritable` needs nothing but the wake that follows every event.
             _ => {}
         }
         self.shared.wake();

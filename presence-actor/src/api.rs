@@ -147,7 +147,11 @@ pub trait Presence: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// As [`hset`](Self::hset), and [`Error::TooMany`], [`Error::WrongArity`] without pairs.
-    fn hset_multiple(&self, key: impl Arg, pairs: &[(impl Arg + Sync, impl Arg + Sync)]) -> impl Future<Output = Result<usize>> + Send;
+    fn hset_multiple(
+        &self,
+        key: impl Arg,
+        pairs: &[(impl Arg + Sync, impl Arg + Sync)],
+    ) -> impl Future<Output = Result<usize>> + Send;
 
     /// Adds to a field of a hash, which counts from zero when it is missing; returns the sum that this node sees.
     ///
@@ -159,7 +163,13 @@ pub trait Presence: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// As both.
-    fn hincrbyex(&self, key: impl Arg, field: impl Arg, by: i64, seconds: i64) -> impl Future<Output = Result<i64>> + Send;
+    fn hincrbyex(
+        &self,
+        key: impl Arg,
+        field: impl Arg,
+        by: i64,
+        seconds: i64,
+    ) -> impl Future<Output = Result<i64>> + Send;
 
     /// A field of a hash.
     ///

@@ -90,6 +90,7 @@ impl<T: Arg + Sync> Args for &Vec<T> {
 mod tests {
     use super::*;
 
+    #[allow(clippy::needless_pass_by_value)] // as the methods of `Presence` take them
     fn count(args: impl Args) -> usize {
         args.with(|values| values.len())
     }

@@ -58,16 +58,14 @@ impl Command {
             ("publish", 2) => Self::Publish { topic: one(0), message: one(1) },
             ("channels", 0) => Self::Channels { pattern: None },
             ("channels", 1) => Self::Channels { pattern: Some(text(&args[0])?) },
-            ("pubsub", 1 | 2) if args[0].eq_ignore_ascii_case(b"channels") => Self::Channels {
-                pattern: args.get(1).map(text).transpose()?,
-            },
+            ("pubsub", 1 | 2) if args[0].eq_ignore_ascii_case(b"channels") => {
+                Self::Channels { pattern: args.get(1).map(text).transpose()? }
+            }
             ("exists", 1..) => Self::Exists { keys: rest(0) },
             ("set", 2) => Self::Set { key: one(0), value: one(1), seconds: None },
-            ("set", 4) if args[2].eq_ignore_ascii_case(b"ex") => Self::Set {
-                key: one(0),
-                value: one(1),
-                seconds: Some(number(3)?),
-            },
+            ("set", 4) if args[2].eq_ignore_ascii_case(b"ex") => {
+                Self::Set { key: one(0), value: one(1), seconds: Some(number(3)?) }
+            }
             ("set", 3..) => return Err(Error::Syntax),
             // Redis's order on the wire; only the Rust method follows Colyseus.
             ("setex", 3) => Self::Set { key: one(0), value: one(2), seconds: Some(number(1)?) },
@@ -142,9 +140,35 @@ impl Command {
 
 /// Every name that [`Command::parse`] knows, for telling a wrong arity from an unknown name.
 const NAMES: &[&str] = &[
-    "publish", "channels", "pubsub", "exists", "set", "setex", "expire", "persist", "ttl", "get", "del", "sadd",
-    "smembers", "sismember", "srem", "scard", "sinter", "hset", "hincrby", "hincrbyex", "hget", "hgetall", "hexists",
-    "hdel", "hlen", "incr", "decr", "incrby", "decrby",
+    "publish",
+    "channels",
+    "pubsub",
+    "exists",
+    "set",
+    "setex",
+    "expire",
+    "persist",
+    "ttl",
+    "get",
+    "del",
+    "sadd",
+    "smembers",
+    "sismember",
+    "srem",
+    "scard",
+    "sinter",
+    "hset",
+    "hincrby",
+    "hincrbyex",
+    "hget",
+    "hgetall",
+    "hexists",
+    "hdel",
+    "hlen",
+    "incr",
+    "decr",
+    "incrby",
+    "decrby",
 ];
 
 /// A 64-bit integer in the one format that Redis takes: no sign `+`, no leading zeros, no blanks.
@@ -187,24 +211,15 @@ mod tests {
 
     #[test]
     fn a_known_name_with_the_wrong_arity_is_told_from_an_unknown_name() {
-        assert_eq!(
-            Command::parse(&words("SADD lobby")),
-            Err(Error::WrongArity { command: "sadd".into() })
-        );
-        assert_eq!(
-            Command::parse(&words("SADDLE lobby")),
-            Err(Error::UnknownCommand { command: "saddle".into() })
-        );
+        assert_eq!(Command::parse(&words("SADD lobby")), Err(Error::WrongArity { command: "sadd".into() }));
+        assert_eq!(Command::parse(&words("SADDLE lobby")), Err(Error::UnknownCommand { command: "saddle".into() }));
     }
 
     #[test]
     fn every_listed_name_parses_with_some_arity_and_refuses_none() {
         for name in NAMES {
-            assert_eq!(
-                Command::parse(&words(name)).err().is_none_or(|e| matches!(e, Error::WrongArity { .. })),
-                true,
-                "{name}"
-            );
+            let parsed = Command::parse(&words(name));
+            assert!(matches!(parsed, Ok(_) | Err(Error::WrongArity { .. })), "{name}: {parsed:?}");
         }
     }
 

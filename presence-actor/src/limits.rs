@@ -70,9 +70,9 @@ impl Default for Limits {
             peer_queue_bytes: 16 * 1024 * 1024,
             oplog_bytes: 64 * 1024 * 1024,
             snapshot_bytes: 4 * 1024 * 1024 * 1024,
-            max_clock_skew: Duration::from_secs(60),
+            max_clock_skew: Duration::from_mins(1),
             subscribe_wait: Duration::from_secs(2),
-            grace: Duration::from_secs(600),
+            grace: Duration::from_mins(10),
         }
     }
 }

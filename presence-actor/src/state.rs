@@ -19,7 +19,7 @@ use crate::origin::{Origins, Standing};
 use crate::peer::load::Load;
 use crate::peer::readiness::{Readiness, ReadyBy};
 use crate::peer::repair::Lag;
-use crate::peer::{Peer, Item};
+use crate::peer::{Item, Peer};
 use crate::pubsub::interest::Interest;
 use crate::pubsub::topics::Topics;
 use crate::shared::erase::{Erase, ErasedCount};
@@ -296,7 +296,7 @@ impl State {
     /// Sends a frame to every linked peer.
     pub(crate) fn broadcast(&mut self, frame: &Frame) {
         let bytes = crate::wire::encode(frame);
-        for peer in self.peers.values_mut().filter(|peer| peer.linked) {
+        for peer in self.peers.values_mut().filter(|peer| peer.is_linked()) {
             peer.queue.push_back(Item::Frame(bytes.clone()));
             self.output = true;
         }

@@ -92,7 +92,10 @@ pub(crate) enum WireContent<'a> {
         erased: i64,
     },
     /// A contribution that was erased whole, and how far.
-    Spent { epoch: u64, total: i64 },
+    Spent {
+        epoch: u64,
+        total: i64,
+    },
 }
 
 /// What a value says about its key's expiry.
@@ -124,7 +127,7 @@ pub(crate) fn encode(frame: &Frame) -> Vec<u8> {
 }
 
 /// Takes the frame off the front of a payload.
-pub(crate) fn decode<'a>(payload: &mut &'a [u8]) -> Result<Frame, CodecError> {
+pub(crate) fn decode(payload: &mut &[u8]) -> Result<Frame, CodecError> {
     codec::take_versioned(payload)
 }
 

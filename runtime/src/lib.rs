@@ -21,5 +21,6 @@ pub use headcount_presence::{
     Arg, Args, Command, Error, Event, Limits, LocalPresence, Presence, Reply, Stats, Subscription, Ttl, Type,
 };
 pub use node::{
-    ClusterPresence, LeaveReport, MemberEvent, Members, Node, NodeBuilder, NodeError, NodeStats, Ready, ReadyBy, StopReason,
+    ClusterPresence, LeaveReport, MemberEvent, Members, Node, NodeBuilder, NodeError, NodeStats, Ready, ReadyBy,
+    StopReason,
 };

@@ -14,12 +14,12 @@ use std::time::Duration;
 use actix::Actor;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt};
-use headcount_cluster::{Cluster, ClusterConfig, ClusterStats, GoneReason, Member, MemberState, StartError, World};
 pub use headcount_cluster::LeaveReport;
-pub use headcount_presence::{ClusterPresence, ReadyBy};
+use headcount_cluster::{Cluster, ClusterConfig, ClusterStats, GoneReason, Member, MemberState, StartError, World};
 use headcount_presence::actor::{PresenceActor, PresenceEvent};
 use headcount_presence::handle::Shared;
 use headcount_presence::state::State;
+pub use headcount_presence::{ClusterPresence, ReadyBy};
 use headcount_presence::{Limits, Stats};
 use parking_lot::Mutex;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -132,10 +132,7 @@ impl Node {
 
     /// Counts and gauges. Those of the cluster layer are at most one gossip interval old.
     pub fn stats(&self) -> NodeStats {
-        NodeStats {
-            presence: self.shared.read(|state, _| state.stats()),
-            cluster: self.view.cluster.lock().clone(),
-        }
+        NodeStats { presence: self.shared.read(|state, _| state.stats()), cluster: self.view.cluster.lock().clone() }
     }
 
     /// A number over all replicated rows, hidden ones included: equal on two nodes exactly when they hold the same.
@@ -240,12 +237,7 @@ impl NodeBuilder {
 }
 
 /// The node's life.
-async fn run(
-    config: ClusterConfig,
-    limits: Limits,
-    world: World,
-    started: oneshot::Sender<Result<Node, NodeError>>,
-) {
+async fn run(config: ClusterConfig, limits: Limits, world: World, started: oneshot::Sender<Result<Node, NodeError>>) {
     let gossip_interval = config.gossip_interval;
     let no_seeds = config.seeds.is_empty();
     let (cluster, events) = match Cluster::start(config, world.clone()).await {
@@ -270,7 +262,8 @@ async fn run(
         cluster: Mutex::new(cluster.stats()),
         events: broadcast::Sender::new(MEMBER_EVENTS),
     });
-    let node = Node { shared: Arc::clone(&shared), view: Arc::clone(&view), orders, ready: is_ready, stopped: is_stopped };
+    let node =
+        Node { shared: Arc::clone(&shared), view: Arc::clone(&view), orders, ready: is_ready, stopped: is_stopped };
     if started.send(Ok(node)).is_ok() {
         let life = Life { cluster, view, ready, stopped, shared: Arc::clone(&shared) };
         life.follow(told, ordered, gossip_interval).await;

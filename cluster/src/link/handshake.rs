@@ -92,11 +92,13 @@ pub enum Answer {
 pub enum Refusal {
     /// The acceptor is of another cluster.
     #[error(
-        "it belongs to the cluster {theirs:?}, not to ours; check the seed list and the `cluster` setting of both nodes"
+        "it belongs to the cluster {theirs:?}, and this node to {ours:?}; check the seed list and the `cluster` setting of both nodes"
     )]
     OtherCluster {
         /// The acceptor's cluster.
         theirs: String,
+        /// The refused node's cluster.
+        ours: String,
     },
     /// No protocol version in common.
     #[error(
@@ -178,7 +180,7 @@ pub struct Knowledge {
 pub fn judge(me: &Member, cluster: &str, hello: &Hello, known: &Knowledge) -> Result<(), Refusal> {
     let dialer = &hello.member;
     if hello.cluster != cluster {
-        return Err(Refusal::OtherCluster { theirs: cluster.to_owned() });
+        return Err(Refusal::OtherCluster { theirs: cluster.to_owned(), ours: hello.cluster.clone() });
     }
     if let Some(expected) = &hello.expected
         && *expected != me.node
@@ -332,7 +334,10 @@ mod tests {
     fn another_cluster_is_refused_before_anything_else_is_looked_at() {
         let mut other = hello(member("me", 9, 2), Intent::Join);
         other.cluster = "prod".into();
-        assert_eq!(verdict(&other, |known| known.is_gone = true), Err(Refusal::OtherCluster { theirs: "demo".into() }));
+        assert_eq!(
+            verdict(&other, |known| known.is_gone = true),
+            Err(Refusal::OtherCluster { theirs: "demo".into(), ours: "prod".into() })
+        );
     }
 
     #[test]

@@ -76,8 +76,7 @@ impl State {
     pub fn hdel(&mut self, key: &[u8], fields: &[&[u8]], now: WallMs) -> Result<usize> {
         self.check_values("hdel", fields)?;
         let hash = self.fields(key, now)?;
-        let there: BTreeSet<&[u8]> =
-            fields.iter().copied().filter(|field| self.field(hash, field).is_some()).collect();
+        let there: BTreeSet<&[u8]> = fields.iter().copied().filter(|field| self.field(hash, field).is_some()).collect();
         if !there.is_empty() {
             let names: Vec<&[u8]> = there.iter().copied().collect();
             self.remove_fields(key, &names, now);

@@ -66,7 +66,7 @@ impl State {
     pub(crate) fn interest_changed(&mut self, kind: Kind, name: &[u8]) {
         self.interest_version += 1;
         let (version, count) = (self.interest_version, self.topics.subscribers(kind, name));
-        for peer in self.peers.values_mut().filter(|peer| peer.linked) {
+        for peer in self.peers.values_mut().filter(|peer| peer.is_linked()) {
             peer.queue.push_back(Item::Interest { kind, name: name.into(), count, version });
             self.output = true;
         }
@@ -90,7 +90,7 @@ impl State {
                 codec::append(&Message { topic: Raw(topic), payload: Raw(payload) }, &mut bytes);
                 bytes.into()
             });
-            if peer.linked && peer.queued_bytes + message.len() <= self.limits.peer_queue_bytes {
+            if peer.is_linked() && peer.queued_bytes + message.len() <= self.limits.peer_queue_bytes {
                 peer.queued_bytes += message.len();
                 peer.queue.push_back(Item::Message { after, bytes: message.clone() });
                 self.output = true;

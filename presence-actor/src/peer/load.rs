@@ -370,8 +370,7 @@ fn judge<'a>(
                 Some((here_tag, here)) if here.epoch == epoch => {
                     let later = if tag.seq > here_tag.seq { theirs } else { *here };
                     let erased = if erased_through > here.erased_through { theirs } else { *here };
-                    let joined =
-                        Contribution { erased_through: erased.erased_through, erased: erased.erased, ..later };
+                    let joined = Contribution { erased_through: erased.erased_through, erased: erased.erased, ..later };
                     if joined == *here && tag.seq <= here_tag.seq { Change::Nothing } else { Change::PutCount(joined) }
                 }
                 Some((_, here)) if here.epoch > epoch => Change::Nothing,
@@ -379,11 +378,9 @@ fn judge<'a>(
                 None if known => Change::Nothing,
                 // Part of it was applied here and erased.
                 None => match spent.filter(|spent| spent.epoch == epoch && spent.seq > erased_through) {
-                    Some(spent) if applied >= epoch => Change::PutCount(Contribution {
-                        erased_through: spent.seq,
-                        erased: spent.total,
-                        ..theirs
-                    }),
+                    Some(spent) if applied >= epoch => {
+                        Change::PutCount(Contribution { erased_through: spent.seq, erased: spent.total, ..theirs })
+                    }
                     Some(_) | None => Change::PutCount(theirs),
                 },
             }

@@ -38,15 +38,24 @@ pub(crate) enum Item {
     Message { after: u64, bytes: Bytes },
 }
 
+/// How far contact with a peer has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Contact {
+    /// There is no link.
+    None,
+    /// There is a link, and the peer's hello has not come on it yet.
+    Linked,
+    /// The peer has said hello.
+    Greeted,
+}
+
 /// What this node knows of a peer.
 #[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) member: Member,
     /// Whether the membership says Up; Down otherwise.
     pub(crate) up: bool,
-    pub(crate) linked: bool,
-    /// Whether the peer's hello has come on the present link.
-    pub(crate) greeted: bool,
+    pub(crate) contact: Contact,
     /// Whether the peer says that it is ready.
     pub(crate) ready: bool,
     /// What the peer must have been caught up with before this node is ready: its vector when it was first heard ready.
@@ -74,8 +83,7 @@ impl Peer {
         Self {
             member,
             up: false,
-            linked: false,
-            greeted: false,
+            contact: Contact::None,
             ready: false,
             sync_target: None,
             vector: BTreeMap::new(),
@@ -88,6 +96,14 @@ impl Peer {
             confirmation_owed: None,
             interest_noted: 0,
         }
+    }
+
+    pub(crate) fn is_linked(&self) -> bool {
+        self.contact >= Contact::Linked
+    }
+
+    pub(crate) fn is_greeted(&self) -> bool {
+        self.contact == Contact::Greeted
     }
 
     /// The last of this node's operations that the peer says it has applied.
@@ -125,7 +141,7 @@ impl State {
             *version = self.interest_version;
         }
         let peer = self.peers.entry(member.origin()).or_insert_with(|| Peer::new(member.clone()));
-        peer.linked = true;
+        peer.contact = Contact::Linked;
         peer.send(&Frame::Hello { vector, ready, gone });
         peer.queue.extend(interest);
         self.output = true;
@@ -157,7 +173,7 @@ impl State {
 
     /// Peers with a link, in a fixed order.
     pub fn linked_peers(&self) -> Vec<Origin> {
-        self.peers.iter().filter(|(_, peer)| peer.linked).map(|(origin, _)| *origin).collect()
+        self.peers.iter().filter(|(_, peer)| peer.is_linked()).map(|(origin, _)| *origin).collect()
     }
 
     /// The version of this node's interest that every live peer has confirmed.

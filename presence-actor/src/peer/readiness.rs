@@ -91,7 +91,7 @@ impl State {
         if self.load.is_some() {
             return None;
         }
-        let greeted = || self.peers.values().filter(|peer| peer.linked && peer.greeted);
+        let greeted = || self.peers.values().filter(|peer| peer.is_greeted());
         for peer in greeted().filter(|peer| peer.ready) {
             if peer.sync_target.as_ref().is_some_and(|target| self.knows(target)) {
                 return Some(ReadyBy::Synchronised { peer: peer.member.node.clone() });
@@ -110,7 +110,8 @@ impl State {
         let seeds_met = self.readiness.seeds_answered.is_some_and(|answered| up >= answered);
         let smallest = greeted().all(|peer| Some(&peer.member.node) > self.node.as_ref());
         let knows_all = greeted().all(|peer| peer.vector.iter().all(|(o, seq)| self.origins.applied(*o) >= *seq));
-        ((everyone_met && seeds_met || self.readiness.alone.is_some()) && smallest && knows_all).then_some(ReadyBy::First)
+        ((everyone_met && seeds_met || self.readiness.alone.is_some()) && smallest && knows_all)
+            .then_some(ReadyBy::First)
     }
 
     fn knows(&self, vector: &WireVector) -> bool {

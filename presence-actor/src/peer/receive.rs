@@ -7,6 +7,7 @@ use headcount_cluster::codec::{self, CodecError};
 use headcount_cluster::{Hlc, Origin, WallMs};
 
 use super::repair::Lag;
+use super::{Contact, Peer};
 use crate::dot::OriginIx;
 use crate::op::Op;
 use crate::origin::Standing;
@@ -19,7 +20,7 @@ impl State {
     /// # Errors
     /// [`CodecError`] when it cannot be understood; the link should be closed.
     pub fn handle_frame(&mut self, from: Origin, payload: &Bytes, now: WallMs) -> Result<(), CodecError> {
-        if !self.peers.get(&from).is_some_and(|peer| peer.linked) {
+        if !self.peers.get(&from).is_some_and(Peer::is_linked) {
             return Ok(()); // of a link that is closed already
         }
         self.output = true;
@@ -37,7 +38,7 @@ impl State {
             Frame::Hello { vector, ready, gone } => {
                 self.handle_gone(&gone, now);
                 let Some(peer) = self.peers.get_mut(&from) else { return Ok(()) };
-                peer.greeted = true;
+                peer.contact = Contact::Greeted;
                 self.handle_vector(from, vector, ready, true);
             }
             Frame::Vector { vector, ready, resync } => self.handle_vector(from, vector, ready, resync),

@@ -37,13 +37,17 @@ impl State {
     pub fn handle_gossip(&mut self, now: WallMs) {
         self.gossip_round += 1;
         self.pull_what_lags();
-        let greeted = self.peers.iter().filter(|(_, peer)| peer.linked && peer.greeted).map(|(origin, _)| *origin);
+        let greeted = self.peers.iter().filter(|(_, peer)| peer.is_greeted()).map(|(origin, _)| *origin);
         if let Some(origin) = greeted.choose(&mut self.rng) {
             self.tell_vector(origin, false);
         }
         if !self.readiness.is_ready() {
-            let ready: Vec<Origin> =
-                self.peers.iter().filter(|(_, peer)| peer.greeted && peer.ready).map(|(origin, _)| *origin).collect();
+            let ready: Vec<Origin> = self
+                .peers
+                .iter()
+                .filter(|(_, peer)| peer.is_greeted() && peer.ready)
+                .map(|(origin, _)| *origin)
+                .collect();
             // One at a time: the rest would send the same again.
             if self.load.is_none()
                 && let Some(origin) = ready.first()
@@ -79,7 +83,7 @@ impl State {
     /// Asks a peer for all that it knows and this node does not.
     pub(crate) fn pull(&mut self, from: Origin) {
         let frame = Frame::Pull { vector: self.wire_vector() };
-        if let Some(peer) = self.peers.get_mut(&from).filter(|peer| peer.linked) {
+        if let Some(peer) = self.peers.get_mut(&from).filter(|peer| peer.is_linked()) {
             peer.send(&frame);
             self.output = true;
         }

@@ -40,7 +40,12 @@ enum Place {
     /// Before the key with this index; all from there on are sent.
     Keys(usize),
     /// In the middle of the key with this index: members and fields before these indices are still to be sent.
-    Within { index: usize, key: Blob, members: usize, fields: usize },
+    Within {
+        index: usize,
+        key: Blob,
+        members: usize,
+        fields: usize,
+    },
     Done,
 }
 
@@ -89,7 +94,7 @@ impl State {
 
     /// The next bulk frame to a peer; `None` when there is nothing.
     pub fn poll_bulk(&mut self, to: Origin) -> Option<Bytes> {
-        let mut serving = self.peers.get_mut(&to).filter(|peer| peer.linked)?.serving.take()?;
+        let mut serving = self.peers.get_mut(&to).filter(|peer| peer.is_linked())?.serving.take()?;
         let mut chunk = Chunk::default();
         while !chunk.is_full() && !matches!(serving.place, Place::Done) {
             self.walk(&mut serving.place, &mut chunk);
@@ -110,7 +115,7 @@ impl State {
     /// One step of the walk.
     fn walk(&self, place: &mut Place, chunk: &mut Chunk) {
         *place = match std::mem::replace(place, Place::Done) {
-            Place::Spent(after) => self.walk_spent(after, chunk),
+            Place::Spent(after) => self.walk_spent(after.as_ref(), chunk),
             Place::Keys(before) => match before.min(self.keyspace.keys.len()).checked_sub(1) {
                 Some(index) => self.walk_key(index, None, chunk),
                 None => Place::Done,
@@ -124,8 +129,8 @@ impl State {
         };
     }
 
-    fn walk_spent(&self, after: Option<SpentKey>, chunk: &mut Chunk) -> Place {
-        for (key, count) in self.keyspace.spent.after(after.as_ref()) {
+    fn walk_spent(&self, after: Option<&SpentKey>, chunk: &mut Chunk) -> Place {
+        for (key, count) in self.keyspace.spent.after(after) {
             let (name, field, origin, owner) = key;
             let tag = Tag { origin: *origin, owner: *owner, seq: count.seq, stamp: headcount_cluster::Hlc::default() };
             let tag = wire_tag(&tag, &self.origins);

@@ -13,7 +13,7 @@ impl State {
     /// The next frame of the ordered stream to a peer; `None` when nothing is due.
     pub fn poll_stream(&mut self, to: Origin) -> Option<Bytes> {
         let head = self.origins.get(self.me).applied;
-        let peer = self.peers.get_mut(&to).filter(|peer| peer.linked)?;
+        let peer = self.peers.get_mut(&to).filter(|peer| peer.is_linked())?;
         if let Some(seq) = peer.confirmation_owed.take() {
             return Some(wire::encode(&Frame::Applied { seq }).into());
         }
@@ -84,7 +84,9 @@ impl State {
         let mut body_bytes = 0;
         for item in &peer.queue {
             match item {
-                Item::Message { after, bytes } if *after < cursor && (count == 0 || body_bytes < FRAME_TARGET_BYTES) => {
+                Item::Message { after, bytes }
+                    if *after < cursor && (count == 0 || body_bytes < FRAME_TARGET_BYTES) =>
+                {
                     count += 1;
                     body_bytes += bytes.len();
                 }

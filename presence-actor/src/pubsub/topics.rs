@@ -39,7 +39,7 @@ pub(crate) struct Delivered {
 /// Subscribers by topic and by pattern.
 #[derive(Debug, Default)]
 pub(crate) struct Topics {
-    topics: Rows<Vec<Subscriber>>,
+    exact: Rows<Vec<Subscriber>>,
     patterns: Rows<Vec<Subscriber>>,
     by_session: BTreeMap<(Owner, SubscriptionId), (Kind, Blob)>,
     count: usize,
@@ -49,7 +49,7 @@ pub(crate) struct Topics {
 impl Topics {
     fn of(&mut self, kind: Kind) -> &mut Rows<Vec<Subscriber>> {
         match kind {
-            Kind::Topic => &mut self.topics,
+            Kind::Topic => &mut self.exact,
             Kind::Pattern => &mut self.patterns,
         }
     }
@@ -62,7 +62,7 @@ impl Topics {
     /// Subscribers to a name.
     pub(crate) fn subscribers(&self, kind: Kind, name: &[u8]) -> u32 {
         let rows = match kind {
-            Kind::Topic => &self.topics,
+            Kind::Topic => &self.exact,
             Kind::Pattern => &self.patterns,
         };
         rows.get(name).map_or(0, |subscribers| subscribers.len() as u32)
@@ -70,14 +70,14 @@ impl Topics {
 
     /// All names with subscribers, with their number.
     pub(crate) fn names(&self) -> impl Iterator<Item = (Kind, &Blob, u32)> {
-        let topics = self.topics.iter().map(|(name, list)| (Kind::Topic, name, list.len() as u32));
+        let topics = self.exact.iter().map(|(name, list)| (Kind::Topic, name, list.len() as u32));
         let patterns = self.patterns.iter().map(|(name, list)| (Kind::Pattern, name, list.len() as u32));
         topics.chain(patterns)
     }
 
     /// Topics with subscribers, by name.
     pub(crate) fn topics(&self) -> impl Iterator<Item = &Blob> {
-        self.topics.keys()
+        self.exact.keys()
     }
 
     pub(crate) fn add(
@@ -142,7 +142,7 @@ impl Topics {
 
     /// Ends all subscriptions.
     pub(crate) fn close(&mut self) {
-        for subscriber in self.topics.values().chain(self.patterns.values()).flatten() {
+        for subscriber in self.exact.values().chain(self.patterns.values()).flatten() {
             subscriber.mailbox.close();
         }
         *self = Self { last_id: self.last_id, ..Self::default() };
@@ -151,7 +151,7 @@ impl Topics {
     /// Hands a message to every subscriber it is for.
     pub(crate) fn deliver(&self, topic: &[u8], payload: &[u8]) -> Delivered {
         let mut delivered = Delivered::default();
-        let exact = self.topics.get_key_value(topic);
+        let exact = self.exact.get_key_value(topic);
         let matching = self.patterns.iter().filter(|(pattern, _)| glob::matches(pattern, topic));
         // The message is copied once, and only when somebody wants it.
         let mut copy: Option<(Bytes, Bytes)> = None;
@@ -160,10 +160,9 @@ impl Topics {
         {
             let (topic, payload) =
                 copy.get_or_insert_with(|| (Bytes::copy_from_slice(topic), Bytes::copy_from_slice(payload)));
-            let pattern = pattern.map(|pattern| pattern.to_bytes());
+            let pattern = pattern.map(Blob::to_bytes);
             for subscriber in list {
-                let event =
-                    Event::Message { topic: topic.clone(), pattern: pattern.clone(), payload: payload.clone() };
+                let event = Event::Message { topic: topic.clone(), pattern: pattern.clone(), payload: payload.clone() };
                 delivered.subscribers += 1;
                 delivered.dropped += usize::from(subscriber.mailbox.push(event));
             }

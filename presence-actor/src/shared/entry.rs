@@ -114,7 +114,13 @@ impl Entry {
     }
 
     /// Removes what was observed of the whole key.
-    pub(crate) fn erase_all(&mut self, key: &[u8], erase: &Erase<'_>, ledger: &mut Ledger, mut spent: Option<&mut Spent>) {
+    pub(crate) fn erase_all(
+        &mut self,
+        key: &[u8],
+        erase: &Erase<'_>,
+        ledger: &mut Ledger,
+        mut spent: Option<&mut Spent>,
+    ) {
         self.string.erase(erase, &mut Desk { key, field: None, ledger, spent: spent.as_deref_mut() });
         if let Some(set) = &mut self.set {
             set.erase_all(key, erase, ledger);

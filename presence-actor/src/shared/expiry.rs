@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use foldhash::fast::RandomState;
-use indexmap::IndexMap;
 use headcount_cluster::WallMs;
+use indexmap::IndexMap;
 
 use crate::blob::Blob;
 use crate::dot::{OriginIx, Tag};

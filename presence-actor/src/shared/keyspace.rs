@@ -6,13 +6,13 @@
 
 use std::collections::BTreeSet;
 
+use super::Rows;
 use super::entry::Entry;
 use super::erase::Erase;
 use super::expiry::{Deadlines, ExpiryRow};
 use super::ledger::{Ledger, OwnedSlot, Slot};
 use super::register::{Desk, ValueExpiry};
 use super::spent::Spent;
-use super::Rows;
 use crate::blob::Blob;
 use crate::dot::{OriginIx, Owner, Tag};
 use crate::op::{Action, Op, Step};
@@ -212,4 +212,3 @@ impl Keyspace {
         self.keys.iter().fold(0_u64, |sum, (key, entry)| sum.wrapping_add(super::digest::of_entry(key, entry, origins)))
     }
 }
-

@@ -66,7 +66,13 @@ impl Members {
     }
 
     /// Removes the rows of a member that `doomed` names.
-    pub(crate) fn drop_member(&mut self, key: &[u8], member: &[u8], doomed: impl Fn(&Tag) -> bool, ledger: &mut Ledger) {
+    pub(crate) fn drop_member(
+        &mut self,
+        key: &[u8],
+        member: &[u8],
+        doomed: impl Fn(&Tag) -> bool,
+        ledger: &mut Ledger,
+    ) {
         let Some(tags) = self.rows.get_mut(member) else { return };
         tags.retain(|tag| {
             let keep = !doomed(tag);

@@ -54,7 +54,11 @@ impl Spent {
 
     /// Forgets what all peers know. `everyone_covers` tells whether the vectors of all peers that may come back
     /// cover a vector; `now` is this node's own.
-    pub(crate) fn collect(&mut self, now: impl Fn() -> VClock<Origin>, everyone_covers: impl Fn(&VClock<Origin>) -> bool) {
+    pub(crate) fn collect(
+        &mut self,
+        now: impl Fn() -> VClock<Origin>,
+        everyone_covers: impl Fn(&VClock<Origin>) -> bool,
+    ) {
         if self.barrier.as_ref().is_some_and(&everyone_covers) {
             for key in std::mem::take(&mut self.aging) {
                 // One that was recorded again since is in the younger generation too and waits with that.

@@ -188,7 +188,10 @@ fn every_cap_holds_at_the_cap_and_refuses_one_past_it() {
     let mut node = State::local(limits);
     assert!(node.set(SHARED, b"1234", b"1234", None, NOW).is_ok());
     assert!(matches!(node.set(SHARED, b"12345", b"1", None, NOW), Err(Error::TooLarge { name: "max_key_bytes", .. })));
-    assert!(matches!(node.set(SHARED, b"1", b"12345", None, NOW), Err(Error::TooLarge { name: "max_value_bytes", .. })));
+    assert!(matches!(
+        node.set(SHARED, b"1", b"12345", None, NOW),
+        Err(Error::TooLarge { name: "max_value_bytes", .. })
+    ));
     assert!(node.sadd(SHARED, b"s", &[b"1", b"2", b"3"], NOW).is_ok());
     let four: [&[u8]; 4] = [b"1", b"2", b"3", b"4"];
     assert!(matches!(node.sadd(SHARED, b"s", &four, NOW), Err(Error::TooMany { name: "max_arguments", .. })));

@@ -100,7 +100,7 @@ fn apply(world: &mut World, node: usize, write: &Write) {
     };
 }
 
-fn run(nodes: usize, limits: Limits, steps: &[Step]) -> World {
+fn run(nodes: usize, limits: &Limits, steps: &[Step]) -> World {
     let mut world = World::with(nodes, limits);
     for step in steps {
         match step {
@@ -159,14 +159,14 @@ proptest! {
 
     #[test]
     fn three_nodes_hold_the_same_rows_in_the_end(steps in prop::collection::vec(step(3), 1..120)) {
-        let world = run(3, Limits::default(), &steps);
+        let world = run(3, &Limits::default(), &steps);
         world.assert_converged();
         assert_same_view(&world);
     }
 
     #[test]
     fn five_nodes_hold_the_same_rows_in_the_end(steps in prop::collection::vec(step(5), 1..200)) {
-        let world = run(5, Limits::default(), &steps);
+        let world = run(5, &Limits::default(), &steps);
         world.assert_converged();
         assert_same_view(&world);
     }
@@ -175,7 +175,7 @@ proptest! {
     #[test]
     fn nodes_that_repair_by_snapshots_alone_hold_the_same_rows_in_the_end(steps in prop::collection::vec(step(3), 1..120)) {
         let limits = Limits { oplog_bytes: 0, ..Limits::default() };
-        let world = run(3, limits, &steps);
+        let world = run(3, &limits, &steps);
         world.assert_converged();
         assert_same_view(&world);
     }

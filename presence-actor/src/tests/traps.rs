@@ -63,7 +63,7 @@ fn two_deletes_that_saw_the_same_increments_erase_them_once() {
 #[test]
 fn a_counter_that_was_erased_in_part_does_not_come_back_by_a_snapshot() {
     let limits = Limits { oplog_bytes: 0, ..Limits::default() };
-    let mut world = World::with(3, limits);
+    let mut world = World::with(3, &limits);
     world.incrby(0, "games", 5);
     world.settle();
     world.cut(0, 1);
@@ -137,7 +137,7 @@ fn a_key_is_removed_by_its_home_when_the_origin_of_its_deadline_is_gone() {
 #[test]
 fn rows_of_a_gone_owner_do_not_come_back_by_a_snapshot() {
     let limits = Limits { oplog_bytes: 0, ..Limits::default() };
-    let mut world = World::with(3, limits.clone());
+    let mut world = World::with(3, &limits);
     world.sadd_as(Owner::NODE, 0, "lobby", "alice");
     world.sadd(0, "lobby", "bob");
     world.flush();
@@ -268,7 +268,9 @@ fn what_a_dead_node_sent_to_only_one_reaches_the_others() {
 #[test]
 fn traffic_after_a_death_returns_to_its_baseline() {
     let mut world = World::new(3);
-    (0..100).for_each(|n| { let _ = world.sadd(0, "lobby", &n.to_string()); });
+    (0..100).for_each(|n| {
+        let _ = world.sadd(0, "lobby", &n.to_string());
+    });
     world.settle();
     let repaired = |world: &World| world.nodes.iter().map(|node| node.stats().repaired_bytes).sum::<u64>();
     let snapshots = |world: &World| world.nodes.iter().map(|node| node.stats().snapshots_served).sum::<u64>();
@@ -289,7 +291,9 @@ fn a_late_joiner_gets_an_exact_copy_in_chunks() {
         world.sadd(0, &format!("set{}", n % 7), &n.to_string());
         world.nodes[1].hset(Owner::SHARED, b"h", &[n.to_string().as_bytes(), b"v"], world.now).unwrap();
     }
-    (0..2_000).step_by(3).for_each(|n| { let _ = world.srem(0, &format!("set{}", n % 7), &n.to_string()); });
+    (0..2_000).step_by(3).for_each(|n| {
+        let _ = world.srem(0, &format!("set{}", n % 7), &n.to_string());
+    });
     world.settle();
     assert_eq!(world.nodes[0].stats().oplog_bytes, 0, "so that only a snapshot can help");
     let joiner = world.add(member(2, 1), Limits::default());
@@ -303,7 +307,9 @@ fn a_late_joiner_gets_an_exact_copy_in_chunks() {
 #[test]
 fn a_snapshot_under_fire_is_exact() {
     let mut world = World::new(3);
-    (0..3_000).for_each(|n| { let _ = world.sadd(0, "lobby", &n.to_string()); });
+    (0..3_000).for_each(|n| {
+        let _ = world.sadd(0, "lobby", &n.to_string());
+    });
     world.settle();
     let joiner = world.add(member(3, 1), Limits::default());
     for n in 0..3_000 {
@@ -314,7 +320,9 @@ fn a_snapshot_under_fire_is_exact() {
         for node in 0..4 {
             world.transmit(node, 1);
         }
-        for (from, to) in [(0, 1), (1, 0), (0, 2), (2, 0), (1, 2), (2, 1), (0, joiner), (joiner, 0), (1, joiner), (joiner, 1)] {
+        for (from, to) in
+            [(0, 1), (1, 0), (0, 2), (2, 0), (1, 2), (2, 1), (0, joiner), (joiner, 0), (1, joiner), (joiner, 1)]
+        {
             world.deliver(from, to, n % 5 == 0);
         }
         if n % 11 == 0 {

@@ -40,10 +40,10 @@ pub(super) fn member(index: usize, incarnation: u64) -> Member {
 impl World {
     /// Nodes that know each other and are linked.
     pub(super) fn new(count: usize) -> Self {
-        Self::with(count, Limits::default())
+        Self::with(count, &Limits::default())
     }
 
-    pub(super) fn with(count: usize, limits: Limits) -> Self {
+    pub(super) fn with(count: usize, limits: &Limits) -> Self {
         let mut world = Self { nodes: vec![], members: vec![], now: WallMs(1_000_000), links: BTreeMap::new() };
         for index in 0..count {
             world.add(member(index, 1), limits.clone());

@@ -48,6 +48,8 @@ impl Probe {
             if waited > BUSY {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             } else {
+                // The nodes need the processor, and the reader's state, more than the watcher does.
+                std::thread::yield_now();
                 tokio::task::yield_now().await;
             }
         }
