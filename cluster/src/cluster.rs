@@ -371,7 +371,7 @@ pub enum StartError {
     /// Another live process has this node's name, for the whole of `join_timeout`.
     #[error(
         "the name {node} is in use: seed {seed} knows a live node of this name at {addr} (incarnation {incarnation}); give this node \
-         another name with `node`, or stop the other process"
+         another name with `name`, or stop the other process"
     )]
     NameInUse {
         /// The name.

@@ -3,6 +3,27 @@
 //! A [`Node`] joins its peers through a seed list and replicates sets, hashes, counters and strings with them; topic
 //! messages go straight from node to node. What it knows is read and written through [`Presence`].
 //!
+//! ```
+//! use headcount::{Node, Presence};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let node = Node::builder("game-1").listen("127.0.0.1:0").start().await?;
+//! node.ready().await?;
+//! let presence = node.presence();
+//!
+//! presence.owned().sadd("lobby", "alice").await?; // leaves with this node
+//! presence.incr("games").await?; // stays
+//! let mut chat = presence.subscribe("chat").await?;
+//! presence.publish("chat", "hello all").await?;
+//!
+//! assert_eq!(presence.smembers("lobby").await?, ["alice"]);
+//! assert!(chat.recv().await.is_some());
+//! node.leave().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Layout
 //! - [`node`]: [`Node`], its builder, readiness, leaving
 //! - [`config`]: settings from a file, the environment and flags

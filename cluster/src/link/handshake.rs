@@ -114,7 +114,7 @@ pub enum Refusal {
     /// Another live process has the dialer's name.
     #[error(
         "a live node at {addr} (incarnation {incarnation}) already has this node's name; every node needs its own: \
-         change `node` here, or stop the other process"
+         change `name` here, or stop the other process"
     )]
     NameInUse {
         /// Where the other process is.

@@ -124,7 +124,7 @@ async fn greet(hub: &Hub, stream: &mut Box<dyn Stream>, from: SocketAddr) -> Res
 async fn refuse(hub: &Hub, stream: &mut Box<dyn Stream>, peer: &str, refusal: Refusal) -> Result<(), String> {
     hub.count_refusal(&refusal);
     if !matches!(refusal, Refusal::Unready | Refusal::Yourself) && hub.is_news(format!("refused {peer}: {refusal:?}")) {
-        info!(node = %hub.config.node, peer, "refused {peer}: {refusal:?}");
+        info!(node = %hub.config.node, peer, "refused {peer}, and told it: {refusal}");
     }
     let answer = encode(&Answer::Refused(refusal));
     stream.write_all(&answer).await.map_err(|error| error.to_string())?;

@@ -5,7 +5,7 @@
 //! mistake is told at its source. [`Config::cluster_config`] turns it into what the cluster layer needs; that is
 //! also the check, so that nothing can be checked and then used differently.
 //!
-//! Which settings exist is said once, in [`setting`]: file keys, variables and the nearest-key advice follow from it.
+//! Which settings exist is said once, in `setting`: file keys, variables and the nearest-key advice follow from it.
 
 mod error;
 mod layers;

@@ -1,8 +1,11 @@
 //! Crashes, stops, returns and goodbyes.
 
+use std::thread;
+use std::time::Duration;
+
 use rustix::process::Signal;
 
-use crate::process::{Plan, cluster, state_of};
+use crate::process::{cluster, state_of};
 
 #[test]
 fn after_kill_9_owned_rows_vanish_and_shared_rows_stay() {
@@ -69,7 +72,7 @@ fn a_stopped_node_is_down_and_when_continued_nothing_of_it_is_lost_or_doubled() 
         c.ask("INCR games");
     }
     // Stopped at once after the last reply: what was acknowledged may or may not have left the process.
-    c.signal(Signal::STOP);
+    c.stop();
     for node in [&mut a, &mut b] {
         node.eventually_shows("SMEMBERS online", &["(empty array)"]);
         node.eventually("MEMBERS", "c is down", |lines| state_of(lines, "c") == Some("down"));
@@ -107,6 +110,21 @@ fn sigterm_leaves_gracefully_and_the_others_see_it_go_without_it_being_down() {
 }
 
 #[test]
+fn signals_that_keep_coming_end_a_leave_that_waits_for_a_stopped_peer() {
+    let [mut a, mut b] = cluster(["a", "b"]);
+    b.ask("SADD linked yes");
+    a.eventually_shows("SMEMBERS linked", &["\"yes\""]);
+    b.stop();
+    a.signal(Signal::TERM);
+    a.logs("SIGTERM: leaving");
+    while a.runs() {
+        a.signal(Signal::TERM);
+        thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(a.exit().code(), Some(130));
+}
+
+#[test]
 fn quit_leaves_as_a_signal_does() {
     let [mut a, mut b] = cluster(["a", "b"]);
     b.send("QUIT\n");
@@ -124,7 +142,7 @@ fn a_node_that_left_can_come_back_under_its_name() {
     b.ask("SADD lobby bob");
     b.send("QUIT\n");
     b.exit();
-    let plan = Plan::clone(&b.plan);
+    let plan = b.plan.clone();
     let mut b = plan.start();
     assert_eq!(b.ask("SMEMBERS lobby"), ["1) \"bob\""]);
     a.eventually("MEMBERS", "b is up", |lines| state_of(lines, "b") == Some("up"));

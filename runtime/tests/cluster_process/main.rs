@@ -7,6 +7,7 @@
 //! - `commands`: what is written on one node is read on the others
 //! - `joining`: seeds, dead or alive, and who is refused
 //! - `faults`: crashes, stops, returns, goodbyes
+//! - `demo`: the other task of the program
 //! - `usage`: mistakes of the one who starts it, and the streams of the process
 
 #![cfg(unix)]
@@ -14,6 +15,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod commands;
+mod demo;
 mod faults;
 mod joining;
 mod process;

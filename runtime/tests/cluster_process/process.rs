@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 /// How long anything may take. It is long because machines that run tests are slow at times, and costs nothing when they are not.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
@@ -219,6 +219,13 @@ impl Node {
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Stops the process as Ctrl-Z would; returns when none of its threads runs any more.
+    pub(crate) fn stop(&self) {
+        self.signal(Signal::STOP);
+        let stopped = waitpid(Some(Pid::from_child(&self.child)), WaitOptions::UNTRACED).unwrap();
+        assert!(stopped.is_some_and(|(_, status)| status.stopped()), "{} has ended\n{}", self.plan.name, self.story());
     }
 
     /// Dies as by `kill -9`; the plan to start it again.

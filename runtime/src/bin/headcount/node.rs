@@ -134,7 +134,7 @@ async fn leave(node: Node, told: &str, signals: &mut Signals) -> ExitCode {
     info!("{told}: leaving");
     tokio::select! {
         biased;
-        signal = signals.next() => {
+        signal = signals.next_again() => {
             warn!("{signal} again: stopped without waiting for the goodbyes");
             ExitCode::from(STOPPED)
         }

@@ -4,6 +4,12 @@
 //! caller's decision, the first time and the second.
 
 use std::io;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+
+/// Signals that come this soon after one another are one request: a supervisor may signal the process and then its group.
+const ONE_REQUEST: Duration = Duration::from_millis(500);
 
 /// The signals that ask the program to end.
 #[derive(Debug)]
@@ -46,5 +52,14 @@ impl Signals {
             Ok(()) => "Ctrl-C",
             Err(_) => std::future::pending().await,
         }
+    }
+}
+
+impl Signals {
+    /// After one was received: waits for one that asks again.
+    pub(crate) async fn next_again(&mut self) -> &'static str {
+        tokio::time::sleep(ONE_REQUEST).await;
+        while self.next().now_or_never().is_some() {}
+        self.next().await
     }
 }

@@ -47,7 +47,7 @@ pub(super) struct Vanishing {
 /// killed.
 async fn crash(stage: &mut Stage, victim: usize) -> Result<Vanishing, Failure> {
     let name = stage.fleet.name(victim).to_owned();
-    stage.tell(&format!("no more writes through {name}, until its peers have confirmed all it has written"));
+    stage.tell(&format!("{name} writes no more, until its peers have confirmed everything"));
     stage.players.pause(victim);
     let what = format!("the peers of {name} have confirmed its writes");
     stage.wait_until(&what, async |stage| Ok(stage.fleet.unconfirmed(victim) == 0)).await?;
