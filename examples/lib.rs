@@ -3,7 +3,8 @@
 //! - `hello`: two nodes share a set and a topic
 //! - `lobby`: who is online, on which node, and what becomes of them when a node dies
 //!
-//! Run one with `cargo run -p headcount-examples --example hello`. Each ends by itself, and fails when it did not show what it tells.
+//! Run one with `cargo run -p headcount-examples --example hello`. Each ends by itself, and fails when it did not show
+//! what it tells.
 
 use std::time::{Duration, Instant};
 

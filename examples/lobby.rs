@@ -1,7 +1,7 @@
 //! Who is online, on which node, and what becomes of them when a node dies?
 //!
-//! Each node writes its players as rows that it owns. When a node dies without goodbye its players vanish from every other node by
-//! themselves, without a timer or a clean-up job of the game's own; what was written as shared stays.
+//! Each node writes its players as rows that it owns. When a node dies without goodbye its players vanish from every
+//! other node by themselves, without a timer or a clean-up job of the game's own; what was written as shared stays.
 
 use std::error::Error;
 

@@ -16,7 +16,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tracing::{error, info, warn};
 
 use crate::config::{ClusterConfig, ConfigError};
-use crate::event::{ClusterEvent, Member, MemberState};
+use crate::event::{ClusterEvent, GoneReason, Member, MemberState};
 use crate::gossip::{Gossip, LiveWatch};
 use crate::id::{Incarnation, NodeId, Origin};
 use crate::limits::{MAX_INCARNATIONS, WARN_INCARNATIONS};
@@ -111,8 +111,8 @@ impl Cluster {
     }
 
     /// Holds an origin for Gone because a peer does: it is never taken back, and told so when it turns up alive.
-    pub fn declare_gone(&self, origin: Origin) {
-        self.hub.declared_gone(origin);
+    pub fn declare_gone(&self, origin: Origin, reason: GoneReason) {
+        self.hub.declared_gone(origin, reason);
     }
 
     /// Says goodbye: what is queued on the links goes out, then a goodbye, and each peer confirms it. Then, or at the deadline,

@@ -40,8 +40,8 @@ pub enum MemberState {
     Gone,
 }
 
-/// Why a member is [`MemberState::Gone`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// Why a member is [`MemberState::Gone`]. Nodes tell each other: append variants, never reorder them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum GoneReason {
     /// It said goodbye.

@@ -118,10 +118,10 @@ impl Membership {
     }
 
     /// Takes a peer's word that an origin is Gone, whether it was ever seen here or not.
-    pub fn handle_declared_gone(&mut self, origin: Origin) {
+    pub fn handle_declared_gone(&mut self, origin: Origin, reason: GoneReason) {
         let known = self.members.values().find(|entry| entry.member.origin() == origin);
         match known.map(|entry| entry.member.clone()) {
-            Some(member) => self.give_up(&member, GoneReason::GraceOver),
+            Some(member) => self.give_up(&member, reason),
             None => self.fence.insert_origin(origin, None),
         }
     }
@@ -444,8 +444,8 @@ mod tests {
         let mut world = World::new();
         let (b, c) = (member("b", 1), member("c", 1));
         world.see(std::slice::from_ref(&b));
-        world.core.handle_declared_gone(b.origin());
-        world.core.handle_declared_gone(c.origin());
+        world.core.handle_declared_gone(b.origin(), GoneReason::GraceOver);
+        world.core.handle_declared_gone(c.origin(), GoneReason::GraceOver);
         assert_eq!(world.events(), [Gone(b.clone(), GoneReason::GraceOver)]);
         assert_eq!(world.see(&[b.clone(), c.clone()]), []);
         assert_eq!(world.core.returned().collect::<Vec<_>>(), [&b, &c], "both have to be told");

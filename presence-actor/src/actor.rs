@@ -39,7 +39,7 @@ pub enum PresenceEvent {
         reason: Option<GoneReason>,
     },
     /// The membership should hold this origin for Gone too.
-    DeclareGone(Origin),
+    DeclareGone(Origin, GoneReason),
     /// This node goes on under a new incarnation.
     Reincarnated(Member),
     /// Nothing more will come: another live process has this node's name.
@@ -114,7 +114,7 @@ impl PresenceActor {
         while let Some(event) = self.shared.write(|state, _| state.poll_event()) {
             match event {
                 StateEvent::Ready(by) => self.tell(PresenceEvent::Ready(by)),
-                StateEvent::DeclareGone(origin) => self.tell(PresenceEvent::DeclareGone(origin)),
+                StateEvent::DeclareGone(origin, reason) => self.tell(PresenceEvent::DeclareGone(origin, reason)),
                 StateEvent::ClockAhead { peer, ahead_ms } => {
                     let peer =
                         self.links.get(&peer).map_or_else(|| peer.to_string(), |link| link.peer().node.to_string());
@@ -223,7 +223,7 @@ impl StreamHandler<ClusterEvent> for PresenceActor {
             }
             ClusterEvent::MemberGone(member, reason) => {
                 self.links.remove(&member.origin());
-                self.shared.write(|state, now| state.handle_member_gone(&member, now));
+                self.shared.write(|state, now| state.handle_member_gone(&member, reason, now));
                 self.start_work(context);
                 self.tell(PresenceEvent::Member { member, state: MemberState::Gone, reason: Some(reason) });
             }
@@ -235,7 +235,7 @@ impl StreamHandler<ClusterEvent> for PresenceActor {
             ClusterEvent::LinkDown { peer, reason } => {
                 debug!(node = %peer.node, reason, "link down");
                 self.links.remove(&peer.origin());
-                self.shared.write(|state, _| state.handle_link_down(peer.origin()));
+                self.shared.write(|state, now| state.handle_link_down(peer.origin(), now));
             }
             ClusterEvent::Reincarnated { old, new } => {
                 warn!(old = %old.incarnation, new = %new.incarnation, "peers had given this node up; it goes on under \

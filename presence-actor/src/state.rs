@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use headcount_cluster::{Hlc, HlcClock, Member, NodeId, Origin, WallMs, codec};
+use headcount_cluster::{GoneReason, Hlc, HlcClock, Member, NodeId, Origin, WallMs, codec};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use smallvec::SmallVec;
@@ -34,7 +34,7 @@ pub enum StateEvent {
     Ready(ReadyBy),
     /// A peer says that this origin is Gone, or no membership has known it for the grace time: the
     /// membership must not take it back.
-    DeclareGone(Origin),
+    DeclareGone(Origin, GoneReason),
     /// A peer's clock is further ahead than ours follows.
     ClockAhead {
         /// Whose stamps.
@@ -70,6 +70,9 @@ pub struct State {
     pub(crate) lags: BTreeMap<Origin, Lag>,
     pub(crate) load: Option<Load>,
     pub(crate) last_load_id: u64,
+    pub(crate) last_pull: u64,
+    /// Pulls up to this number were sent before the last snapshot was loaded.
+    pub(crate) pulls_answered_by_load: u64,
     pub(crate) readiness: Readiness,
     pub(crate) gossip_round: u64,
     pub(crate) events: VecDeque<StateEvent>,
@@ -114,6 +117,8 @@ impl State {
             lags: BTreeMap::new(),
             load: None,
             last_load_id: 0,
+            last_pull: 0,
+            pulls_answered_by_load: 0,
             readiness: Readiness::default(),
             gossip_round: 0,
             events: VecDeque::new(),
@@ -259,12 +264,12 @@ impl State {
     }
 
     /// A member will not come back: its owned rows are dropped, and peers are told.
-    pub fn handle_member_gone(&mut self, member: &Member, now: WallMs) {
-        self.declare_gone(member.origin(), now);
+    pub fn handle_member_gone(&mut self, member: &Member, reason: GoneReason, now: WallMs) {
+        self.declare_gone(member.origin(), reason, now);
     }
 
     /// Drops an origin's owned rows for good. Returns whether that was news.
-    pub(crate) fn declare_gone(&mut self, origin: Origin, now: WallMs) -> bool {
+    pub(crate) fn declare_gone(&mut self, origin: Origin, reason: GoneReason, now: WallMs) -> bool {
         let ix = self.origins.intern(origin, now);
         if ix == self.me || self.origins.get(ix).standing == Standing::Gone {
             return false;
@@ -272,7 +277,7 @@ impl State {
         self.origins.set_standing(ix, Standing::Gone);
         self.doomed.push_back(ix);
         self.forget_peer(origin);
-        self.broadcast(&Frame::Gone { origins: vec![origin] });
+        self.broadcast(&Frame::Gone { origins: vec![origin], reason });
         self.update_readiness();
         true
     }

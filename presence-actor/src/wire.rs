@@ -5,7 +5,7 @@
 //! here: append, never reorder, never reuse. Nothing in a frame is trusted: counts are walked, not allocated.
 
 use headcount_cluster::codec::{self, CodecError};
-use headcount_cluster::{Hlc, Origin, WallMs};
+use headcount_cluster::{GoneReason, Hlc, Origin, WallMs};
 use serde::{Deserialize, Serialize};
 
 use crate::dot::Owner;
@@ -27,9 +27,9 @@ pub(crate) enum Frame {
     /// What the sender knows. `resync` asks the peer to push its own stream from there.
     Vector { vector: WireVector, ready: bool, resync: bool },
     /// Asks for what the peer knows beyond this vector.
-    Pull { vector: WireVector },
-    /// A pull asked for operations that are not kept any more; a snapshot has them.
-    BeyondLog,
+    Pull { number: u64, vector: WireVector },
+    /// The pull with this number asked for operations that are not kept any more; a snapshot has them.
+    BeyondLog { number: u64 },
     /// Operations of an origin, numbered from `first`; their encodings follow.
     Ops { origin: Origin, first: u64, count: u64 },
     /// The sender has applied the peer's own operations up to this one.
@@ -41,7 +41,7 @@ pub(crate) enum Frame {
     /// Messages; [`Message`]s follow.
     Messages { count: u64 },
     /// Origins that are Gone for good.
-    Gone { origins: Vec<Origin> },
+    Gone { origins: Vec<Origin>, reason: GoneReason },
     /// Asks for a snapshot under a number of the sender's choice.
     SnapshotRequest { id: u64 },
     /// The snapshot cannot be served or finished now.
@@ -140,14 +140,14 @@ mod tests {
         let frames = [
             (Frame::Hello { vector: vec![], ready: false, gone: vec![] }, 0),
             (Frame::Vector { vector: vec![], ready: false, resync: false }, 1),
-            (Frame::Pull { vector: vec![] }, 2),
-            (Frame::BeyondLog, 3),
+            (Frame::Pull { number: 1, vector: vec![] }, 2),
+            (Frame::BeyondLog { number: 1 }, 3),
             (Frame::Ops { origin: Origin(1), first: 1, count: 1 }, 4),
             (Frame::Applied { seq: 1 }, 5),
             (Frame::Interest { version: 1, reset: false, count: 0 }, 6),
             (Frame::InterestNoted { version: 1 }, 7),
             (Frame::Messages { count: 0 }, 8),
-            (Frame::Gone { origins: vec![] }, 9),
+            (Frame::Gone { origins: vec![], reason: GoneReason::Left }, 9),
             (Frame::SnapshotRequest { id: 1 }, 10),
             (Frame::SnapshotRefused { id: 1 }, 11),
             (Frame::Snapshot { id: 1, parts: 0, last: None }, 12),

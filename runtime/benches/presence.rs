@@ -27,11 +27,12 @@ fn main() {
         println!("{}", member_bytes());
         return;
     }
-    println!("headcount: {} operations a round, median of {ROUNDS} rounds\n", ROUND);
+    println!("headcount: {ROUND} operations a round, median of {ROUNDS} rounds\n");
     in_process();
     memory();
     repair();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     runtime.block_on(async {
         between_two_nodes().await;
         joiner().await;
@@ -185,7 +186,7 @@ fn repair() {
     println!("repair, on two cores without a network");
     println!("  copy of a million rows                    {:>12} bytes  {:>9.1} ms", bytes, copy.as_secs_f64() * 1e3);
     for (state, peer) in [(&mut a, member(2)), (&mut b, member(1))] {
-        state.handle_link_down(peer.origin());
+        state.handle_link_down(peer.origin(), now);
     }
     for n in 0..100_u64 {
         a.set(Owner::SHARED, name(n).as_bytes(), b"changed", None, now).expect("a write");
@@ -194,7 +195,11 @@ fn repair() {
     link(&mut a, &mut b, now);
     let bytes = converse(&mut a, &mut b, now);
     let repaired = start.elapsed();
-    println!("  a hundred missed writes among them        {:>12} bytes  {:>9.2} ms\n", bytes, repaired.as_secs_f64() * 1e3);
+    println!(
+        "  a hundred missed writes among them        {:>12} bytes  {:>9.2} ms\n",
+        bytes,
+        repaired.as_secs_f64() * 1e3
+    );
     let (digest, other) = (a.digest(), b.digest());
     assert_eq!(digest, other);
 }
@@ -202,7 +207,7 @@ fn repair() {
 async fn start(name: &str, seeds: Vec<String>) -> Node {
     let mut config = Config::default();
     config.name = Some(name.to_owned());
-    config.listen = "127.0.0.1:0".to_owned();
+    "127.0.0.1:0".clone_into(&mut config.listen);
     config.seeds = seeds;
     config.limits.subscriber_queue = 1_000_000;
     let node = Node::builder(name).config(config).start().await.expect("a node");
@@ -228,7 +233,11 @@ async fn between_two_nodes() {
         .collect();
     delays.sort();
     let micros = |share: f64| delays[(delays.len() as f64 * share) as usize].as_secs_f64() * 1e6;
-    println!("  write on A until visible on B         median {:>7.0} us, 99th percentile {:>7.0} us", micros(0.5), micros(0.99));
+    println!(
+        "  write on A until visible on B         median {:>7.0} us, 99th percentile {:>7.0} us",
+        micros(0.5),
+        micros(0.99)
+    );
 
     let mut subscription = on_b.subscribe("chat").await.expect("a subscription");
     let heard = Arc::new(AtomicU64::new(0));

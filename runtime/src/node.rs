@@ -318,7 +318,7 @@ impl Life {
                 self.ready.send_replace(Some(by));
             }
             PresenceEvent::Member { member, state, reason } => self.view.note_member(member, state, reason),
-            PresenceEvent::DeclareGone(origin) => self.cluster.declare_gone(origin),
+            PresenceEvent::DeclareGone(origin, reason) => self.cluster.declare_gone(origin, reason),
             PresenceEvent::Reincarnated(me) => self.view.note_me(me),
             PresenceEvent::Superseded(by) => return Some(StopReason::Superseded { by }),
             _ => {}

@@ -496,8 +496,8 @@ impl Hub {
     }
 
     /// The layer above has heard from a peer that an origin is Gone.
-    pub(crate) fn declared_gone(self: &Rc<Self>, origin: Origin) {
-        self.state.borrow_mut().membership.handle_declared_gone(origin);
+    pub(crate) fn declared_gone(self: &Rc<Self>, origin: Origin, reason: GoneReason) {
+        self.state.borrow_mut().membership.handle_declared_gone(origin, reason);
         self.follow_membership();
     }
 

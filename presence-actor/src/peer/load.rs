@@ -63,9 +63,10 @@ enum Place<'a> {
 }
 
 impl State {
-    /// A peer's log does not reach back to where this node stands.
-    pub(crate) fn request_snapshot(&mut self, from: Origin) {
-        if self.load.is_some() {
+    /// A peer's log does not reach back to where this node stood when it sent the pull with this number.
+    pub(crate) fn handle_beyond_log(&mut self, from: Origin, number: u64) {
+        // An answer to a pull from before the last snapshot speaks of what that has brought.
+        if self.load.is_some() || number <= self.pulls_answered_by_load {
             return;
         }
         self.last_load_id += 1;
@@ -148,6 +149,7 @@ impl State {
             }
         }
         self.stats.snapshots_loaded += 1;
+        self.pulls_answered_by_load = self.last_pull;
         if let Err(error) = self.drain_inboxes(now) {
             tracing::warn!(%error, peer = %from, "a waiting operation could not be understood");
         }

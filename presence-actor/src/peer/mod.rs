@@ -15,7 +15,7 @@ mod transmit;
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use headcount_cluster::{Member, Origin, WallMs};
+use headcount_cluster::{GoneReason, Member, Origin, WallMs};
 
 use self::repair::Repair;
 use self::snapshot::Serving;
@@ -56,6 +56,8 @@ pub(crate) struct Peer {
     /// Whether the membership says Up; Down otherwise.
     pub(crate) up: bool,
     pub(crate) contact: Contact,
+    /// Whether another peer has heard this one say goodbye.
+    pub(crate) left_elsewhere: bool,
     /// Whether the peer says that it is ready.
     pub(crate) ready: bool,
     /// What the peer must have been caught up with before this node is ready: its vector when it was first heard ready.
@@ -84,6 +86,7 @@ impl Peer {
             member,
             up: false,
             contact: Contact::None,
+            left_elsewhere: false,
             ready: false,
             sync_target: None,
             vector: BTreeMap::new(),
@@ -129,7 +132,7 @@ impl State {
             return;
         }
         self.keyspace.keep_spent = true;
-        self.handle_link_down(member.origin());
+        self.reset_link(member.origin());
         let vector = self.wire_vector();
         let gone = self.gone_origins();
         let ready = self.readiness.is_ready();
@@ -149,7 +152,17 @@ impl State {
     }
 
     /// The link to a peer is closed.
-    pub fn handle_link_down(&mut self, peer: Origin) {
+    pub fn handle_link_down(&mut self, peer: Origin, now: WallMs) {
+        let left = self.peers.get(&peer).is_some_and(|peer| peer.left_elsewhere);
+        self.reset_link(peer);
+        if left {
+            self.handle_gone(&[peer], GoneReason::Left, now);
+        }
+        self.update_readiness();
+    }
+
+    /// What was under way on a link is void.
+    fn reset_link(&mut self, peer: Origin) {
         let Some(state) = self.peers.get_mut(&peer) else { return };
         let lost = state.queue.iter().filter(|item| matches!(item, Item::Message { .. })).count();
         self.stats.messages_dropped += lost as u64;
@@ -160,7 +173,6 @@ impl State {
         state.confirmed = old.confirmed;
         self.interest.forget(peer);
         self.abandon_load(peer);
-        self.update_readiness();
     }
 
     /// Forgets a peer that is Gone.

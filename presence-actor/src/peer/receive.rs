@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use headcount_cluster::codec::{self, CodecError};
-use headcount_cluster::{Hlc, Origin, WallMs};
+use headcount_cluster::{GoneReason, Hlc, Origin, WallMs};
 
 use super::repair::Lag;
 use super::{Contact, Peer};
@@ -36,14 +36,14 @@ impl State {
         let mut tail = &payload[..];
         match wire::decode(&mut tail)? {
             Frame::Hello { vector, ready, gone } => {
-                self.handle_gone(&gone, now);
+                self.handle_gone(&gone, GoneReason::GraceOver, now);
                 let Some(peer) = self.peers.get_mut(&from) else { return Ok(()) };
                 peer.contact = Contact::Greeted;
                 self.handle_vector(from, vector, ready, true);
             }
             Frame::Vector { vector, ready, resync } => self.handle_vector(from, vector, ready, resync),
-            Frame::Pull { vector } => self.handle_pull(from, vector),
-            Frame::BeyondLog => self.request_snapshot(from),
+            Frame::Pull { number, vector } => self.handle_pull(from, number, vector),
+            Frame::BeyondLog { number } => self.handle_beyond_log(from, number),
             Frame::Ops { origin, first, .. } => self.handle_ops(from, origin, first, tail, now)?,
             Frame::Applied { seq } => self.handle_confirmed(from, seq),
             Frame::Interest { version, reset, count } => self.handle_interest(from, version, reset, count, tail)?,
@@ -58,7 +58,7 @@ impl State {
                     self.deliver(message.topic.0, message.payload.0);
                 }
             }
-            Frame::Gone { origins } => self.handle_gone(&origins, now),
+            Frame::Gone { origins, reason } => self.handle_gone(&origins, reason, now),
             Frame::SnapshotRequest { id } => self.serve_snapshot(from, id),
             Frame::SnapshotRefused { id } => self.snapshot_refused(from, id),
             Frame::Snapshot { id, last, .. } => {
@@ -69,10 +69,15 @@ impl State {
         Ok(())
     }
 
-    fn handle_gone(&mut self, gone: &[Origin], now: WallMs) {
+    pub(crate) fn handle_gone(&mut self, gone: &[Origin], reason: GoneReason, now: WallMs) {
         for origin in gone {
-            if self.declare_gone(*origin, now) {
-                self.events.push_back(StateEvent::DeclareGone(*origin));
+            let linked = self.peers.get_mut(origin).filter(|peer| peer.is_linked());
+            if let (GoneReason::Left, Some(peer)) = (reason, linked) {
+                // The word of a third node has overtaken the goodbye: what the leaver sends before it is still
+                // to come, and it wants its goodbye confirmed.
+                peer.left_elsewhere = true;
+            } else if self.declare_gone(*origin, reason, now) {
+                self.events.push_back(StateEvent::DeclareGone(*origin, reason));
             }
         }
     }
@@ -251,7 +256,7 @@ impl State {
             let Standing::Hidden { since } = state.standing else { continue };
             let origin = state.origin;
             if !state.member && now.since_ms(since) > grace_ms && self.keyspace.ledger.owns(ix) {
-                self.handle_gone(&[origin], now);
+                self.handle_gone(&[origin], GoneReason::GraceOver, now);
             }
         }
     }

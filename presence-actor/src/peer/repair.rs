@@ -49,9 +49,7 @@ impl State {
                 .map(|(origin, _)| *origin)
                 .collect();
             // One at a time: the rest would send the same again.
-            if self.load.is_none()
-                && let Some(origin) = ready.first()
-            {
+            if let Some(origin) = ready.first() {
                 self.pull(*origin);
             }
         }
@@ -82,7 +80,11 @@ impl State {
 
     /// Asks a peer for all that it knows and this node does not.
     pub(crate) fn pull(&mut self, from: Origin) {
-        let frame = Frame::Pull { vector: self.wire_vector() };
+        if self.load.is_some() {
+            return; // what the snapshot brings would be asked for again
+        }
+        self.last_pull += 1;
+        let frame = Frame::Pull { number: self.last_pull, vector: self.wire_vector() };
         if let Some(peer) = self.peers.get_mut(&from).filter(|peer| peer.is_linked()) {
             peer.send(&frame);
             self.output = true;
@@ -90,7 +92,7 @@ impl State {
     }
 
     /// Serves a peer from the logs, as far as they reach.
-    pub(crate) fn handle_pull(&mut self, from: Origin, vector: WireVector) {
+    pub(crate) fn handle_pull(&mut self, from: Origin, number: u64, vector: WireVector) {
         let known: std::collections::BTreeMap<Origin, u64> = vector.into_iter().collect();
         let mut repairs = Vec::new();
         let mut beyond = false;
@@ -117,7 +119,7 @@ impl State {
         }
         peer.repairs = repairs.into();
         if beyond {
-            peer.send(&Frame::BeyondLog);
+            peer.send(&Frame::BeyondLog { number });
         }
     }
 

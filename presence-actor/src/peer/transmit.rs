@@ -41,9 +41,8 @@ impl State {
             return None;
         }
         let Some(run) = me.log.run(cursor, until, FRAME_TARGET_BYTES) else {
-            // The log was pruned under the peer: it has to ask for a snapshot.
+            // The log was pruned under the peer: it will see from a vector that it lags, and pull.
             peer.cursor = None;
-            peer.send(&Frame::BeyondLog);
             return None;
         };
         peer.cursor = Some(cursor + run.count);

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use headcount_cluster::{Incarnation, Member, NodeId, Origin, WallMs};
+use headcount_cluster::{GoneReason, Incarnation, Member, NodeId, Origin, WallMs};
 
 use crate::dot::Owner;
 use crate::limits::Limits;
@@ -90,8 +90,8 @@ impl World {
         if self.links.remove(&(a, b)).is_some() {
             self.links.remove(&(b, a));
             let (first, second) = (self.origin(a), self.origin(b));
-            self.nodes[a].handle_link_down(second);
-            self.nodes[b].handle_link_down(first);
+            self.nodes[a].handle_link_down(second, self.now);
+            self.nodes[b].handle_link_down(first, self.now);
         }
     }
 
@@ -118,7 +118,7 @@ impl World {
     /// One node's membership says that a member is Gone.
     pub(super) fn gone_at(&mut self, at: usize, node: usize) {
         let member = self.members[node].clone();
-        self.nodes[at].handle_member_gone(&member, self.now);
+        self.nodes[at].handle_member_gone(&member, GoneReason::GraceOver, self.now);
     }
 
     pub(super) fn origin(&self, node: usize) -> Origin {
@@ -204,6 +204,13 @@ impl World {
 
     pub(super) fn sadd_as(&mut self, owner: Owner, node: usize, key: &str, member: &str) -> usize {
         self.nodes[node].sadd(owner, key.as_bytes(), &[member.as_bytes()], self.now).unwrap()
+    }
+
+    /// Adds that many members, named by their numbers.
+    pub(super) fn fill(&mut self, node: usize, key: &str, members: usize) {
+        for n in 0..members {
+            self.sadd(node, key, &n.to_string());
+        }
     }
 
     pub(super) fn srem(&mut self, node: usize, key: &str, member: &str) -> usize {

@@ -1,4 +1,7 @@
 //! What can be wrong with a configuration, in words for the person who wrote it.
+//!
+//! Each sentence says where the mistake is (file and line, variable or flag), what was given and what is allowed. A name
+//! that does not exist is answered with the nearest one that does, or with all of them when none is near.
 
 use std::fmt;
 use std::path::PathBuf;

@@ -281,7 +281,8 @@ mod tests {
         let table = [
             (
                 "join_timeout = 10",
-                "h.toml, line 1: setting `join_timeout` is 10, but must be a time with its unit, such as \"10s\", \"200ms\" or \"10m\"",
+                "h.toml, line 1: setting `join_timeout` is 10, but must be a time with its unit, \
+                 such as \"10s\", \"200ms\" or \"10m\"",
             ),
             ("\ngrace = \"soon\"", "h.toml, line 2: setting `grace` is \"soon\", but must be a time"),
             ("seeds = \"a:1\"", "h.toml, line 1: setting `seeds` is \"a:1\", but must be a list of texts"),

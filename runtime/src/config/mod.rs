@@ -25,21 +25,23 @@ pub use source::Source;
 /// Where a node listens unless it is told: reachable from this machine only.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:7946";
 
-/// The largest frame between nodes, in bytes. It is the same on all nodes, so it is no setting, and it holds the largest command
-/// and the largest message that the settings allow.
+/// The largest frame between nodes, in bytes. It is the same on all nodes, so it is no setting, and it holds the
+/// largest command and the largest message that the settings allow.
 const MAX_FRAME_BYTES: usize = 8 << 20;
 
 /// The settings of one node.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Config {
-    /// The node's name, unique among live nodes: 1 to 32 bytes of `A-Z a-z 0-9 . _ : -`. Default: host name, `:` and port.
+    /// The node's name, unique among live nodes: 1 to 32 bytes of `A-Z a-z 0-9 . _ : -`. Default: host name, `:` and
+    /// port.
     pub name: Option<String>,
     /// The cluster's name, 1 to 64 bytes; nodes of different clusters refuse each other. Default `headcount`.
     pub cluster: String,
     /// The `ip:port` to listen on, UDP and TCP alike. Port 0 lets the system choose. Default [`DEFAULT_LISTEN`].
     pub listen: String,
-    /// The `ip:port` at which other nodes reach this one. Default: `listen`, which then must not be `0.0.0.0` or `[::]`.
+    /// The `ip:port` at which other nodes reach this one. Default: `listen`, which then must not be `0.0.0.0` or
+    /// `[::]`.
     pub advertise: Option<String>,
     /// Nodes to find the cluster by, as `host:port`; names are resolved anew at each attempt. Default: none.
     pub seeds: Vec<String>,

@@ -1,8 +1,8 @@
 //! The table of settings: each one's key, what kind of value it takes, where it lives in a [`Config`] and its range.
 //!
-//! File keys are the keys as they stand here, with a dot for a table; the variable of a key is `HEADCOUNT_` and the key in
-//! capitals with `_` for the dot. A new setting is one line here and one field there. Ranges that the cluster layer checks
-//! itself are not repeated.
+//! File keys are the keys as they stand here, with a dot for a table; the variable of a key is `HEADCOUNT_` and the key
+//! in capitals with `_` for the dot. A new setting is one line here and one field there. Ranges that the cluster layer
+//! checks itself are not repeated.
 
 use std::time::Duration;
 

@@ -1,4 +1,7 @@
 //! Where a setting's value came from, so that an error can point there.
+//!
+//! It is kept per setting while the layers are read and not in the finished configuration: a value set later in code
+//! would otherwise be told with the source of the one that it replaced.
 
 use std::fmt;
 use std::path::PathBuf;

@@ -1,4 +1,7 @@
 //! What is written on one node is read on the others.
+//!
+//! The writers take turns, so that every node writes and every node reads what others wrote. Reads are repeated until
+//! they show what is expected: a write is acknowledged before its way to the peers is over.
 
 use crate::process::{Node, cluster, values};
 

@@ -1,4 +1,7 @@
 //! The demo, as it is seen without a terminal.
+//!
+//! Its own checks are the test: it exits with 0 only when every one held. Here it is made sure that it tells so, and that
+//! it does not depend on anybody reading it.
 
 use std::process::Stdio;
 

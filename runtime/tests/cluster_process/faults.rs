@@ -1,4 +1,7 @@
 //! Crashes, stops, returns and goodbyes.
+//!
+//! What a fault must not do is looked for as long as the test waits for what it must do: a node that says goodbye is never
+//! seen as down, and a node that is down loses nothing but its visibility.
 
 use std::thread;
 use std::time::Duration;

@@ -1,4 +1,7 @@
 //! Finding the cluster: seeds that live, seeds that do not, and who is refused.
+//!
+//! Whoever is refused exits with 1 and says why in words that name the address it is about; whoever refuses goes on as if
+//! nothing had happened.
 
 use std::net::TcpListener;
 
@@ -110,6 +113,19 @@ fn a_second_process_with_the_name_of_a_live_node_is_refused_in_words() {
     assert!(error.contains('b') && error.contains(&b.address), "{error}");
     second.ask("SADD lobby bob");
     first.eventually_shows("SMEMBERS lobby", &["\"bob\""]);
+}
+
+#[test]
+fn of_two_nodes_of_one_name_that_meet_later_the_one_that_started_first_stops_and_says_why() {
+    let (one, other) = (Plan::new("b"), Plan::new("b"));
+    let mut first = one.start();
+    let mut second = other.start();
+    let mut meeting = Plan::new("c").seeds([&one, &other]).spawn();
+    assert_eq!(first.exit().code(), Some(1));
+    assert!(first.error().contains(&other.address), "{}", first.error());
+    meeting.ready();
+    second.ask("SADD lobby bob");
+    meeting.eventually_shows("SMEMBERS lobby", &["\"bob\""]);
 }
 
 #[test]

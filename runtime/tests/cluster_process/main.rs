@@ -1,4 +1,5 @@
-//! The program as its users have it: real processes on loopback, commands on standard input, replies on standard output.
+//! The program as its users have it: real processes on loopback, commands on standard input, replies on standard
+//! output.
 //!
 //! No test here relies on a span of time being long enough: everything is waited for, and what must not happen is
 //! looked for in each answer on the way. When something fails, the logs of all processes of the test are shown.

@@ -1,4 +1,7 @@
 //! One `headcount node` as a process: started with flags, asked on standard input, killed when it is dropped.
+//!
+//! A command is followed by a `PING` with a mark of its own, whose answer ends the command's: replies have no length, and
+//! messages may come between them. A failed test shows the log of each of its processes.
 
 use std::collections::VecDeque;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
@@ -12,7 +15,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
-/// How long anything may take. It is long because machines that run tests are slow at times, and costs nothing when they are not.
+/// How long anything may take. It is long because machines that run tests are slow at times, and costs nothing when
+/// they are not.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 
 /// How a process is started.
@@ -308,8 +312,8 @@ pub(crate) fn values(lines: &[String]) -> Vec<&str> {
     values
 }
 
-/// An address that nothing listens on, neither by TCP nor by UDP. The ports are below those that the system hands out for
-/// connections, and begin at another number in each test process.
+/// An address that nothing listens on, neither by TCP nor by UDP. The ports are below those that the system hands out
+/// for connections, and begin at another number in each test process.
 pub(crate) fn free_address() -> String {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = 10_000 + (std::process::id() % 200) as u16 * 100;

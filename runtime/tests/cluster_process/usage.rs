@@ -1,4 +1,7 @@
 //! Mistakes of the one who starts the program, and the streams of the process.
+//!
+//! Settings that cannot work exit with 1 and one line that says where the mistake is, wrong usage exits with 2. Input
+//! that ends, output that nobody reads and garbage from the network end nothing.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpStream, UdpSocket};

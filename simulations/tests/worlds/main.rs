@@ -8,4 +8,5 @@ mod leaving;
 mod partition;
 mod reading;
 mod seeds;
+mod storm;
 mod topics;

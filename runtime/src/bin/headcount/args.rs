@@ -1,7 +1,7 @@
 //! The program's flags.
 //!
-//! Flags that are settings of a node stay text here: [`headcount::config::Layers`] reads them, so that a value means the same
-//! and fails in the same words whether it comes from a flag, a variable or a file.
+//! Flags that are settings of a node stay text here: [`headcount::config::Layers`] reads them, so that a value means
+//! the same and fails in the same words whether it comes from a flag, a variable or a file.
 
 use std::path::PathBuf;
 
@@ -102,7 +102,8 @@ mod tests {
     #[test]
     fn a_node_takes_the_flags_of_the_readme() {
         let task = node(
-            "headcount node --name a --listen 127.0.0.1:7946 --advertise 127.0.0.1:7946 --seeds 127.0.0.1:7947,127.0.0.1:7948 --cluster demo",
+            "headcount node --name a --listen 127.0.0.1:7946 --advertise 127.0.0.1:7946 \
+             --seeds 127.0.0.1:7947,127.0.0.1:7948 --cluster demo",
         );
         assert_eq!(task.name.as_deref(), Some("a"));
         assert_eq!(task.seeds.as_deref(), Some("127.0.0.1:7947,127.0.0.1:7948"));

@@ -1,7 +1,7 @@
 //! What the program says on stderr while it runs.
 //!
-//! Of other crates only warnings are told; a level given by the operator is for ours. Standard output belongs to the console
-//! and is never written to from here.
+//! Of other crates only warnings are told; a level given by the operator is for ours. Standard output belongs to the
+//! console and is never written to from here.
 
 use std::io::IsTerminal as _;
 
@@ -44,7 +44,8 @@ fn filter(level: &str) -> Result<EnvFilter, String> {
 fn bad(level: &str) -> String {
     let level: String = level.chars().take(64).collect();
     format!(
-        "log level {level:?} (from --log or HEADCOUNT_LOG) is none of error, warn, info, debug, trace, off, or directives such as warn,headcount=debug"
+        "log level {level:?} (from --log or HEADCOUNT_LOG) is none of error, warn, info, debug, trace, off, \
+         or directives such as warn,headcount=debug"
     )
 }
 

@@ -1,7 +1,7 @@
 //! `headcount node`: one node from its start until it is told to leave.
 //!
-//! Standard output carries the line `ready ..` and the console's replies, nothing else, so that a script can read it. The
-//! console is one task among the things that may end the node: a signal, `QUIT`, Ctrl-D, or the node itself.
+//! Standard output carries the line `ready ..` and the console's replies, nothing else, so that a script can read it.
+//! The console is one task among the things that may end the node: a signal, `QUIT`, Ctrl-D, or the node itself.
 
 use std::fmt::Display;
 use std::process::ExitCode;
@@ -31,7 +31,6 @@ type Failure = Box<dyn Display>;
 pub(crate) async fn run(task: &NodeTask) -> Result<ExitCode, Failure> {
     let mut signals = Signals::new().map_err(|e| failure(format!("cannot listen for signals: {e}")))?;
     let config = load(task).map_err(failure)?;
-    let name = config.cluster_config().map_err(failure)?.node;
     let cluster = config.cluster.clone();
     let started = tokio::select! {
         biased;
@@ -39,7 +38,7 @@ pub(crate) async fn run(task: &NodeTask) -> Result<ExitCode, Failure> {
             info!("{signal} before the node had started: stopped");
             return Ok(ExitCode::from(STOPPED));
         }
-        started = Node::builder(name.as_str()).config(config).start() => started,
+        started = Node::builder("").config(config).start() => started, // The configuration has the name.
     };
     let node = started.map_err(failure)?;
     let output = Output::start();
@@ -49,14 +48,14 @@ pub(crate) async fn run(task: &NodeTask) -> Result<ExitCode, Failure> {
         reason = node.stopped() => Told::Stopped(reason.to_string()),
         told = serve(&node, &cluster, !task.no_console, &output) => told,
     };
-    let code = match told {
-        Told::Signal(signal) => leave(node, signal, &mut signals).await,
-        Told::Console(words) => leave(node, words, &mut signals).await,
-        Told::Stopped(reason) => return Err(failure(reason)),
-        Told::Failed(error) => return Err(failure(error)),
+    let end = match told {
+        Told::Signal(signal) => Ok(leave(node, signal, &mut signals).await),
+        Told::Console(words) => Ok(leave(node, words, &mut signals).await),
+        Told::Stopped(reason) => Err(failure(reason)),
+        Told::Failed(error) => Err(failure(error)),
     };
     output.finish(LAST_WORDS).await;
-    Ok(code)
+    end
 }
 
 /// What ended the node's work.
@@ -85,8 +84,8 @@ fn load(task: &NodeTask) -> Result<Config, ConfigError> {
         .finish()
 }
 
-/// Says when the node is ready, then answers the console; ends when the console says so. Commands wait until then, because
-/// before it a read would show less than the cluster knows.
+/// Says when the node is ready, then answers the console; ends when the console says so. Commands wait until then,
+/// because before it a read would show less than the cluster knows.
 async fn serve(node: &Node, cluster: &str, with_console: bool, output: &Output) -> Told {
     // Opened first, so that what is typed meanwhile is not lost to the terminal's own line buffer.
     let input = with_console.then(Input::start);

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 
-/// Signals that come this soon after one another are one request: a supervisor may signal the process and then its group.
+/// Signals that come this soon after one another are one request: a supervisor may signal the process and then its
+/// group.
 const ONE_REQUEST: Duration = Duration::from_millis(500);
 
 /// The signals that ask the program to end.

@@ -1,8 +1,8 @@
 //! Standard input, line by line, from a thread of its own.
 //!
-//! Reading blocks for as long as nobody types, and such a read cannot be called off. So it happens on a plain thread that the
-//! program neither waits for nor joins. Lines wait in a short queue; beyond it the thread stops reading, and a pipe's
-//! writer waits.
+//! Reading blocks for as long as nobody types, and such a read cannot be called off. So it happens on a plain thread
+//! that the program neither waits for nor joins. Lines wait in a short queue; beyond it the thread stops reading, and a
+//! pipe's writer waits.
 
 use std::io::{self, BufRead, IsTerminal as _, Read as _};
 

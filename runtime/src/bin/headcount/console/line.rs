@@ -1,8 +1,8 @@
 //! A line into words, by the rules of `redis-cli`.
 //!
 //! Words are separated by blanks. Between double quotes `\n \r \t \b \a \\ \"` and `\xHH` stand for their bytes, and a
-//! backslash before anything else for nothing; between single quotes only `\'` is special. A closing quote ends the word, so
-//! what follows it must be a blank. Bytes that are not UTF-8 pass as they are.
+//! backslash before anything else for nothing; between single quotes only `\'` is special. A closing quote ends the
+//! word, so what follows it must be a blank. Bytes that are not UTF-8 pass as they are.
 
 use bytes::Bytes;
 

@@ -1,8 +1,8 @@
 //! The console: one command a line in Redis's words, and replies as `redis-cli --no-raw` prints them.
 //!
-//! Commands run one at a time and are answered in order; messages of subscriptions appear between replies, each as one line.
-//! What runs commands is the node's [`Presence`], what only a console has (subscriptions, `MEMBERS`, `HELP` ..) is here. Two
-//! threads do the blocking reading and writing, so that a terminal that nobody reads never holds the node.
+//! Commands run one at a time and are answered in order; messages of subscriptions appear between replies, each as one
+//! line. What runs commands is the node's [`Presence`], what only a console has (subscriptions, `MEMBERS`, `HELP` ..)
+//! is here. Two threads do the blocking reading and writing, so that a terminal that nobody reads never holds the node.
 //!
 //! - `line`: a line into words
 //! - `request`: words into what is asked
@@ -56,8 +56,8 @@ impl<'a> Console<'a> {
         Self { node, presence, output, subscriptions }
     }
 
-    /// Answers lines until there are no more, or one of them ends the console. Its subscriptions outlive an input that is
-    /// not a terminal: `echo 'SUBSCRIBE chat' | headcount node` goes on printing messages.
+    /// Answers lines until there are no more, or one of them ends the console. Its subscriptions outlive an input that
+    /// is not a terminal: `echo 'SUBSCRIBE chat' | headcount node` goes on printing messages.
     pub(crate) async fn run(mut self, mut input: Input) -> End {
         while let Some(line) = input.next().await {
             let answer = match line {

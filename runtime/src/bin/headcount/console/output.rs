@@ -1,7 +1,8 @@
 //! Standard output, from a thread of its own.
 //!
-//! Texts are written in the order in which they were printed and flushed as soon as no more are waiting. A reader that is slow holds those
-//! who print, never the node. When nobody reads any more, what is printed is dropped, and the node runs on.
+//! Texts are written in the order in which they were printed and flushed as soon as no more are waiting. A reader that
+//! is slow holds those who print, never the node. When nobody reads any more, what is printed is dropped, and the node
+//! runs on.
 
 use std::io::{self, Write};
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! Answers as `redis-cli --no-raw` prints them.
 //!
-//! A value stands between double quotes with Redis's escapes, so that any bytes make one line of ASCII and can be typed in
-//! again. Indices of a list are right-aligned. A map is the flat list of its fields and values, as in RESP2. Every text ends
-//! with a line break.
+//! A value stands between double quotes with Redis's escapes, so that any bytes make one line of ASCII and can be typed
+//! in again. Indices of a list are right-aligned. A map is the flat list of its fields and values, as in RESP2. Every
+//! text ends with a line break.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,7 @@
 //! Answers that Redis has no words for: who is in the cluster, how the node does, and what can be typed.
+//!
+//! Each is plain lines for people, and steady enough for a script: a member's name, address and state are the first three
+//! words of its line, and counts are `name:value` as in Redis's `INFO`.
 
 use std::fmt::Write as _;
 

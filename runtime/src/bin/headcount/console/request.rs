@@ -1,7 +1,7 @@
 //! Words into what is asked of the console.
 //!
-//! Everything that any door to the state offers is a [`Command`]; the rest is the console's own. Names are taken in any case,
-//! and a wrong number of arguments is told in Redis's words.
+//! Everything that any door to the state offers is a [`Command`]; the rest is the console's own. Names are taken in any
+//! case, and a wrong number of arguments is told in Redis's words.
 
 use bytes::Bytes;
 use headcount::{Command, Error};

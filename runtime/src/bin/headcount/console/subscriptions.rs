@@ -1,8 +1,8 @@
 //! The console's subscriptions: each is a task that turns messages into lines.
 //!
 //! A task waits while the output is full, and its subscription then loses messages by its own policy and says so: a
-//! console that nobody reads slows neither the node nor other subscribers. A topic is subscribed to once, however often it
-//! is asked for.
+//! console that nobody reads slows neither the node nor other subscribers. A topic is subscribed to once, however often
+//! it is asked for.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! The comparison of what the demo did with what every node says, and the summary that it ends with.
 //!
-//! Nobody acts any more while it is made. Nodes get a bounded time to agree, because messages may still be on their way;
-//! what differs after that is told and not excused.
+//! Nobody acts any more while it is made. Nodes get a bounded time to agree, because messages may still be on their
+//! way; what differs after that is told and not excused.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -115,8 +115,8 @@ fn chat(stage: &Stage) -> Check {
     Check { what, differs: unheard(stage) }
 }
 
-/// Where a node that lived through everything has not heard exactly what was said on another such node. The node that was
-/// killed is left out: what it misses while it is dead, and what dies with it, is nobody's error.
+/// Where a node that lived through everything has not heard exactly what was said on another such node. The node that
+/// was killed is left out: what it misses while it is dead, and what dies with it, is nobody's error.
 fn unheard(stage: &Stage) -> Vec<String> {
     let survivors = 0..stage.fleet.last();
     let mut differs = Vec::new();

@@ -1,7 +1,7 @@
 //! The nodes of the demo.
 //!
-//! A place in the fleet outlives its node: it keeps the name, the address and the seeds with which a killed node is started
-//! again. All nodes listen on ports that the system chose, so that a demo disturbs nothing.
+//! A place in the fleet outlives its node: it keeps the name, the address and the seeds with which a killed node is
+//! started again. All nodes listen on ports that the system chose, so that a demo disturbs nothing.
 
 use headcount::{ClusterPresence, MemberState, Node, NodeBuilder, NodeError, Presence as _};
 use tokio::task::JoinHandle;

@@ -1,4 +1,7 @@
 //! The chat that arrives on a node, counted by the node on which it was said.
+//!
+//! Counting by speaker makes the check at the end exact: a node must have heard each of the others' messages once, and a
+//! node that was dead for a while can be left out of it. Messages carry their node's name for that.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

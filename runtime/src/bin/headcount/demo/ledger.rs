@@ -1,4 +1,7 @@
 //! The demo's own books: what was added to which counter. At the end every node must show these sums.
+//!
+//! An amount is booked when the node has acknowledged it, never before: an addition that failed is not expected back, and
+//! one that was acknowledged may not be lost.
 
 use std::collections::BTreeMap;
 use std::fmt;

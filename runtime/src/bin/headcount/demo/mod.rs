@@ -1,8 +1,9 @@
-//! `headcount demo`: a whole cluster at work in one process, with a crash in the middle and a check of everything at the end.
+//! `headcount demo`: a whole cluster at work in one process, with a crash in the middle and a check of everything at
+//! the end.
 //!
-//! The nodes are real: each has its own thread, sockets on loopback and a seed list, and they know of each other only what
-//! comes over those sockets. The demo keeps its own books of what its players did, and at the end compares them with what
-//! every node says. Only when all agree the exit code is 0.
+//! The nodes are real: each has its own thread, sockets on loopback and a seed list, and they know of each other only
+//! what comes over those sockets. The demo keeps its own books of what its players did, and at the end compares them
+//! with what every node says. Only when all agree the exit code is 0.
 //!
 //! - `script`: what happens when
 //! - `stage`: playing on until a moment or a condition

@@ -1,8 +1,8 @@
 //! Simulated players: who plays on which node and in which lobby, and what they do next.
 //!
-//! A player is rows that belong to its node: a member of its lobby's set and a hash of its own. It moves between lobbies, chats,
-//! plays games, which are counted in counters that belong to nobody, and leaves. The list here is the truth that the cluster is
-//! compared with.
+//! A player is rows that belong to its node: a member of its lobby's set and a hash of its own. It moves between
+//! lobbies, chats, plays games, which are counted in counters that belong to nobody, and leaves. The list here is the
+//! truth that the cluster is compared with.
 
 use std::collections::BTreeSet;
 

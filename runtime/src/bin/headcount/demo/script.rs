@@ -1,4 +1,7 @@
-//! What happens when: the story of the demo, from the first node to the last check.
+//! What happens when: the story of the demo, from the first player to the last check.
+//!
+//! It reads from top to bottom. Each step tells what it does, does it, and waits until it shows; how waiting and
+//! playing on go together is the stage's business.
 
 use std::time::Duration;
 
@@ -43,8 +46,8 @@ pub(super) struct Vanishing {
 /// Kills a node without goodbye and watches its players vanish from every other one.
 ///
 /// What a node has acknowledged and not yet passed on dies with it; that is what a local acknowledgement means. So that
-/// the sums at the end can be exact, nothing is written through it any more and its peers have confirmed everything before it is
-/// killed.
+/// the sums at the end can be exact, nothing is written through it any more and its peers have confirmed everything
+/// before it is killed.
 async fn crash(stage: &mut Stage, victim: usize) -> Result<Vanishing, Failure> {
     let name = stage.fleet.name(victim).to_owned();
     stage.tell(&format!("{name} writes no more, until its peers have confirmed everything"));

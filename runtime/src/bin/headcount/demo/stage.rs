@@ -1,7 +1,7 @@
 //! Everything the script acts on, and time passing on it.
 //!
-//! Players act in ticks, all in one task: a command is done when it returns, so nothing needs to run at the same time but
-//! the nodes themselves, and the books are never between two states.
+//! Players act in ticks, all in one task: a command is done when it returns, so nothing needs to run at the same time
+//! but the nodes themselves, and the books are never between two states.
 
 use std::time::{Duration, Instant};
 

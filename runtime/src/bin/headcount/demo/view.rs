@@ -1,5 +1,8 @@
-//! What is shown while the demo runs: on a terminal a table with a progress bar that stays at the bottom, elsewhere plain lines, one a
-//! second. The story goes above the table, line by line.
+//! What is shown while the demo runs: on a terminal a table with a progress bar that stays at the bottom, elsewhere plain
+//! lines, one a second.
+//!
+//! The story goes above the table, line by line. Nothing here decides anything: a demo without a reader plays and checks
+//! the same.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
@@ -160,7 +163,8 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).expect("the templates are fixed and well-formed").progress_chars("=> ")
 }
 
-/// Prints a line. A reader that went away is no reason to panic: the checks and the exit code are worth as much without it.
+/// Prints a line. A reader that went away is no reason to panic: the checks and the exit code are worth as much without
+/// it.
 fn print(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }
