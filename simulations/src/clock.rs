@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use headcount_cluster::{WallClock, WallMs};
 
-/// What every wall clock without skew shows when a world begins, since the Unix epoch: 1 January 2025.
-pub const EPOCH: Duration = Duration::from_secs(1_735_689_600);
+/// What every wall clock without skew shows when a world begins, since the Unix epoch: some time in January 2025.
+pub const EPOCH: Duration = Duration::from_hours(482_200);
 
 /// The virtual time of one world.
 #[derive(Debug, Default)]

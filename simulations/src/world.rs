@@ -24,7 +24,7 @@ use crate::simulation::Simulation;
 use crate::trace::Trace;
 
 /// How long a started node may take to be ready, and a command to answer.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Machines, a network between them, and time.
 pub struct World {
@@ -101,11 +101,11 @@ impl World {
     pub fn until(&mut self, what: &str, deadline: Duration, mut condition: impl FnMut(&Self) -> bool) -> Duration {
         let begin = self.now();
         while !condition(self) {
-            let waited = self.now() - begin;
+            let waited = self.since(begin);
             assert!(waited < deadline, "not within {deadline:?}: {what}\n{self:?}");
             self.step();
         }
-        self.now() - begin
+        self.since(begin)
     }
 
     /// Starts all nodes that do not run, at once, and waits until each is ready.
@@ -289,6 +289,10 @@ impl World {
             taken.borrow().is_some()
         });
         taken.into_inner().expect("the wait ends when there is an answer")
+    }
+
+    fn since(&self, begin: Duration) -> Duration {
+        self.now().saturating_sub(begin)
     }
 
     fn index(&self, name: &str) -> usize {

@@ -103,15 +103,14 @@ fn two_processes_give_the_same_history() {
 
 /// Addresses differ from process to process; a history must not hang on them.
 fn in_another_process(seed: u64) -> String {
-    let test = "determinism::a_history_is_printed";
     let output = Command::new(std::env::current_exe().unwrap())
-        .args([test, "--exact", "--ignored", "--nocapture"])
+        .args(["determinism::a_history_is_printed", "--exact", "--ignored", "--nocapture"])
         .env(SEED_VARIABLE, seed.to_string())
         .output()
         .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    let hash = text.lines().find_map(|line| line.split_once("trace ")).map(|(_, hash)| hash.to_owned());
-    hash.unwrap_or_else(|| panic!("no trace in {text}{}", String::from_utf8_lossy(&output.stderr)))
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let hash = printed.lines().find_map(|line| line.split_once("trace ")).map(|(_, hash)| hash.to_owned());
+    hash.unwrap_or_else(|| panic!("no trace in {printed}{}", String::from_utf8_lossy(&output.stderr)))
 }
 
 #[test]

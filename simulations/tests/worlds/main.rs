@@ -1,4 +1,13 @@
 //! Small worlds of whole nodes, one file per trouble.
+//!
+//! - `determinism`, `getrandom`: one seed, one history
+//! - `joining`, `leaving`, `death`, `partition`: who comes and goes, and what happens to rows
+//! - `topics`: messages
+//! - `storm`: all of it at random
+//! - `reading`, `seeds`: what the others need
+
+// All of this is test code, its helpers too.
+#![allow(clippy::unwrap_used)]
 
 mod death;
 mod determinism;

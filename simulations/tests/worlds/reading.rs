@@ -8,7 +8,7 @@ use headcount::{Event, Origin, Presence, Subscription};
 use headcount_simulations::World;
 
 /// A deadline in virtual time that nothing should need.
-pub(crate) const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_mins(1);
 
 pub(crate) fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -39,8 +39,8 @@ pub(crate) fn field(world: &World, node: &str, key: &str, field: &str) -> Option
 
 /// How many rows that leave with `owner` a node stores, hidden ones included.
 pub(crate) fn owned_rows(world: &World, node: &str, owner: Origin) -> usize {
-    let owned = world.node(node).stats().presence.owned_rows;
-    owned.into_iter().find(|(origin, _)| *origin == owner).map_or(0, |(_, rows)| rows)
+    let by_origin = world.node(node).stats().presence.owned_rows;
+    by_origin.into_iter().find(|(origin, _)| *origin == owner).map_or(0, |(_, rows)| rows)
 }
 
 /// The messages that wait for a subscriber. A gap shows as one.

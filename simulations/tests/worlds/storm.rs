@@ -53,9 +53,9 @@ fn storm(world: &mut World, seed: u64, crashes: bool) -> Added {
                 let running: Vec<&str> = NAMES.into_iter().filter(|name| !down.contains(name)).collect();
                 let name = dice.one(&running);
                 if dice.below(2) == 0 {
-                    world.crash(name)
+                    world.crash(name);
                 } else {
-                    world.power_off(name)
+                    world.power_off(name);
                 }
                 added.for_sure = false;
                 down.insert(name);

@@ -111,7 +111,7 @@ async fn lobbies(stage: &Stage) -> Result<Check, Failure> {
 fn chat(stage: &Stage) -> Check {
     let survivors = stage.fleet.last();
     let said: u64 = (0..survivors).map(|speaker| stage.players.said(speaker)).sum();
-    let what = format!("each of {} messages said on the other nodes was heard once on each of them", HumanCount(said));
+    let what = format!("each of {} messages on the other nodes was heard once on each", HumanCount(said));
     Check { what, differs: unheard(stage) }
 }
 
@@ -144,11 +144,11 @@ fn shown(stage: &Stage, vanishing: &Vanishing, took: f64) -> Vec<String> {
             "{node} was killed without goodbye; its {players} players vanished elsewhere in {:.1} s",
             after.as_secs_f64()
         ),
-        format!("it came back under its name, and all nodes agreed {took:.2} s after the last write"),
+        format!("it came back; all nodes agreed {took:.2} s after the last write"),
     ];
     if let Some((median, longest, count)) = stage.probe.summary() {
         shown.push(format!(
-            "a write is read on another node after {} (median of {count}, longest {})",
+            "a write is read elsewhere after {} (median of {count}, longest {})",
             delay(Some(median)),
             delay(Some(longest))
         ));
