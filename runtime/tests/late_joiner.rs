@@ -5,11 +5,11 @@ use std::time::Duration;
 use headcount::{Node, Presence};
 
 const ROWS: usize = 200_000;
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_mins(2);
 
 async fn start(name: &str, seeds: &[&Node]) -> Node {
     let seeds: Vec<String> = seeds.iter().map(|seed| seed.me().addr.to_string()).collect();
-    Node::builder(name).listen("127.0.0.1:0").seeds(seeds).start().await.unwrap()
+    Node::builder(name).listen("127.0.0.1:0").seeds(seeds).start().await.expect("a node starts")
 }
 
 async fn agree(nodes: &[&Node]) {
@@ -56,7 +56,11 @@ async fn a_late_joiner_gets_an_exact_copy_of_200_000_rows_while_the_others_answe
     let ready = tokio::time::timeout(DEADLINE, caught_up).await.expect("the joiner catches up").unwrap();
     assert!(matches!(ready.how, headcount::ReadyBy::Synchronised { .. }), "{ready}");
     assert!(answered > 0);
-    assert_eq!(c.presence().scard("lobby-1").await.unwrap(), ROWS / 200, "what the cluster knew is there when it is ready");
+    assert_eq!(
+        c.presence().scard("lobby-1").await.unwrap(),
+        ROWS / 200,
+        "what the cluster knew is there when it is ready"
+    );
     assert_eq!(c.presence().hlen("rooms").await.unwrap(), ROWS / 2);
     agree(&[&a, &b, &c]).await;
     let stats = c.stats().presence;

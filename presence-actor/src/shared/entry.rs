@@ -1,7 +1,7 @@
 //! One key: the rows of each type, and its expiry.
 //!
-//! Usually rows of one type. When two nodes created different types under one key, both are kept and the type with
-//! the latest visible write is shown, the other hidden: what is hidden may yet be all that remains.
+//! Usually rows of one type. When two nodes wrote different types under one key, both are kept and one type is shown,
+//! the other hidden: what is hidden may yet be all that remains.
 
 use headcount_cluster::{Hlc, Origin};
 
@@ -78,7 +78,12 @@ impl Entry {
         self.string.view(origins).map(|_| Type::String)
     }
 
+    /// A value that was set wins, because `SET` replaces any type and whatever comes after it on one node fails:
+    /// every serial order ends with it. Else the latest write decides.
     fn winning_shape(&self, origins: &Origins) -> Option<Type> {
+        if self.string.winner(origins, |tag| origins.sees(tag)).is_some() {
+            return Some(Type::String);
+        }
         let hash = self.hash.iter().flat_map(|hash| hash.rows.values()).filter_map(|field| field.newest(origins)).max();
         let newest: [(Option<(Hlc, Origin)>, Type); 3] = [
             (self.string.newest(origins), Type::String),

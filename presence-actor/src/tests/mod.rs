@@ -2,5 +2,6 @@
 
 mod commands;
 mod convergence;
+mod pairs;
 mod traps;
 mod world;

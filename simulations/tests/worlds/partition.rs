@@ -86,6 +86,7 @@ fn a_node_that_was_given_up_returns_under_a_new_incarnation_and_asserts_what_it_
                     presence.owned().sadd("online", name).await.unwrap();
                     presence.owned().hset("servers", name, "up").await.unwrap();
                     presence.owned().set(format!("address:{name}"), name).await.unwrap();
+                    presence.owned().incrby("seats", 5).await.unwrap();
                     presence.sadd("lobby", name).await.unwrap();
                 });
             }
@@ -113,8 +114,9 @@ fn a_node_that_was_given_up_returns_under_a_new_incarnation_and_asserts_what_it_
                     assert_eq!(field(world, node, "servers", name).as_deref(), Some("up"), "{name}'s on {node}");
                     assert_eq!(value(world, node, &format!("address:{name}")).as_deref(), Some(name), "on {node}");
                 }
+                assert_eq!(value(world, node, "seats").as_deref(), Some("15"), "on {node}: each owner's part, once");
                 assert_eq!(owned_rows(world, node, before.origin()), 0, "on {node}");
-                assert_eq!(owned_rows(world, node, origin), 4, "on {node}");
+                assert_eq!(owned_rows(world, node, origin), 5, "on {node}");
                 assert!(world.state_of(node, "a").is_some_and(|state| state == MemberState::Up));
             }
         });
