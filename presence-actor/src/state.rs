@@ -204,7 +204,7 @@ impl State {
         let me = self.origins.get_mut(self.me);
         let seq = me.applied + 1;
         if has_peers {
-            me.log.append(seq, |bytes| codec::append(&op, bytes));
+            me.log.append(seq, self.gossip_round, |bytes| codec::append(&op, bytes));
             self.output = true;
         } else if me.log.bytes() > 0 {
             me.log.clear();

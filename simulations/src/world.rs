@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures::FutureExt;
-use headcount::{ClusterPresence, LeaveReport, MemberState, Node};
+use headcount::{ClusterPresence, LeaveReport, Member, MemberState, Node};
 
 use crate::clock::{EPOCH, MachineClock, VirtualTime};
 use crate::machine::{Machine, Parts};
@@ -243,17 +243,18 @@ impl World {
         self.machines.iter().filter(|machine| machine.node().is_some()).map(Machine::name).collect()
     }
 
-    /// Whether all nodes that run hold each other, and only each other, for Up, have confirmed each other's writes, and
-    /// hold the same rows.
+    /// Whether all nodes that run hold each other, and only each other, for Up, are linked, have confirmed each other's
+    /// writes, and hold the same rows.
     pub fn is_settled(&self) -> bool {
         let running = self.running();
         running.iter().all(|name| {
-            let members = self.node(name).members().current();
+            let node = self.node(name);
+            let stats = node.stats();
+            let members = node.members().current();
             members.len() == running.len()
-                && members
-                    .iter()
-                    .all(|(member, state)| *state == MemberState::Up && self.node(member.node.as_str()).me() == *member)
-                && self.node(name).stats().presence.unconfirmed_ops == 0
+                && members.iter().all(|(member, state)| self.is_present(member, *state))
+                && stats.cluster.links_up == running.len() - 1
+                && stats.presence.unconfirmed_ops == 0
         }) && self.agree()
     }
 
@@ -289,6 +290,12 @@ impl World {
             taken.borrow().is_some()
         });
         taken.into_inner().expect("the wait ends when there is an answer")
+    }
+
+    /// Whether a member that is held for `state` is Up, and the very incarnation that runs.
+    fn is_present(&self, member: &Member, state: MemberState) -> bool {
+        let node = self.machine(member.node.as_str()).node();
+        state == MemberState::Up && node.is_some_and(|node| node.me() == *member)
     }
 
     fn since(&self, begin: Duration) -> Duration {

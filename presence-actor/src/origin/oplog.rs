@@ -16,6 +16,8 @@ struct Segment {
     bytes: Vec<u8>,
     /// Where each operation ends in `bytes`.
     ends: Vec<u32>,
+    /// The gossip round of its last operation.
+    round: u64,
 }
 
 impl Segment {
@@ -47,16 +49,18 @@ pub(crate) struct Oplog {
 }
 
 impl Oplog {
-    /// Appends operation `seq`, which `write` encodes. A gap empties the log first: it holds one run only.
-    pub(crate) fn append(&mut self, seq: u64, write: impl FnOnce(&mut Vec<u8>)) {
+    /// Appends operation `seq`, which `write` encodes, in a gossip round. A gap empties the log first: it holds one run
+    /// only.
+    pub(crate) fn append(&mut self, seq: u64, round: u64, write: impl FnOnce(&mut Vec<u8>)) {
         if self.segments.back().is_some_and(|last| last.last() + 1 != seq) {
             self.clear();
         }
         let roomy = self.segments.back().is_some_and(|last| last.bytes.len() < SEGMENT_BYTES);
         if !roomy {
-            self.segments.push_back(Segment { first: seq, bytes: Vec::new(), ends: Vec::new() });
+            self.segments.push_back(Segment { first: seq, bytes: Vec::new(), ends: Vec::new(), round });
         }
         let segment = self.segments.back_mut().expect("a segment was just made when there was none");
+        segment.round = round;
         let before = segment.bytes.len();
         write(&mut segment.bytes);
         segment.ends.push(segment.bytes.len() as u32);
@@ -102,9 +106,9 @@ impl Oplog {
         Some(Run { first: seq, count: fitting as u64, bytes: &segment.bytes[start..ends[fitting - 1] as usize] })
     }
 
-    /// Prunes whole segments whose operations all have numbers up to `seq`.
-    pub(crate) fn prune_through(&mut self, seq: u64) {
-        while self.segments.front().is_some_and(|segment| segment.last() <= seq) {
+    /// Prunes whole segments whose operations all have numbers up to `seq` and came before a gossip round.
+    pub(crate) fn prune_through(&mut self, seq: u64, before_round: u64) {
+        while self.segments.front().is_some_and(|segment| segment.last() <= seq && segment.round < before_round) {
             self.prune_oldest();
         }
     }
@@ -124,7 +128,7 @@ mod tests {
     fn log(from: u64, to: u64, size: usize) -> Oplog {
         let mut log = Oplog::default();
         for seq in from..=to {
-            log.append(seq, |bytes| bytes.extend(std::iter::repeat_n(seq as u8, size)));
+            log.append(seq, seq / 50, |bytes| bytes.extend(std::iter::repeat_n(seq as u8, size)));
         }
         log
     }
@@ -145,21 +149,23 @@ mod tests {
     fn pruning_takes_whole_segments_and_reaches_says_what_is_left() {
         let mut log = log(1, 200, 1000);
         let bytes = log.bytes();
-        log.prune_through(100);
+        log.prune_through(100, 1);
+        assert_eq!(log.first(), Some(1), "the first segment has operations of round 1");
+        log.prune_through(100, 2);
         let first = log.first().unwrap();
         assert!(first > 1 && first <= 101);
         assert!(log.bytes() < bytes);
         assert!(!log.reaches(first - 1, 200));
         assert!(log.reaches(first, 200));
         assert!(log.reaches(201, 200), "nothing is missing beyond what was applied");
-        log.prune_through(200);
+        log.prune_through(200, u64::MAX);
         assert_eq!((log.bytes(), log.first()), (0, None));
     }
 
     #[test]
     fn a_gap_starts_the_log_anew() {
         let mut log = log(1, 3, 10);
-        log.append(9, |bytes| bytes.push(9));
+        log.append(9, 0, |bytes| bytes.push(9));
         assert_eq!(log.first(), Some(9));
         assert_eq!(log.bytes(), 1);
     }

@@ -194,7 +194,7 @@ impl State {
         self.keyspace.apply(op, &erase, &self.origins);
         let state = self.origins.get_mut(author);
         state.applied = seq;
-        state.log.append(seq, |bytes| bytes.extend_from_slice(raw));
+        state.log.append(seq, self.gossip_round, |bytes| bytes.extend_from_slice(raw));
         self.stats.remote_ops += 1;
     }
 

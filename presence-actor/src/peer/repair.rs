@@ -3,7 +3,7 @@
 //! Each gossip round a node tells one random peer its vector. Who sees that it lacks something waits one round, because
 //! it is probably on its way, and then pulls. The answer comes from the log, of whatever origin, so a third node repairs what a dead
 //! one sent to only some; and where the log does not reach, from a snapshot. Pruning follows: what
-//! every peer that may come back has confirmed is needed by nobody.
+//! every peer that may come back has confirmed is, after some rounds, needed by nobody.
 
 use headcount_cluster::{Origin, WallMs};
 use rand::seq::IteratorRandom;
@@ -12,6 +12,10 @@ use crate::dot::OriginIx;
 use crate::limits::FRAME_TARGET_BYTES;
 use crate::state::State;
 use crate::wire::{self, Frame, WireVector};
+
+/// Gossip rounds for which history stays though every known peer has it: somebody may be joining whom this node has not
+/// met yet, with a snapshot that reaches no further. Five seconds at the default interval.
+const KEPT_ROUNDS: u64 = 25;
 
 /// Something that a peer knows and this node does not.
 #[derive(Debug, Clone, Copy)]
@@ -156,7 +160,7 @@ impl State {
                 others.map(|peer| peer.vector.get(&origin).copied().unwrap_or(0)).min()
             };
             let state = self.origins.get_mut(ix);
-            state.log.prune_through(everyone.unwrap_or(state.applied));
+            state.log.prune_through(everyone.unwrap_or(state.applied), self.gossip_round.saturating_sub(KEPT_ROUNDS));
         }
         let mut bytes: usize = self.origins.iter().map(|(_, state)| state.log.bytes()).sum();
         while bytes > self.limits.oplog_bytes {

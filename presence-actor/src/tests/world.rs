@@ -194,6 +194,15 @@ impl World {
         panic!("the world does not come to rest: {before:?}");
     }
 
+    /// Settles, and goes on until history that all have is forgotten.
+    pub(super) fn rest(&mut self) {
+        self.settle();
+        for _ in 0..30 {
+            (0..self.nodes.len()).for_each(|node| self.gossip(node));
+            self.flush();
+        }
+    }
+
     pub(super) fn check_invariants(&self) {
         self.nodes.iter().for_each(State::check_invariants);
     }
