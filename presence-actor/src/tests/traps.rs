@@ -329,11 +329,10 @@ fn a_joiner_that_meets_the_nodes_one_after_the_other_loads_one_snapshot() {
     let mut world = World::new(2);
     world.fill(1, "lobby", 2_000);
     world.rest();
-    let joiner = world.add(member(2, 1), Limits::default());
-    world.cut(1, joiner);
+    let joiner = world.add_knowing(member(2, 1), Limits::default(), &[0]);
     world.flush();
     assert_eq!(world.nodes[joiner].stats().snapshots_loaded, 1);
-    // Node 1 writes and everybody that it knows has it, but the joiner is linked with node 0 only.
+    // Node 1 writes, and all that it knows have it.
     for n in 0..5 {
         world.sadd(1, "lobby", &format!("late {n}"));
         world.transmit(1, usize::MAX);
@@ -342,7 +341,7 @@ fn a_joiner_that_meets_the_nodes_one_after_the_other_loads_one_snapshot() {
         while world.deliver(0, 1, false) {}
         world.gossip(1);
     }
-    world.link(1, joiner);
+    world.introduce(1, joiner);
     world.settle();
     world.assert_converged();
     assert_eq!(world.nodes[joiner].stats().snapshots_loaded, 1);

@@ -52,16 +52,22 @@ impl World {
         world
     }
 
-    /// Adds a node and links it to all.
+    /// Adds a node that knows all and is linked to all.
     pub(super) fn add(&mut self, member: Member, limits: Limits) -> usize {
+        let met: Vec<usize> = (0..self.nodes.len()).collect();
+        self.add_knowing(member, limits, &met)
+    }
+
+    /// Adds a node that has met only some.
+    pub(super) fn add_knowing(&mut self, member: Member, limits: Limits, met: &[usize]) -> usize {
         let index = self.nodes.len();
         let state = State::clustered(&member, limits, self.now, index as u64);
         self.nodes.push(state);
         self.members.push(member);
-        for other in 0..index {
-            self.introduce(index, other);
+        for other in met {
+            self.introduce(index, *other);
         }
-        self.nodes[index].handle_seeds_tried(index);
+        self.nodes[index].handle_seeds_tried(met.len());
         if index == 0 {
             self.nodes[0].handle_alone(vec![]);
         }
