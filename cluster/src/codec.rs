@@ -142,6 +142,13 @@ pub enum CodecError {
     },
 }
 
+impl CodecError {
+    /// For a value that has the form of its type and cannot be meant.
+    pub fn malformed(reason: &str) -> Self {
+        Self::Malformed { reason: reason.to_owned() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

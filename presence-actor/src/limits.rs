@@ -14,6 +14,10 @@ pub const SNAPSHOT_CHUNK_ROWS: usize = 512;
 /// Rows that background work (merging, dropping, sweeping) handles before it lets others have the state.
 pub const SLICE_ROWS: usize = 512;
 
+/// The highest sequence number that is believed. An origin that writes a billion operations a second gets there in a
+/// century; a number beyond it is garbage, and arithmetic below it cannot overflow.
+pub const MAX_SEQUENCE: u64 = u64::MAX >> 2;
+
 /// Other origins' contributions that one operation may list as observed. A removal that observed more is
 /// split into several operations.
 pub const MAX_SEEN_COUNTS: usize = 4096;

@@ -9,7 +9,8 @@ use headcount_cluster::{GoneReason, Hlc, Origin, WallMs};
 use serde::{Deserialize, Serialize};
 
 use crate::dot::Owner;
-use crate::op::Raw;
+use crate::limits::MAX_SEQUENCE;
+use crate::op::{Action, Op, Raw};
 use crate::pubsub::interest::Kind;
 
 /// A version vector on the wire.
@@ -128,7 +129,64 @@ pub(crate) fn encode(frame: &Frame) -> Vec<u8> {
 
 /// Takes the frame off the front of a payload.
 pub(crate) fn decode(payload: &mut &[u8]) -> Result<Frame, CodecError> {
-    codec::take_versioned(payload)
+    let frame: Frame = codec::take_versioned(payload)?;
+    let vector = match &frame {
+        Frame::Hello { vector, .. } | Frame::Vector { vector, .. } | Frame::Pull { vector, .. } => Some(vector),
+        Frame::Snapshot { last, .. } => last.as_ref(),
+        Frame::Ops { first: seq, .. } | Frame::Applied { seq } => return believable(*seq).map(|()| frame),
+        Frame::BeyondLog { .. }
+        | Frame::Interest { .. }
+        | Frame::InterestNoted { .. }
+        | Frame::Messages { .. }
+        | Frame::Gone { .. }
+        | Frame::SnapshotRequest { .. }
+        | Frame::SnapshotRefused { .. } => None,
+    };
+    vector.into_iter().flatten().try_for_each(|(_, seq)| believable(*seq))?;
+    Ok(frame)
+}
+
+/// Takes an operation off the front of a run.
+pub(crate) fn decode_op<'a>(run: &mut &'a [u8]) -> Result<Op<'a>, CodecError> {
+    let op: Op<'_> = codec::take(run)?;
+    if let Action::Incr { step, .. } = &op.action {
+        believable(step.epoch)?;
+    }
+    for seen in op.action.seen() {
+        seen.dots.iter().try_for_each(|(_, seq)| believable(*seq))?;
+        seen.counts.iter().try_for_each(|count| believable(count.seq.max(count.epoch)))?;
+    }
+    Ok(op)
+}
+
+/// Takes a piece of a snapshot off the front of a chunk.
+pub(crate) fn decode_part<'a>(chunk: &mut &'a [u8]) -> Result<Part<'a>, CodecError> {
+    let part: Part<'_> = codec::take(chunk)?;
+    match &part {
+        Part::Key(_) => {}
+        Part::Member(_, tag) | Part::Expiry(tag, _) => believable(tag.seq)?,
+        Part::String(tag, content) | Part::Field(_, tag, content) => {
+            believable(tag.seq)?;
+            match content {
+                WireContent::Value { .. } => {}
+                WireContent::Spent { epoch, .. } => believable(*epoch)?,
+                WireContent::Count { epoch, erased_through, .. } => {
+                    believable(*epoch)?;
+                    if *erased_through >= tag.seq {
+                        return Err(CodecError::malformed("a contribution that is erased beyond its last step"));
+                    }
+                }
+            }
+        }
+    }
+    Ok(part)
+}
+
+fn believable(seq: u64) -> Result<(), CodecError> {
+    if seq > MAX_SEQUENCE {
+        return Err(CodecError::malformed("a sequence number beyond MAX_SEQUENCE"));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

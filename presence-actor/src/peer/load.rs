@@ -10,7 +10,7 @@ use std::hash::BuildHasher;
 
 use bytes::Bytes;
 use foldhash::fast::RandomState;
-use headcount_cluster::codec::{self, CodecError};
+use headcount_cluster::codec::CodecError;
 use headcount_cluster::{Origin, WallMs};
 
 use crate::blob::Blob;
@@ -21,7 +21,7 @@ use crate::shared::ledger::Slot;
 use crate::shared::register::{Content, Contribution, Desk, Register, Row, ValueExpiry};
 use crate::shared::spent::SpentCount;
 use crate::state::State;
-use crate::wire::{Frame, Part, WireContent, WireExpiry, WireTag, WireVector};
+use crate::wire::{self, Frame, Part, WireContent, WireExpiry, WireTag, WireVector};
 
 /// A snapshot on its way here.
 #[derive(Debug)]
@@ -162,7 +162,7 @@ impl State {
     fn merge_chunk(&mut self, merge: &mut Merge, chunk: &Bytes, now: WallMs) -> Result<(), CodecError> {
         let mut rest = &chunk[..];
         while !rest.is_empty() {
-            match codec::take(&mut rest)? {
+            match wire::decode_part(&mut rest)? {
                 Part::Key(key) => merge.key = key.0.into(),
                 Part::String(tag, content) => self.merge_row(merge, None, tag, content, now),
                 Part::Field(field, tag, content) => self.merge_row(merge, Some(field.0), tag, content, now),

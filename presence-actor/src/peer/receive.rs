@@ -156,7 +156,7 @@ impl State {
         let mut seq = first;
         while !tail.is_empty() {
             let before = tail;
-            let op: Op<'_> = codec::take(&mut tail)?;
+            let op = wire::decode_op(&mut tail)?;
             let raw = &before[..before.len() - tail.len()];
             stamp = stamp.max(op.stamp);
             let expected = self.expected(author);
@@ -205,7 +205,7 @@ impl State {
             progressed = false;
             for ix in self.blocked.clone() {
                 while let Some((seq, raw)) = self.origins.get_mut(ix).inbox.pop() {
-                    let op: Op<'_> = codec::take(&mut &raw[..])?;
+                    let op = wire::decode_op(&mut &raw[..])?;
                     if !self.depends_on_nothing_missing(&op) {
                         drop(op);
                         self.origins.get_mut(ix).inbox.put_back(raw);

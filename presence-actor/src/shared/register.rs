@@ -181,7 +181,7 @@ impl Register {
             }
             if let Content::Count(count) = &mut row.content
                 && let Some(part) = erase.part_of(desk.field, &row.tag, count.epoch)
-                && part.seq > count.erased_through
+                && (count.erased_through + 1..row.tag.seq).contains(&part.seq)
             {
                 count.erased_through = part.seq;
                 count.erased = part.total;

@@ -2,6 +2,7 @@
 
 mod commands;
 mod convergence;
+mod garbage;
 mod pairs;
 mod traps;
 mod world;
