@@ -152,7 +152,7 @@ pub(crate) fn decode_op<'a>(run: &mut &'a [u8]) -> Result<Op<'a>, CodecError> {
     if let Action::Incr { step, .. } = &op.action {
         believable(step.epoch)?;
     }
-    for seen in op.action.seen() {
+    if let Some(seen) = op.action.seen() {
         seen.dots.iter().try_for_each(|(_, seq)| believable(*seq))?;
         seen.counts.iter().try_for_each(|count| believable(count.seq.max(count.epoch)))?;
     }

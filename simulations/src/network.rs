@@ -1,8 +1,9 @@
 //! The simulated network behind the cluster's seam.
 //!
-//! turmoil delivers, delays and cuts; this file makes it a [`Network`] and writes down what arrives. It adds no behaviour of its own, so that
-//! the node meets what turmoil gives, with two limits to know. TCP does not retransmit: after a cut a stream is silent for ever, and it is
-//! the link's read timeout that finds out. And a connect to a machine behind a cut hangs until the caller gives up.
+//! turmoil delivers, delays and cuts; this file makes it a [`Network`] and writes down what arrives. Two things differ from a real network,
+//! and the node must stand them: TCP does not retransmit, so after a cut a stream is silent for ever, and it is the
+//! link's read timeout that finds out; and a connect to a machine behind a cut hangs until the caller gives up. One thing is
+//! mended here, in [`linger`]: a stream that was closed properly must not reset what it said last.
 //!
 //! There are no names in this network: seeds are given as `ip:port`.
 
@@ -11,12 +12,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use headcount_cluster::Network;
 use headcount_cluster::net::{Datagrams, Listener, Stream};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use turmoil::net::{TcpListener, TcpStream, UdpSocket};
 
 use crate::clock::VirtualTime;
@@ -57,7 +59,8 @@ impl SimulatedNetwork {
 
     fn traced(&self, stream: TcpStream) -> io::Result<Box<dyn Stream>> {
         let (local, peer) = (stream.local_addr()?, stream.peer_addr()?);
-        Ok(Box::new(TracedStream { stream, local, peer, ended: false, recorder: Arc::clone(&self.recorder) }))
+        let recorder = Arc::clone(&self.recorder);
+        Ok(Box::new(TracedStream { stream: Some(stream), local, peer, finished: false, ended: false, recorder }))
     }
 }
 
@@ -121,10 +124,16 @@ impl Listener for TracedListener {
     }
 }
 
+/// How long a closed stream waits for its peer to close too.
+const LINGER: Duration = Duration::from_secs(10);
+
 struct TracedStream {
-    stream: TcpStream,
+    /// Always there until the stream is dropped.
+    stream: Option<TcpStream>,
     local: SocketAddr,
     peer: SocketAddr,
+    /// Nothing more will be sent, and all that was sent is to arrive.
+    finished: bool,
     ended: bool,
     recorder: Arc<Recorder>,
 }
@@ -136,6 +145,26 @@ impl TracedStream {
             self.recorder.record(self.peer, self.local, kind, &[]);
         }
     }
+
+    fn stream(&mut self) -> Pin<&mut TcpStream> {
+        Pin::new(self.stream.as_mut().expect("it is taken out by `drop` only"))
+    }
+}
+
+impl Drop for TracedStream {
+    fn drop(&mut self) {
+        let alive = tokio::runtime::Handle::try_current().is_ok();
+        if let Some(stream) = self.stream.take().filter(|_| self.finished && !self.ended && alive) {
+            tokio::task::spawn_local(linger(stream));
+        }
+    }
+}
+
+/// What a kernel does with a stream after it was finished and closed: it waits for the other side's end. Without it turmoil
+/// answers that end with a reset, which overtakes the last bytes on their way.
+async fn linger(mut stream: TcpStream) {
+    // More data would be refused by a kernel, so any answer ends the wait.
+    let _ = tokio::time::timeout(LINGER, stream.read(&mut [0])).await;
 }
 
 impl AsyncRead for TracedStream {
@@ -145,7 +174,7 @@ impl AsyncRead for TracedStream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        let result = ready!(Pin::new(&mut self.stream).poll_read(context, buffer));
+        let result = ready!(self.stream().poll_read(context, buffer));
         match (&result, buffer.filled().get(before..).unwrap_or_default()) {
             (Err(_), _) => self.note_end(Kind::Reset),
             (Ok(()), []) if buffer.remaining() == 0 => {}
@@ -158,15 +187,17 @@ impl AsyncRead for TracedStream {
 
 impl AsyncWrite for TracedStream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        self.stream().poll_write(context, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        self.stream().poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        let shut = self.stream().poll_shutdown(context);
+        self.finished |= matches!(shut, Poll::Ready(Ok(())));
+        shut
     }
 }
 
