@@ -3,6 +3,8 @@
 //! `cargo bench -p headcount` prints one table. Machines are noisy: each rate is the median of several rounds, and the
 //! lines to compare stand in one run. Nothing here is a test; nothing fails because a machine is slow.
 
+#![allow(clippy::disallowed_methods)] // it measures real time
+
 use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

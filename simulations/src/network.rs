@@ -3,7 +3,7 @@
 //! turmoil delivers, delays and cuts; this file makes it a [`Network`] and writes down what arrives. Two things differ from a real network,
 //! and the node must stand them: TCP does not retransmit, so after a cut a stream is silent for ever, and it is the
 //! link's read timeout that finds out; and a connect to a machine behind a cut hangs until the caller gives up. One thing is
-//! mended here, in [`linger`]: a stream that was closed properly must not reset what it said last.
+//! mended here, in `linger`: a stream that was closed properly must not reset what it said last.
 //!
 //! There are no names in this network: seeds are given as `ip:port`.
 

@@ -77,6 +77,7 @@ pub struct World {
 
 impl World {
     /// The operating system's.
+    #[allow(clippy::disallowed_methods)] // the real world is where randomness comes from
     pub fn real() -> Self {
         Self { network: Arc::new(TokioNetwork), clock: Arc::new(SystemClock), rng_seed: rand::random() }
     }

@@ -11,6 +11,7 @@
 //! - `demo`: the other task of the program
 //! - `usage`: mistakes of the one who starts it, and the streams of the process
 
+#![allow(clippy::disallowed_methods)] // it waits for real processes, in real time
 #![cfg(unix)]
 // All of this is test code, its helpers too.
 #![allow(clippy::unwrap_used)]
