@@ -84,8 +84,7 @@ impl PresenceActor {
             self.pump_class(*origin, link, Class::Stream);
             self.pump_class(*origin, link, Class::Bulk);
         }
-        let noted = self.shared.read(|state, _| state.interest_noted());
-        self.shared.interest_noted(noted);
+        self.shared.progressed();
         self.report();
     }
 

@@ -5,9 +5,11 @@
 //! Colyseus' `LocalPresence` differs from Redis, Redis wins.
 
 use std::future::Future;
+use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::ack::Ack;
 use crate::args::{Arg, Args};
 use crate::error::Error;
 use crate::pubsub::Subscription;
@@ -222,6 +224,11 @@ pub trait Presence: Clone + Send + Sync + 'static {
     /// # Errors
     /// [`Error::NotAnInteger`], [`Error::Overflow`], [`Error::WrongType`], [`Error::TooLarge`], [`Error::Closed`].
     fn incrby(&self, key: impl Arg, by: i64) -> impl Future<Output = Result<i64>> + Send;
+
+    /// A handle whose writes return only when others have them too, or fail with [`Error::NotConfirmed`] after `timeout`;
+    /// the write is kept even then. For one call: `presence.acknowledged(..).set(..)`.
+    #[must_use]
+    fn acknowledged(&self, ack: Ack, timeout: Duration) -> Self;
 
     /// A handle whose writes belong to this node: their rows are hidden while it is Down and dropped when it is Gone.
     #[must_use]

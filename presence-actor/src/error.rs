@@ -75,6 +75,22 @@ pub enum Error {
     /// The arguments do not make a command.
     #[error("ERR syntax error")]
     Syntax,
+    /// More peers are to confirm than there are.
+    #[error("ERR {wanted} peers are to confirm the write, but this node knows {known}")]
+    TooFewPeers {
+        /// How many are to confirm.
+        wanted: usize,
+        /// How many are Up or Down.
+        known: usize,
+    },
+    /// Not enough peers confirmed in time. The write is kept and goes on its way.
+    #[error("ERR the write is kept here, but only {confirmed} of {wanted} peers have confirmed it in time")]
+    NotConfirmed {
+        /// How many had confirmed.
+        confirmed: usize,
+        /// How many were to confirm.
+        wanted: usize,
+    },
     /// The node behind this handle has left or stopped; nothing can be written or delivered any more.
     #[error("ERR this node has left the cluster; start a new node to go on")]
     Closed,

@@ -7,15 +7,18 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use bytes::Bytes;
 use headcount_cluster::{WallClock, WallMs};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
+use crate::ack::{Ack, AckWithin};
 use crate::api::{Presence, Result};
 use crate::args::{Arg, Args};
 use crate::dot::Owner;
+use crate::error::Error;
 use crate::pubsub::Subscription;
 use crate::pubsub::interest::Kind;
 use crate::pubsub::topics::Family;
@@ -32,8 +35,8 @@ pub struct Shared {
     /// Whether the actor has been woken and has not begun to look.
     awake: AtomicBool,
     wake: Notify,
-    /// The version of this node's interest that all live peers have confirmed.
-    noted: watch::Sender<u64>,
+    /// Changes whenever peers may have confirmed something.
+    progress: watch::Sender<()>,
 }
 
 impl Shared {
@@ -54,7 +57,7 @@ impl Shared {
             attended,
             awake: AtomicBool::new(false),
             wake: Notify::new(),
-            noted: watch::Sender::new(0),
+            progress: watch::Sender::new(()),
         })
     }
 
@@ -100,20 +103,28 @@ impl Shared {
         self.awake.store(false, Ordering::Release);
     }
 
-    /// Tells those who wait that peers have confirmed interest up to a version.
-    pub(crate) fn interest_noted(&self, version: u64) {
-        self.noted.send_if_modified(|known| std::mem::replace(known, version) != version);
+    /// Lets those look who wait for something that peers confirm.
+    pub(crate) fn progressed(&self) {
+        if self.progress.receiver_count() > 0 {
+            self.progress.send_replace(());
+        }
     }
 
-    async fn wait_until_noted(&self, version: u64) {
-        let (noted, wait) = self.read(|state, _| (state.interest_noted() >= version, state.limits().subscribe_wait));
-        if !noted {
-            let mut watcher = self.noted.subscribe();
-            let confirmed = watcher.wait_for(|noted| *noted >= version);
-            if tokio::time::timeout(wait, confirmed).await.is_err() {
-                tracing::debug!(version, "a subscription was not confirmed by every peer in time");
-            }
+    /// Waits until a condition that peers bring about holds. Returns whether it does, at the latest after `timeout`.
+    async fn wait_until(&self, timeout: Duration, holds: impl Fn(&State) -> bool) -> bool {
+        if self.read(|state, _| holds(state)) {
+            return true;
         }
+        let mut progress = self.progress.subscribe();
+        let reached = async {
+            while !self.read(|state, _| holds(state)) {
+                if progress.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(timeout, reached).await;
+        self.read(|state, _| holds(state))
     }
 }
 
@@ -143,6 +154,7 @@ impl Drop for Scope {
 #[derive(Clone)]
 pub struct ClusterPresence {
     scope: Arc<Scope>,
+    within: AckWithin,
 }
 
 impl fmt::Debug for ClusterPresence {
@@ -154,7 +166,7 @@ impl fmt::Debug for ClusterPresence {
 impl ClusterPresence {
     /// A handle whose rows are shared.
     pub fn new(shared: &Arc<Shared>) -> Self {
-        Self { scope: Scope::new(shared, |_| Owner::SHARED) }
+        Self { scope: Scope::new(shared, |_| Owner::SHARED), within: AckWithin::default() }
     }
 
     /// The state behind the handle.
@@ -183,6 +195,13 @@ impl HasHandle for ClusterPresence {
     }
 }
 
+/// A write, and what its confirmation takes.
+struct Written<R> {
+    value: R,
+    wanted: usize,
+    seq: u64,
+}
+
 impl ClusterPresence {
     fn read<R>(&self, read: impl FnOnce(&State, WallMs) -> R) -> R {
         self.scope.shared.read(read)
@@ -190,6 +209,28 @@ impl ClusterPresence {
 
     fn write<R>(&self, write: impl FnOnce(&mut State, Owner, WallMs) -> R) -> R {
         self.scope.shared.write(|state, now| write(state, self.scope.owner, now))
+    }
+
+    /// Writes, and takes note of who has to confirm it.
+    fn begin<R>(&self, write: impl FnOnce(&mut State, Owner, WallMs) -> Result<R>) -> Result<Written<R>> {
+        self.write(|state, owner, now| {
+            let wanted = state.peers_needed(self.within.ack)?;
+            Ok(Written { value: write(state, owner, now)?, wanted, seq: state.written() })
+        })
+    }
+
+    /// Waits until a write is confirmed as the handle demands.
+    async fn confirm<R>(&self, written: Result<Written<R>>) -> Result<R> {
+        let Written { value, wanted, seq } = written?;
+        let confirmed = |state: &State| state.peers_that_confirmed(seq);
+        if wanted == 0 || self.scope.shared.wait_until(self.within.timeout, |state| confirmed(state) >= wanted).await {
+            return Ok(value);
+        }
+        Err(Error::NotConfirmed { confirmed: self.read(|state, _| confirmed(state)), wanted })
+    }
+
+    fn scoped(&self, owner: impl FnOnce(&mut State) -> Owner) -> Self {
+        Self { scope: Scope::new(&self.scope.shared, owner), within: self.within }
     }
 
     async fn subscribe_to(&self, kind: Kind, name: &[u8]) -> Result<Subscription> {
@@ -201,7 +242,10 @@ impl ClusterPresence {
                 shared.write(|state, _| state.unsubscribe(kind, &topic, id));
             }
         });
-        self.scope.shared.wait_until_noted(version).await;
+        let wait = self.read(|state, _| state.limits().subscribe_wait);
+        if !self.scope.shared.wait_until(wait, |state| state.interest_noted() >= version).await {
+            tracing::debug!(version, "a subscription was not confirmed by every peer in time");
+        }
         Ok(subscription)
     }
 }
@@ -235,19 +279,24 @@ impl<T: HasHandle> Presence for T {
     }
 
     async fn set(&self, key: impl Arg, value: impl Arg) -> Result<()> {
-        self.handle().write(|state, owner, now| state.set(owner, key.bytes(), value.bytes(), None, now))
+        let written = self.handle().begin(|state, owner, now| state.set(owner, key.bytes(), value.bytes(), None, now));
+        self.handle().confirm(written).await
     }
 
     async fn setex(&self, key: impl Arg, value: impl Arg, seconds: i64) -> Result<()> {
-        self.handle().write(|state, owner, now| state.set(owner, key.bytes(), value.bytes(), Some(seconds), now))
+        let written =
+            self.handle().begin(|state, owner, now| state.set(owner, key.bytes(), value.bytes(), Some(seconds), now));
+        self.handle().confirm(written).await
     }
 
     async fn expire(&self, key: impl Arg, seconds: i64) -> Result<bool> {
-        self.handle().write(|state, _, now| state.expire(key.bytes(), seconds, now))
+        let written = self.handle().begin(|state, _, now| state.expire(key.bytes(), seconds, now));
+        self.handle().confirm(written).await
     }
 
     async fn persist(&self, key: impl Arg) -> Result<bool> {
-        self.handle().write(|state, _, now| state.persist(key.bytes(), now))
+        let written = self.handle().begin(|state, _, now| state.persist(key.bytes(), now));
+        self.handle().confirm(written).await
     }
 
     async fn ttl(&self, key: impl Arg) -> Result<Ttl> {
@@ -259,11 +308,14 @@ impl<T: HasHandle> Presence for T {
     }
 
     async fn del(&self, keys: impl Args) -> Result<usize> {
-        keys.with(|keys| self.handle().write(|state, _, now| state.del(keys, now)))
+        let written = keys.with(|keys| self.handle().begin(|state, _, now| state.del(keys, now)));
+        self.handle().confirm(written).await
     }
 
     async fn sadd(&self, key: impl Arg, members: impl Args) -> Result<usize> {
-        members.with(|members| self.handle().write(|state, owner, now| state.sadd(owner, key.bytes(), members, now)))
+        let written = members
+            .with(|members| self.handle().begin(|state, owner, now| state.sadd(owner, key.bytes(), members, now)));
+        self.handle().confirm(written).await
     }
 
     async fn smembers(&self, key: impl Arg) -> Result<Vec<Bytes>> {
@@ -275,7 +327,9 @@ impl<T: HasHandle> Presence for T {
     }
 
     async fn srem(&self, key: impl Arg, members: impl Args) -> Result<usize> {
-        members.with(|members| self.handle().write(|state, _, now| state.srem(key.bytes(), members, now)))
+        let written =
+            members.with(|members| self.handle().begin(|state, _, now| state.srem(key.bytes(), members, now)));
+        self.handle().confirm(written).await
     }
 
     async fn scard(&self, key: impl Arg) -> Result<usize> {
@@ -288,20 +342,27 @@ impl<T: HasHandle> Presence for T {
 
     async fn hset(&self, key: impl Arg, field: impl Arg, value: impl Arg) -> Result<bool> {
         let pair = [field.bytes(), value.bytes()];
-        Ok(self.handle().write(|state, owner, now| state.hset(owner, key.bytes(), &pair, now))? > 0)
+        let written = self.handle().begin(|state, owner, now| state.hset(owner, key.bytes(), &pair, now));
+        Ok(self.handle().confirm(written).await? > 0)
     }
 
     async fn hset_multiple(&self, key: impl Arg, pairs: &[(impl Arg + Sync, impl Arg + Sync)]) -> Result<usize> {
         let pairs: Vec<&[u8]> = pairs.iter().flat_map(|(field, value)| [field.bytes(), value.bytes()]).collect();
-        self.handle().write(|state, owner, now| state.hset(owner, key.bytes(), &pairs, now))
+        let written = self.handle().begin(|state, owner, now| state.hset(owner, key.bytes(), &pairs, now));
+        self.handle().confirm(written).await
     }
 
     async fn hincrby(&self, key: impl Arg, field: impl Arg, by: i64) -> Result<i64> {
-        self.handle().write(|state, owner, now| state.hincrby(owner, key.bytes(), field.bytes(), by, now))
+        let written =
+            self.handle().begin(|state, owner, now| state.hincrby(owner, key.bytes(), field.bytes(), by, now));
+        self.handle().confirm(written).await
     }
 
     async fn hincrbyex(&self, key: impl Arg, field: impl Arg, by: i64, seconds: i64) -> Result<i64> {
-        self.handle().write(|state, owner, now| state.hincrbyex(owner, key.bytes(), field.bytes(), by, seconds, now))
+        let written = self
+            .handle()
+            .begin(|state, owner, now| state.hincrbyex(owner, key.bytes(), field.bytes(), by, seconds, now));
+        self.handle().confirm(written).await
     }
 
     async fn hget(&self, key: impl Arg, field: impl Arg) -> Result<Option<Bytes>> {
@@ -317,7 +378,8 @@ impl<T: HasHandle> Presence for T {
     }
 
     async fn hdel(&self, key: impl Arg, fields: impl Args) -> Result<usize> {
-        fields.with(|fields| self.handle().write(|state, _, now| state.hdel(key.bytes(), fields, now)))
+        let written = fields.with(|fields| self.handle().begin(|state, _, now| state.hdel(key.bytes(), fields, now)));
+        self.handle().confirm(written).await
     }
 
     async fn hlen(&self, key: impl Arg) -> Result<usize> {
@@ -325,16 +387,21 @@ impl<T: HasHandle> Presence for T {
     }
 
     async fn incrby(&self, key: impl Arg, by: i64) -> Result<i64> {
-        self.handle().write(|state, owner, now| state.incrby(owner, key.bytes(), by, now))
+        let written = self.handle().begin(|state, owner, now| state.incrby(owner, key.bytes(), by, now));
+        self.handle().confirm(written).await
+    }
+
+    fn acknowledged(&self, ack: Ack, timeout: Duration) -> Self {
+        let handle = self.handle();
+        let within = AckWithin { ack, timeout };
+        self.with_handle(ClusterPresence { scope: Arc::clone(&handle.scope), within })
     }
 
     fn owned(&self) -> Self {
-        let shared = &self.handle().scope.shared;
-        self.with_handle(ClusterPresence { scope: Scope::new(shared, |_| Owner::NODE) })
+        self.with_handle(self.handle().scoped(|_| Owner::NODE))
     }
 
     fn session(&self) -> Self {
-        let shared = &self.handle().scope.shared;
-        self.with_handle(ClusterPresence { scope: Scope::new(shared, State::open_session) })
+        self.with_handle(self.handle().scoped(State::open_session))
     }
 }

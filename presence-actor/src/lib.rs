@@ -6,6 +6,7 @@
 //!
 //! # Layout
 //! - [`api`]: the trait [`Presence`]; [`args`], [`reply`], [`error`]: its types; [`command`]: commands as words
+//! - `ack`: who must have a write before its call returns
 //! - [`limits`], [`stats`]: caps and counts
 //! - `dot`, `op`, `blob`: what a write is
 //! - `origin/`: streams of operations, their logs, and those that wait
@@ -16,6 +17,7 @@
 //! - [`state`]: the core's entry; `wire`: frames
 //! - [`handle`], [`local`], [`actor`]: the shells
 
+mod ack;
 pub mod actor;
 pub mod api;
 pub mod args;
@@ -40,6 +42,7 @@ pub mod stats;
 mod tests;
 mod wire;
 
+pub use ack::Ack;
 pub use api::{Presence, Result};
 pub use args::{Arg, Args};
 pub use command::Command;

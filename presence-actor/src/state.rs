@@ -12,6 +12,8 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use smallvec::SmallVec;
 
+use crate::ack::Ack;
+use crate::api::Result;
 use crate::dot::{OriginIx, Owner};
 use crate::limits::Limits;
 use crate::op::{Action, Op, Seen};
@@ -376,6 +378,21 @@ impl State {
                 self.events.push_back(event);
             }
         }
+    }
+
+    /// The number of this node's last operation.
+    pub(crate) fn written(&self) -> u64 {
+        self.origins.get(self.me).applied
+    }
+
+    /// How many peers an [`Ack`] asks for now.
+    pub(crate) fn peers_needed(&self, ack: Ack) -> Result<usize> {
+        ack.peers_needed(self.peers.values().filter(|peer| peer.up).count(), self.peers.len())
+    }
+
+    /// How many peers have applied this node's operations up to `seq`.
+    pub(crate) fn peers_that_confirmed(&self, seq: u64) -> usize {
+        self.peers.values().filter(|peer| peer.confirmed() >= seq).count()
     }
 
     /// This node's operations that the slowest live peer has not confirmed.

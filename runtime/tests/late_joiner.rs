@@ -2,14 +2,19 @@
 
 use std::time::Duration;
 
-use headcount::{Node, Presence};
+use headcount::{Config, Node, Presence};
 
 const ROWS: usize = 200_000;
 const DEADLINE: Duration = Duration::from_mins(2);
 
+/// A node that keeps so little history that a joiner needs a snapshot.
 async fn start(name: &str, seeds: &[&Node]) -> Node {
-    let seeds: Vec<String> = seeds.iter().map(|seed| seed.me().addr.to_string()).collect();
-    Node::builder(name).listen("127.0.0.1:0").seeds(seeds).start().await.expect("a node starts")
+    let mut config = Config::default();
+    config.name = Some(name.to_owned());
+    "127.0.0.1:0".clone_into(&mut config.listen);
+    config.seeds = seeds.iter().map(|seed| seed.me().addr.to_string()).collect();
+    config.limits.oplog_bytes = 1 << 20;
+    Node::builder(name).config(config).start().await.expect("a node starts")
 }
 
 async fn agree(nodes: &[&Node]) {
