@@ -1,7 +1,7 @@
 //! What is known, and who hears it.
 //!
 //! The core is a plain value, [`state::State`]: commands and frames in, frames and events out, no IO, no clock, no task. Around it are thin shells:
-//! [`Handle`](handle::Handle), through which any thread reads and writes without a round trip, and the
+//! [`ClusterPresence`], through which any thread reads and writes without a round trip, and the
 //! [`PresenceActor`](actor::PresenceActor), which alone moves what peers send and get.
 //!
 //! # Layout
