@@ -24,6 +24,8 @@ pub(crate) enum Frame {
         ready: bool,
         /// Origins that are Gone for good: their owned rows must not come back.
         gone: Vec<Origin>,
+        /// Peers that are Up: who joins should meet them before it says that it is ready.
+        up: Vec<Origin>,
     },
     /// What the sender knows. `resync` asks the peer to push its own stream from there.
     Vector { vector: WireVector, ready: bool, resync: bool },
@@ -196,7 +198,7 @@ mod tests {
     #[test]
     fn the_numbers_on_the_wire_stay() {
         let frames = [
-            (Frame::Hello { vector: vec![], ready: false, gone: vec![] }, 0),
+            (Frame::Hello { vector: vec![], ready: false, gone: vec![], up: vec![] }, 0),
             (Frame::Vector { vector: vec![], ready: false, resync: false }, 1),
             (Frame::Pull { number: 1, vector: vec![] }, 2),
             (Frame::BeyondLog { number: 1 }, 3),

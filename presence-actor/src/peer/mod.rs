@@ -136,6 +136,7 @@ impl State {
         let vector = self.wire_vector();
         let gone = self.gone_origins();
         let ready = self.readiness.is_ready();
+        let up = self.peers.values().filter(|peer| peer.up).map(|peer| peer.member.origin()).collect();
         let names = self.topics.names();
         let mut interest: Vec<Item> = std::iter::once(Item::InterestReset { version: 0 })
             .chain(names.map(|(kind, name, count)| Item::Interest { kind, name: name.clone(), count, version: 0 }))
@@ -145,7 +146,7 @@ impl State {
         }
         let peer = self.peers.entry(member.origin()).or_insert_with(|| Peer::new(member.clone()));
         peer.contact = Contact::Linked;
-        peer.send(&Frame::Hello { vector, ready, gone });
+        peer.send(&Frame::Hello { vector, ready, gone, up });
         peer.queue.extend(interest);
         self.output = true;
         self.update_readiness();

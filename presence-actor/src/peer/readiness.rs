@@ -1,16 +1,21 @@
 //! When a node has what the cluster knew as it joined.
 //!
-//! Ready means: caught up with what a ready peer knew when it was first heard of; or first, because nobody was
-//! found. When several start at once and none is ready, the one with the smallest name among those that found each
+//! Ready means: caught up with what a ready peer knew when it was first heard of, and met all that it knew, so that a
+//! subscription on this node is known to them; or first, because nobody was found. When several start at once and none is ready, the one with the smallest name among those that found each
 //! other is first and the others catch up with it. Being first too early costs no data: nodes that meet
 //! later merge all the same, only readers were told too soon.
 
 use std::fmt;
 
-use headcount_cluster::NodeId;
+use headcount_cluster::{NodeId, Origin};
 
+use crate::origin::Standing;
 use crate::state::{State, StateEvent};
 use crate::wire::WireVector;
+
+/// Gossip rounds for which a joiner waits to meet everybody: one that cannot be reached from here must not keep it
+/// from its work. Five seconds at the default interval.
+const MEETING_ROUNDS: u64 = 25;
 
 /// How a node became ready.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +51,8 @@ pub(crate) struct Readiness {
     /// How many seeds took this node, once each was tried.
     seeds_answered: Option<usize>,
     alone: Option<Vec<(String, String)>>,
+    /// Who is to be met, as the first ready peer said, and the gossip round from which on they are not waited for.
+    to_meet: Option<(Vec<Origin>, u64)>,
     /// The gossip round in which a pull was last sent.
     pub(crate) pulled_in: Option<u64>,
 }
@@ -74,6 +81,26 @@ impl State {
         self.update_readiness();
     }
 
+    /// A ready peer names those that are Up.
+    pub(crate) fn expect_to_meet(&mut self, up: Vec<Origin>) {
+        let until = self.gossip_round + MEETING_ROUNDS;
+        self.readiness.to_meet.get_or_insert((up, until));
+    }
+
+    /// Whether all that a ready peer knew have been met. One that is Down or Gone meanwhile need not be.
+    fn has_met_all(&self) -> bool {
+        self.readiness.to_meet.as_ref().is_none_or(|(up, until)| {
+            let met = |origin: &Origin| match self.peers.get(origin) {
+                Some(peer) => peer.is_greeted() || !peer.up,
+                None => self
+                    .origins
+                    .find(*origin)
+                    .is_some_and(|ix| ix == self.me || self.origins.get(ix).standing == Standing::Gone),
+            };
+            self.gossip_round >= *until || up.iter().all(met)
+        })
+    }
+
     pub(crate) fn update_readiness(&mut self) {
         if self.readiness.is_ready() {
             return;
@@ -93,7 +120,7 @@ impl State {
         }
         let greeted = || self.peers.values().filter(|peer| peer.is_greeted());
         for peer in greeted().filter(|peer| peer.ready) {
-            if peer.sync_target.as_ref().is_some_and(|target| self.knows(target)) {
+            if peer.sync_target.as_ref().is_some_and(|target| self.knows(target)) && self.has_met_all() {
                 return Some(ReadyBy::Synchronised { peer: peer.member.node.clone() });
             }
         }

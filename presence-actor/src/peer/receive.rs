@@ -35,10 +35,13 @@ impl State {
     fn understand(&mut self, from: Origin, payload: &Bytes, now: WallMs) -> Result<(), CodecError> {
         let mut tail = &payload[..];
         match wire::decode(&mut tail)? {
-            Frame::Hello { vector, ready, gone } => {
+            Frame::Hello { vector, ready, gone, up } => {
                 self.handle_gone(&gone, GoneReason::GraceOver, now);
                 let Some(peer) = self.peers.get_mut(&from) else { return Ok(()) };
                 peer.contact = Contact::Greeted;
+                if ready {
+                    self.expect_to_meet(up);
+                }
                 self.handle_vector(from, vector, ready, true);
             }
             Frame::Vector { vector, ready, resync } => self.handle_vector(from, vector, ready, resync),

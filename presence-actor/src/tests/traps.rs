@@ -62,6 +62,24 @@ fn two_deletes_that_saw_the_same_increments_erase_them_once() {
     assert_eq!(world.everywhere("games").as_deref(), Some("2"));
 }
 
+/// A subscription that is made right after a node is ready must be known to all.
+#[test]
+fn a_joiner_is_ready_when_it_has_met_all_that_a_ready_peer_knows_or_has_waited_long_enough() {
+    let mut world = World::new(2);
+    let joiner = world.add_knowing(member(2, 1), Limits::default(), &[0]);
+    world.flush();
+    assert_eq!(world.nodes[joiner].ready(), None, "node 1 is to be met");
+    world.introduce(joiner, 1);
+    world.flush();
+    assert!(world.nodes[joiner].ready().is_some());
+
+    let patient = world.add_knowing(member(3, 1), Limits::default(), &[0]);
+    world.flush();
+    assert_eq!(world.nodes[patient].ready(), None);
+    (0..25).for_each(|_| world.gossip(patient));
+    assert!(world.nodes[patient].ready().is_some(), "who cannot be reached does not keep it for ever");
+}
+
 /// The snapshot of a node that erased part of a contribution has no row of it.
 #[test]
 fn a_counter_that_was_erased_in_part_does_not_come_back_by_a_snapshot() {
@@ -178,6 +196,49 @@ fn the_word_of_a_third_node_does_not_cut_a_leaver_off_before_its_last_words() {
     world.cut(0, 2);
     let told = std::iter::from_fn(|| world.nodes[0].poll_event()).collect::<Vec<_>>();
     assert!(told.contains(&StateEvent::DeclareGone(leaver.origin(), GoneReason::Left)), "{told:?}");
+}
+
+/// The owner is given up here while a snapshot with its rows is under way.
+#[test]
+fn rows_of_an_owner_that_was_given_up_meanwhile_stay_out_of_a_snapshot() {
+    let mut world = World::new(2);
+    world.sadd_as(Owner::NODE, 0, "lobby", "alice");
+    world.nodes[0].hset(Owner::NODE, b"at", &[b"alice", b"7"], world.now).unwrap();
+    world.nodes[0].incrby(Owner::NODE, b"online", 3, world.now).unwrap();
+    world.sadd(0, "lobby", "bob");
+    world.rest();
+    let joiner = world.add_knowing(member(2, 1), Limits::default(), &[1]);
+    while world.nodes[1].stats().snapshots_served == 0 {
+        world.transmit(1, usize::MAX);
+        world.transmit(joiner, usize::MAX);
+        while world.deliver(1, joiner, false) || world.deliver(joiner, 1, false) {}
+    }
+    world.gone_at(joiner, 0);
+    world.flush();
+    assert_eq!(world.nodes[joiner].stats().snapshots_loaded, 1);
+    assert_eq!(world.nodes[joiner].stats().rows, 1, "bob, who is shared");
+    world.check_invariants();
+}
+
+#[test]
+fn what_was_deleted_of_a_contribution_is_not_asserted_again() {
+    let mut world = World::new(2);
+    world.nodes[0].incrby(Owner::NODE, b"online", 3, world.now).unwrap();
+    world.settle();
+    world.del(1, "online");
+    world.nodes[0].incrby(Owner::NODE, b"online", 2, world.now).unwrap();
+    world.settle();
+    assert_eq!(world.everywhere("online").as_deref(), Some("2"));
+    world.down(0);
+    world.gone_at(1, 0);
+    world.work();
+    world.members[0] = member(0, 2);
+    let (me, now) = (world.members[0].clone(), world.now);
+    world.nodes[0].handle_reincarnated(&me, now);
+    world.introduce(0, 1);
+    world.settle();
+    assert_eq!(world.everywhere("online").as_deref(), Some("2"));
+    world.assert_converged();
 }
 
 #[test]
