@@ -3,6 +3,7 @@
 mod commands;
 mod convergence;
 mod garbage;
+mod oracle;
 mod pairs;
 mod traps;
 mod world;
