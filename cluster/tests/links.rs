@@ -230,3 +230,49 @@ fn a_configuration_that_cannot_work_is_refused_before_a_socket_opens() {
         assert!(error.contains("`advertise`"), "{error}");
     });
 }
+
+#[test]
+fn a_link_closed_from_above_is_told_as_down() {
+    run(async {
+        let (mut a, to_b, b, _to_a) = pair().await;
+        to_b.close("the layer above did not understand");
+        drop(b); // it never comes back
+        let down = timeout(
+            DEADLINE,
+            a.until("the end of the link", |event| matches!(event, ClusterEvent::LinkDown { .. }).then_some(())),
+        )
+        .await;
+        assert!(down.is_ok(), "no LinkDown; links: {:?}", a.cluster.links());
+    });
+}
+
+#[test]
+fn an_outbox_whose_room_was_asked_for_announces_room() {
+    run(async {
+        let (mut a, to_b, mut b, _to_a) = pair().await;
+        // As the actor does: ask, then send.
+        let full = timeout(DEADLINE, async {
+            loop {
+                while to_b.has_room(Class::Stream) {
+                    to_b.try_send(Class::Stream, Bytes::from(vec![0; 64 << 10])).unwrap();
+                }
+                // The sockets' own buffers take some of it first.
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                if !to_b.has_room(Class::Stream) {
+                    return;
+                }
+            }
+        });
+        full.await.unwrap();
+        let drain = async {
+            loop {
+                b.frame(Class::Stream).await;
+            }
+        };
+        let writable = timeout(
+            DEADLINE,
+            a.until("room", |event| matches!(event, ClusterEvent::LinkWritable { .. }).then_some(())),
+        );
+        tokio::select! { () = drain => {}, told = writable => assert!(told.is_ok(), "nothing told; room: {}", to_b.has_room(Class::Stream)) }
+    });
+}

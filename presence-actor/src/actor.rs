@@ -83,6 +83,10 @@ impl PresenceActor {
         for (origin, link) in &self.links {
             self.pump_class(*origin, link, Class::Stream);
             self.pump_class(*origin, link, Class::Bulk);
+            if self.shared.read(|state, _| state.is_overwhelmed(*origin)) {
+                warn!(peer = %link.peer().node, "{} does not read what it is sent; closing the link", link.peer().node);
+                link.close("the peer does not read");
+            }
         }
         self.shared.progressed();
         self.report();
@@ -168,7 +172,7 @@ impl Actor for PresenceActor {
             shared.woken().await;
             Some((Woken, shared))
         }));
-        context.run_interval(TIME_INTERVAL, |actor, _| actor.shared.write(State::handle_time));
+        context.run_interval(TIME_INTERVAL, Self::start_work);
         context.run_interval(self.gossip_interval, |actor, context| {
             actor.shared.write(State::handle_gossip);
             actor.shared.wake();

@@ -22,6 +22,28 @@ pub const MAX_SEQUENCE: u64 = u64::MAX >> 2;
 /// split into several operations.
 pub const MAX_SEEN_COUNTS: usize = 4096;
 
+/// How long erased contributions are remembered after a peer was given up that may come back with what it knew.
+pub const SPENT_HOLD: Duration = Duration::from_hours(24);
+
+/// Erased contributions that are remembered at most.
+pub const MAX_SPENT_COUNTS: usize = 100_000;
+
+/// Bytes of field names in observed contributions after which a removal is split, for the same reason.
+pub const MAX_SEEN_BYTES: usize = 1024 * 1024;
+
+/// Gossip rounds without a chunk after which a snapshot is not waited for any longer, and for which a stream may wait for
+/// something that nobody seems to have before its author is asked for a snapshot.
+pub const PATIENCE_ROUNDS: u64 = 25;
+
+/// Gossip rounds without any peer after which a node whose seeds had answered is alone. Ten seconds at the default interval.
+pub const LONELY_ROUNDS: u64 = 50;
+
+/// Gone origins that are remembered though no row of them was ever held here.
+pub const MAX_FENCED_STRANGERS: usize = 4096;
+
+/// Frames that may wait for a peer that does not read, messages not counted; beyond it the link is closed.
+pub const MAX_QUEUED_FRAMES: usize = 100_000;
+
 /// Bytes of one origin's operations that wait here for something they depend on. Beyond it they are dropped and
 /// fetched again by anti-entropy.
 pub const MAX_INBOX_BYTES: usize = 4 * 1024 * 1024;

@@ -24,8 +24,9 @@ use crate::peer::repair::Lag;
 use crate::peer::{Item, Peer};
 use crate::pubsub::interest::Interest;
 use crate::pubsub::topics::Topics;
+use crate::shared::entry::Entry;
 use crate::shared::erase::{Erase, ErasedCount};
-use crate::shared::keyspace::Keyspace;
+use crate::shared::keyspace::{Effect, Keyspace};
 use crate::stats::Stats;
 use crate::wire::Frame;
 
@@ -65,6 +66,8 @@ pub struct State {
     pub(crate) interest: Interest,
     pub(crate) interest_version: u64,
     pub(crate) peers: BTreeMap<Origin, Peer>,
+    /// Own operations that erased what this node's vector does not cover yet.
+    pub(crate) early_erasures: Vec<(u64, Box<[u8]>)>,
     /// Origins whose streams wait for something.
     pub(crate) blocked: BTreeSet<OriginIx>,
     /// Origins that are Gone and whose rows are still being dropped.
@@ -114,6 +117,7 @@ impl State {
             interest: Interest::default(),
             interest_version: 0,
             peers: BTreeMap::new(),
+            early_erasures: Vec::new(),
             blocked: BTreeSet::new(),
             doomed: VecDeque::new(),
             lags: BTreeMap::new(),
@@ -165,7 +169,7 @@ impl State {
 
     /// Whether any key has a deadline, so that reading needs to know the time.
     pub fn needs_time(&self) -> bool {
-        self.keyspace.deadlines.next().is_some()
+        !self.keyspace.deadlines.is_empty()
     }
 
     /// A session's number, never used before by this node.
@@ -212,9 +216,27 @@ impl State {
             me.log.clear();
         }
         let erase = self.resolve(self.me, seq, &op.action, now);
-        self.keyspace.apply(&op, &erase, &self.origins);
+        self.keyspace.apply(&op, &erase, Effect::Whole, &self.origins);
+        if erase.dots.iter().any(|(origin, seq)| self.origins.get(*origin).applied < *seq) {
+            let mut bytes = Vec::new();
+            codec::append(&op, &mut bytes);
+            self.early_erasures.push((seq, bytes.into()));
+        }
         self.origins.get_mut(self.me).applied = seq;
         self.stats.local_ops += 1;
+    }
+
+    /// Erases again what this node erased before its vector covered it: rows of a snapshot can be seen while it is
+    /// merged, and what of them is still to come, from the snapshot or as operations, was observed just the same.
+    pub(crate) fn repeat_erasures(&mut self, now: WallMs) {
+        for (seq, bytes) in std::mem::take(&mut self.early_erasures) {
+            let Ok(op) = crate::wire::decode_op(&mut &bytes[..]) else { continue };
+            let erase = self.resolve(self.me, seq, &op.action, now);
+            self.keyspace.apply(&op, &erase, Effect::Erasure, &self.origins);
+            if erase.dots.iter().any(|(origin, seq)| self.origins.get(*origin).applied < *seq) {
+                self.early_erasures.push((seq, bytes.clone()));
+            }
+        }
     }
 
     /// Resolves an operation's observation to this node's indices.
@@ -254,14 +276,15 @@ impl State {
     /// A member is not heard of: its owned rows are hidden.
     pub fn handle_member_down(&mut self, member: &Member, now: WallMs) {
         if let Some(peer) = self.peers.get_mut(&member.origin()) {
+            // What it wants to hear stays known: it is told again only on a new link, and this one may live on.
             peer.up = false;
-            self.interest.forget(member.origin());
         }
         if let Some(ix) = self.origins.find(member.origin())
             && self.origins.get(ix).standing == Standing::Up
         {
             self.origins.set_standing(ix, Standing::Hidden { since: now });
         }
+        self.keyspace.deadlines.recheck_overdue();
         self.update_readiness();
     }
 
@@ -270,17 +293,27 @@ impl State {
         self.declare_gone(member.origin(), reason, now);
     }
 
+    /// Drops an origin's owned rows for good, and tells peers.
+    pub(crate) fn declare_gone(&mut self, origin: Origin, reason: GoneReason, now: WallMs) {
+        if self.give_up(origin, reason, now) {
+            self.broadcast(&Frame::Gone { origins: vec![origin], reason });
+            self.update_readiness();
+        }
+    }
+
     /// Drops an origin's owned rows for good. Returns whether that was news.
-    pub(crate) fn declare_gone(&mut self, origin: Origin, reason: GoneReason, now: WallMs) -> bool {
+    pub(crate) fn give_up(&mut self, origin: Origin, reason: GoneReason, now: WallMs) -> bool {
         let ix = self.origins.intern(origin, now);
         if ix == self.me || self.origins.get(ix).standing == Standing::Gone {
             return false;
         }
+        if reason == GoneReason::GraceOver {
+            self.keyspace.spent.hold(now);
+        }
         self.origins.set_standing(ix, Standing::Gone);
         self.doomed.push_back(ix);
         self.forget_peer(origin);
-        self.broadcast(&Frame::Gone { origins: vec![origin], reason });
-        self.update_readiness();
+        self.keyspace.deadlines.recheck_overdue();
         true
     }
 
@@ -298,6 +331,11 @@ impl State {
         }
         self.origins.set_standing(old, Standing::Gone);
         self.doomed.push_back(old);
+        for peer in self.peers.values_mut() {
+            // What was confirmed, and how far it was pushed, speaks of the old stream.
+            peer.confirmed = 0;
+            peer.cursor = None;
+        }
     }
 
     /// Sends a frame to every linked peer.
@@ -313,13 +351,15 @@ impl State {
     pub fn work(&mut self, now: WallMs) -> bool {
         self.drop_doomed();
         self.merge_slice(now);
-        !self.doomed.is_empty() || self.load.as_ref().is_some_and(Load::is_merging)
+        self.handle_time(now);
+        let due = self.keyspace.deadlines.is_due(self.clock.now(now));
+        due || !self.doomed.is_empty() || self.load.as_ref().is_some_and(Load::is_merging)
     }
 
     fn drop_doomed(&mut self) {
         let mut budget = crate::limits::SLICE_ROWS;
         while let Some(origin) = self.doomed.front().copied() {
-            let Some(owner) = self.keyspace.ledger.owners(origin).first().copied() else {
+            let Some(owner) = self.keyspace.ledger.any_owner(origin) else {
                 self.doomed.pop_front();
                 continue;
             };
@@ -333,19 +373,31 @@ impl State {
         }
     }
 
-    /// Removes keys whose deadline has passed, where that is this node's task.
+    /// Removes keys whose deadline has passed, where that is this node's task: one slice of them.
     pub fn handle_time(&mut self, now: WallMs) {
         let logical = self.clock.now(now);
-        for (key, at) in self.keyspace.deadlines.take_overdue() {
-            self.remove_or_wait(key, at, now);
+        for _ in 0..crate::limits::SLICE_ROWS {
+            let Some(key) = self.keyspace.deadlines.pop_due(logical) else { break };
+            self.remove_or_wait(key, now);
         }
-        while let Some(key) = self.keyspace.deadlines.pop_due(logical) {
-            self.remove_or_wait(key, logical, now);
+    }
+
+    /// Removes deadlines whose data is gone, where this node is the key's home.
+    pub(crate) fn remove_orphans(&mut self, now: WallMs) {
+        for key in std::mem::take(&mut self.keyspace.orphans) {
+            if !self.keyspace.keys.get(&key).is_some_and(Entry::is_orphan) {
+                continue;
+            }
+            if self.is_home(&key) {
+                self.remove_observed(&key, now);
+            } else {
+                self.keyspace.orphans.insert(key);
+            }
         }
     }
 
     /// Removes an expired key, or leaves that to the node whose task it is.
-    fn remove_or_wait(&mut self, key: crate::blob::Blob, at: WallMs, now: WallMs) {
+    fn remove_or_wait(&mut self, key: crate::blob::Blob, now: WallMs) {
         let Some(entry) = self.keyspace.keys.get(&key) else { return };
         let Some(deadline) = entry.deadline(&self.origins) else { return };
         if deadline.at > self.clock.now(now) {
@@ -353,7 +405,7 @@ impl State {
         } else if self.removes(&key, deadline.set_by) {
             self.remove_observed(&key, now);
         } else {
-            self.keyspace.deadlines.wait_for_removal(key, at);
+            self.keyspace.deadlines.wait_for_removal(key);
         }
     }
 
@@ -363,6 +415,11 @@ impl State {
         if set_by == self.me || self.origins.get(set_by).standing != Standing::Gone {
             return set_by == self.me;
         }
+        self.is_home(key)
+    }
+
+    /// Whether this node is a key's home: the one of those that are Up which rendezvous hashing picks.
+    fn is_home(&self, key: &[u8]) -> bool {
         let weight = |origin: Origin| xxhash_rust::xxh3::xxh3_64_with_seed(key, origin.0);
         let mine = weight(self.origin());
         self.peers.values().filter(|peer| peer.up).all(|peer| weight(peer.member.origin()) < mine)

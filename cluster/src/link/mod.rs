@@ -90,9 +90,10 @@ impl Link {
         self.stop(reason);
     }
 
-    /// Whether a class takes another frame now.
+    /// Whether a class takes another frame now. After a no a
+    /// [`ClusterEvent::LinkWritable`](crate::ClusterEvent::LinkWritable) tells when to ask again.
     pub fn has_room(&self, class: Class) -> bool {
-        self.shared.outbox.borrow().has_room(class)
+        self.shared.outbox.borrow_mut().has_room(class)
     }
 
     /// Whether the link was stopped: it takes and delivers nothing any more.

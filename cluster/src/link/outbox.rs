@@ -135,10 +135,14 @@ impl Outbox {
         stream || bulk
     }
 
-    /// Whether a class takes another frame now.
-    pub fn has_room(&self, class: Class) -> bool {
-        let queue = self.queue(class);
-        self.state == OutboxState::Open && queue.bytes < queue.cap
+    /// Whether a class takes another frame now. A no counts as a refusal: [`take_writable`](Self::take_writable) tells
+    /// when to ask again.
+    pub fn has_room(&mut self, class: Class) -> bool {
+        let open = self.state == OutboxState::Open;
+        let queue = self.queue_mut(class);
+        let room = queue.bytes < queue.cap;
+        queue.refused |= !room;
+        open && room
     }
 
     /// Bytes that wait in a class, headers included.

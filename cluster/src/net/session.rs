@@ -32,8 +32,8 @@ const CONFIRM_TIMEOUT: Duration = Duration::from_secs(1);
 
 enum End {
     Goodbye,
+    /// Lost, or stopped: by the hub, which knows, or by the layer above, of which the hub has to hear.
     Lost(String),
-    Stopped,
 }
 
 /// Runs a registered link until it ends, and tells the hub.
@@ -47,14 +47,14 @@ pub(crate) async fn run(hub: &Rc<Hub>, stream: Box<dyn Stream>, link: &Link) {
             biased;
             reason = link.stopped() => {
                 debug!(peer = %link.peer().node, reason, "a link was stopped");
-                End::Stopped
+                End::Lost(reason)
             }
             end = &mut reading => end,
             written = &mut writing => match written {
                 // All was said; what the peer has to say may still come.
                 Ok(Ok(())) => tokio::select! {
                     biased;
-                    _ = link.stopped() => End::Stopped,
+                    reason = link.stopped() => End::Lost(reason),
                     end = &mut reading => end,
                 },
                 Ok(Err(error)) => End::Lost(format!("writing failed: {error}")),
@@ -76,7 +76,6 @@ pub(crate) async fn run(hub: &Rc<Hub>, stream: Box<dyn Stream>, link: &Link) {
             link.stop("the peer said goodbye");
         }
         End::Lost(reason) => hub.link_ended(link, &reason),
-        End::Stopped => {}
     }
 }
 

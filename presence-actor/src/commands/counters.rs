@@ -2,6 +2,7 @@
 
 use headcount_cluster::WallMs;
 
+use super::at_most;
 use crate::api::Result;
 use crate::dot::Owner;
 use crate::error::Error;
@@ -24,7 +25,8 @@ impl State {
     /// `HINCRBY key field by`.
     pub fn hincrby(&mut self, owner: Owner, key: &[u8], field: &[u8], by: i64, now: WallMs) -> Result<i64> {
         self.check_key(key)?;
-        self.check_value(field)?;
+        // As for a key: who removes a counter has to name it once for each node that counted.
+        at_most("counter's field", field.len(), self.limits.max_key_bytes, "max_key_bytes")?;
         self.bury(key, now);
         let hash = self.typed(key, Type::Hash, now)?.and_then(|entry| entry.hash.as_ref());
         let register = hash.and_then(|hash| hash.rows.get(field));

@@ -45,6 +45,11 @@ impl State {
             }
             written.0.extend([Raw(pair[0]), Raw(pair[1])]);
         }
+        if observed.is_heavy() {
+            let names: Vec<&[u8]> = written.0.chunks_exact(2).map(|pair| pair[0].0).collect();
+            self.remove_fields(key, &names, now);
+            observed = Observed::nothing(self.me);
+        }
         let seen = observed.seen(&self.origins);
         self.commit(now, Action::Hset { key: Raw(key), pairs: written, owner, seen });
         Ok(added)

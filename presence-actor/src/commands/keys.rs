@@ -69,7 +69,11 @@ impl State {
         let mut observed = Observed::nothing(self.me);
         if let Some(entry) = self.keyspace.keys.get(key) {
             let values = entry.string.rows.iter().map(|row| &row.tag);
-            for tag in values.chain(entry.expiry.iter().map(|row| &row.tag)) {
+            // One row of the data too, so that nowhere the deadline comes before that for which it is meant.
+            let member = entry.set.as_ref().and_then(|set| set.rows.values().last()?.first());
+            let field = entry.hash.as_ref().and_then(|hash| hash.rows.values().last()?.rows.first());
+            let data = member.into_iter().chain(field.map(|row| &row.tag));
+            for tag in values.chain(data).chain(entry.expiry.iter().map(|row| &row.tag)) {
                 observed.note(tag);
             }
         }

@@ -76,10 +76,11 @@ impl State {
         entry.deadline(&self.origins).is_some_and(|deadline| deadline.at <= self.clock.now(now))
     }
 
-    /// Lets an expired key go before something new is written under its name, so that the new does not
-    /// die with the old.
+    /// Lets an expired key go, or a deadline that concurrent removals left without a key, before something new is
+    /// written under its name, so that the new does not die with the old.
     fn bury(&mut self, key: &[u8], now: WallMs) {
-        if self.keyspace.keys.get(key).is_some_and(|entry| self.is_expired(entry, now)) {
+        let is_past = |entry: &Entry| self.is_expired(entry, now) || entry.is_orphan();
+        if self.keyspace.keys.get(key).is_some_and(is_past) {
             self.remove_observed(key, now);
         }
     }

@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 
 use crate::blob::Blob;
 use crate::dot::{OriginIx, Owner, Tag};
-use crate::limits::MAX_SEEN_COUNTS;
+use crate::limits::{MAX_SEEN_BYTES, MAX_SEEN_COUNTS};
 use crate::op::{Action, Raw, Seen, SeenCount, Several};
 use crate::origin::Origins;
 use crate::shared::entry::Entry;
@@ -64,6 +64,12 @@ impl Observed {
         }
     }
 
+    /// Whether what was observed is about as much as one operation should list.
+    pub(super) fn is_heavy(&self) -> bool {
+        let bytes = |count: &Counted| count.field.as_ref().map_or(0, |field| field.len());
+        self.counts.len() >= MAX_SEEN_COUNTS || self.counts.iter().map(bytes).sum::<usize>() >= MAX_SEEN_BYTES
+    }
+
     pub(super) fn note_entry(&mut self, entry: &Entry, origins: &Origins) {
         self.note_register(None, &entry.string, origins);
         for (field, register) in entry.hash.iter().flat_map(|hash| &hash.rows) {
@@ -100,25 +106,22 @@ impl State {
     /// Contributions are listed one by one; a hash with very many is taken apart first, so that
     /// no operation outgrows a frame.
     pub(super) fn observe_key(&mut self, key: &[u8], now: WallMs) -> Observed {
-        loop {
-            let mut observed = Observed::nothing(self.me);
-            let Some(entry) = self.keyspace.keys.get(key) else { return observed };
-            observed.note_entry(entry, &self.origins);
-            if observed.counts.len() <= MAX_SEEN_COUNTS {
-                return observed;
-            }
-            observed.counts.truncate(MAX_SEEN_COUNTS);
-            let mut fields: Vec<Blob> = observed.counts.into_iter().filter_map(|count| count.field).collect();
-            fields.dedup();
-            let names: Vec<&[u8]> = fields.iter().map(|field| &**field).collect();
-            if names.is_empty() {
-                // All of them are contributions to one string, one per origin and owner.
-                let mut observed = Observed::nothing(self.me);
-                observed.note_entry(entry, &self.origins);
-                return observed;
-            }
-            self.remove_fields(key, &names, now);
+        let mut observed = Observed::nothing(self.me);
+        let Some(entry) = self.keyspace.keys.get(key) else { return observed };
+        observed.note_entry(entry, &self.origins);
+        if !observed.is_heavy() {
+            return observed;
         }
+        let mut fields: Vec<Blob> = observed.counts.into_iter().filter_map(|count| count.field).collect();
+        fields.dedup();
+        let names: Vec<&[u8]> = fields.iter().map(|field| &**field).collect();
+        self.remove_fields(key, &names, now);
+        // What is left are values, which need no list, and contributions to a string, of which each origin has one.
+        let mut observed = Observed::nothing(self.me);
+        if let Some(entry) = self.keyspace.keys.get(key) {
+            observed.note_entry(entry, &self.origins);
+        }
+        observed
     }
 
     /// Removes what is seen of a key, its expiry included.
@@ -128,24 +131,30 @@ impl State {
         self.commit(now, Action::Del { key: Raw(key), seen });
     }
 
-    /// Removes what is seen of fields.
+    /// Removes what is seen of fields, in as many operations as it takes for each to fit a frame.
     pub(super) fn remove_fields(&mut self, key: &[u8], fields: &[&[u8]], now: WallMs) {
-        let mut observed = Observed::nothing(self.me);
-        let hash = self.keyspace.keys.get(key).and_then(|entry| entry.hash.as_ref());
-        for field in fields {
-            if let Some(register) = hash.and_then(|hash| hash.rows.get(*field)) {
-                observed.note_register(Some(field), register, &self.origins);
+        let mut rest = fields;
+        while !rest.is_empty() {
+            let mut observed = Observed::nothing(self.me);
+            let hash = self.keyspace.keys.get(key).and_then(|entry| entry.hash.as_ref());
+            let mut taken = 0;
+            while taken < rest.len() && !observed.is_heavy() {
+                if let Some(register) = hash.and_then(|hash| hash.rows.get(rest[taken])) {
+                    observed.note_register(Some(rest[taken]), register, &self.origins);
+                }
+                taken += 1;
             }
+            let (now_removed, later) = rest.split_at(taken);
+            let seen = observed.seen(&self.origins);
+            let fields = Several(now_removed.iter().map(|field| Raw(field)).collect());
+            self.commit(now, Action::Hdel { key: Raw(key), fields, seen });
+            rest = later;
         }
-        let seen = observed.seen(&self.origins);
-        let fields = Several(fields.iter().map(|field| Raw(field)).collect());
-        self.commit(now, Action::Hdel { key: Raw(key), fields, seen });
     }
 
     /// Lets the expiry of a key go whose last row was just removed: a key without data has no deadline.
     pub(super) fn settle_empty(&mut self, key: &[u8], now: WallMs) {
-        let orphaned = |entry: &Entry| entry.holds_no_data() && !entry.expiry.is_empty();
-        if self.keyspace.keys.get(key).is_some_and(orphaned) {
+        if self.keyspace.keys.get(key).is_some_and(Entry::is_orphan) {
             self.remove_observed(key, now);
         }
     }

@@ -46,9 +46,13 @@ impl State {
                 self.commit(now, Action::Hset { key: Raw(key), pairs, owner, seen });
             }
             (Content::Value { value, expiry }, None) => {
+                let entry = self.keyspace.keys.get(key);
                 let deadline = match expiry {
                     ValueExpiry::At(at) => Some(*at),
-                    ValueExpiry::Never | ValueExpiry::Superseded => None,
+                    ValueExpiry::Never => None,
+                    ValueExpiry::Superseded => {
+                        entry.and_then(|entry| entry.deadline(&self.origins)).map(|deadline| deadline.at)
+                    }
                 };
                 self.commit(now, Action::Set { key: Raw(key), value: Raw(value), deadline, owner, seen });
             }

@@ -92,6 +92,7 @@ impl State {
             });
             if peer.is_linked() && peer.queued_bytes + message.len() <= self.limits.peer_queue_bytes {
                 peer.queued_bytes += message.len();
+                peer.queued_messages += 1;
                 peer.queue.push_back(Item::Message { after, bytes: message.clone() });
                 self.output = true;
                 addressed += subscribers as usize;

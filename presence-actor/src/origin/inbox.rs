@@ -16,6 +16,8 @@ pub(crate) struct Inbox {
     first: u64,
     waiting: VecDeque<Box<[u8]>>,
     bytes: usize,
+    /// The gossip round since which something waits.
+    pub(crate) waiting_since: Option<u64>,
 }
 
 impl Inbox {

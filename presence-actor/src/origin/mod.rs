@@ -8,7 +8,7 @@
 pub(crate) mod inbox;
 pub(crate) mod oplog;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use crdts::VClock;
 use headcount_cluster::{Origin, WallMs};
@@ -16,6 +16,7 @@ use headcount_cluster::{Origin, WallMs};
 use self::inbox::Inbox;
 use self::oplog::Oplog;
 use crate::dot::{OriginIx, Owner, Tag};
+use crate::limits::MAX_FENCED_STRANGERS;
 
 /// What this node holds of an origin, as far as its owned rows are concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +50,8 @@ pub(crate) struct OriginState {
 pub(crate) struct Origins {
     list: Vec<OriginState>,
     by_origin: BTreeMap<Origin, OriginIx>,
+    /// Origins that are Gone and of which nothing was ever held; the oldest is forgotten first.
+    fenced: VecDeque<Origin>,
     /// How many are not [`Standing::Up`]; zero makes every row visible at a glance.
     veiled: usize,
 }
@@ -60,10 +63,11 @@ impl Origins {
             return *ix;
         }
         let ix = OriginIx(self.list.len() as u32);
+        let standing = if self.fenced.contains(&origin) { Standing::Gone } else { Standing::Hidden { since: now } };
         self.list.push(OriginState {
             origin,
             applied: 0,
-            standing: Standing::Hidden { since: now },
+            standing,
             member: false,
             log: Oplog::default(),
             inbox: Inbox::default(),
@@ -71,6 +75,17 @@ impl Origins {
         self.by_origin.insert(origin, ix);
         self.veiled += 1;
         ix
+    }
+
+    /// Remembers an origin of which nothing was ever held for Gone.
+    pub(crate) fn fence(&mut self, origin: Origin) {
+        if self.fenced.contains(&origin) {
+            return;
+        }
+        if self.fenced.len() == MAX_FENCED_STRANGERS {
+            self.fenced.pop_front();
+        }
+        self.fenced.push_back(origin);
     }
 
     pub(crate) fn find(&self, origin: Origin) -> Option<OriginIx> {

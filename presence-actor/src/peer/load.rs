@@ -15,7 +15,7 @@ use headcount_cluster::{Origin, WallMs};
 
 use crate::blob::Blob;
 use crate::dot::{OriginIx, Tag};
-use crate::limits::SLICE_ROWS;
+use crate::limits::{PATIENCE_ROUNDS, SLICE_ROWS};
 use crate::shared::expiry::ExpiryRow;
 use crate::shared::ledger::Slot;
 use crate::shared::register::{Content, Contribution, Desk, Register, Row, ValueExpiry};
@@ -30,6 +30,8 @@ pub(crate) struct Load {
     id: u64,
     chunks: VecDeque<Bytes>,
     bytes: usize,
+    /// The gossip round in which something of it came last.
+    heard_in: u64,
     merge: Option<Merge>,
 }
 
@@ -65,15 +67,31 @@ enum Place<'a> {
 impl State {
     /// A peer's log does not reach back to where this node stood when it sent the pull with this number.
     pub(crate) fn handle_beyond_log(&mut self, from: Origin, number: u64) {
+        let asked = self.peers.get(&from).is_some_and(|peer| peer.pulled == Some(number));
         // An answer to a pull from before the last snapshot speaks of what that has brought.
-        if self.load.is_some() || number <= self.pulls_answered_by_load {
+        if asked && number > self.pulls_answered_by_load {
+            self.request_snapshot(from);
+        }
+    }
+
+    pub(crate) fn request_snapshot(&mut self, from: Origin) {
+        if self.load.is_some() {
             return;
         }
         self.last_load_id += 1;
         let id = self.last_load_id;
         let Some(peer) = self.peers.get_mut(&from) else { return };
         peer.send(&Frame::SnapshotRequest { id });
-        self.load = Some(Load { from, id, chunks: VecDeque::new(), bytes: 0, merge: None });
+        let heard_in = self.gossip_round;
+        self.load = Some(Load { from, id, chunks: VecDeque::new(), bytes: 0, heard_in, merge: None });
+    }
+
+    /// A snapshot of which nothing comes is not waited for: another node may have what this one lacks.
+    pub(crate) fn give_up_slow_load(&mut self) {
+        let is_slow = |load: &mut Load| !load.is_merging() && self.gossip_round >= load.heard_in + PATIENCE_ROUNDS;
+        if let Some(load) = self.load.take_if(is_slow) {
+            tracing::warn!(peer = %load.from, "a snapshot does not come; another is asked for");
+        }
     }
 
     /// The peer cannot go on; the next gossip round finds another or the same.
@@ -97,7 +115,9 @@ impl State {
         else {
             return;
         };
-        load.bytes += parts.len();
+        // An empty chunk costs something too.
+        load.bytes += parts.len() + size_of::<Bytes>();
+        load.heard_in = self.gossip_round;
         load.chunks.push_back(parts);
         if load.bytes > self.limits.snapshot_bytes {
             self.load = None;
@@ -127,6 +147,7 @@ impl State {
                     self.stats.garbage_frames += 1;
                     return;
                 }
+                self.repeat_erasures(now);
             }
             (None, None) => merge.sweep_before = Some(self.keyspace.keys.len()),
             (None, Some(0)) => {
@@ -148,6 +169,8 @@ impl State {
                 state.inbox.drop_through(*seq);
             }
         }
+        self.repeat_erasures(now);
+        self.keyspace.spent.restart_barrier();
         self.stats.snapshots_loaded += 1;
         self.pulls_answered_by_load = self.last_pull;
         if let Err(error) = self.drain_inboxes(now) {

@@ -20,6 +20,7 @@ use headcount_cluster::{GoneReason, Member, Origin, WallMs};
 use self::repair::Repair;
 use self::snapshot::Serving;
 use crate::blob::Blob;
+use crate::limits::MAX_QUEUED_FRAMES;
 use crate::pubsub::interest::Kind;
 use crate::state::State;
 use crate::wire::{self, Frame, WireVector};
@@ -72,8 +73,14 @@ pub(crate) struct Peer {
     pub(crate) queue: VecDeque<Item>,
     /// Bytes of messages in `queue`.
     pub(crate) queued_bytes: usize,
+    /// How many messages are in `queue`.
+    pub(crate) queued_messages: usize,
+    /// Whether it is the turn of repairs, when there is something of this node's own to send too.
+    pub(crate) repair_turn: bool,
     pub(crate) repairs: VecDeque<Repair>,
     pub(crate) serving: Option<Serving>,
+    /// The number of the last pull that was sent to it.
+    pub(crate) pulled: Option<u64>,
     /// Up to where the peer's operations were applied, when the peer has not been told yet.
     pub(crate) confirmation_owed: Option<u64>,
     /// The version of this node's interest that the peer has confirmed on the present link.
@@ -94,8 +101,11 @@ impl Peer {
             cursor: None,
             queue: VecDeque::new(),
             queued_bytes: 0,
+            queued_messages: 0,
+            repair_turn: false,
             repairs: VecDeque::new(),
             serving: None,
+            pulled: None,
             confirmation_owed: None,
             interest_noted: 0,
         }
@@ -182,6 +192,11 @@ impl State {
         self.interest.forget(peer);
         self.abandon_load(peer);
         self.lags.retain(|_, lag| lag.from != peer);
+    }
+
+    /// Whether a peer reads so little that what it has to be told does not fit any more: its link should be closed.
+    pub fn is_overwhelmed(&self, peer: Origin) -> bool {
+        self.peers.get(&peer).is_some_and(|peer| peer.queue.len() - peer.queued_messages > MAX_QUEUED_FRAMES)
     }
 
     /// Peers with a link, in a fixed order.

@@ -9,6 +9,7 @@ use std::fmt;
 
 use headcount_cluster::{NodeId, Origin};
 
+use crate::limits::LONELY_ROUNDS;
 use crate::origin::Standing;
 use crate::state::{State, StateEvent};
 use crate::wire::WireVector;
@@ -53,6 +54,8 @@ pub(crate) struct Readiness {
     alone: Option<Vec<(String, String)>>,
     /// Who is to be met, as the first ready peer said, and the gossip round from which on they are not waited for.
     to_meet: Option<(Vec<Origin>, u64)>,
+    /// Gossip rounds since there was any peer that is Up.
+    lonely_rounds: u64,
     /// The gossip round in which a pull was last sent.
     pub(crate) pulled_in: Option<u64>,
 }
@@ -99,6 +102,16 @@ impl State {
             };
             self.gossip_round >= *until || up.iter().all(met)
         })
+    }
+
+    /// A node whose seeds answered and went before it was ready is as alone as one that never reached any.
+    pub(crate) fn count_loneliness(&mut self) {
+        let anybody = self.peers.values().any(|peer| peer.up);
+        self.readiness.lonely_rounds = if anybody { 0 } else { self.readiness.lonely_rounds + 1 };
+        if self.readiness.lonely_rounds >= LONELY_ROUNDS && self.readiness.seeds_answered.is_some_and(|seeds| seeds > 0)
+        {
+            self.readiness.alone.get_or_insert_default();
+        }
     }
 
     pub(crate) fn update_readiness(&mut self) {

@@ -11,6 +11,7 @@ use super::{Contact, Peer};
 use crate::dot::OriginIx;
 use crate::op::Op;
 use crate::origin::Standing;
+use crate::shared::keyspace::Effect;
 use crate::state::{State, StateEvent};
 use crate::wire::{self, Frame, Message, Subscribers, WireVector};
 
@@ -73,15 +74,24 @@ impl State {
     }
 
     pub(crate) fn handle_gone(&mut self, gone: &[Origin], reason: GoneReason, now: WallMs) {
+        let mut news = Vec::new();
         for origin in gone {
             let linked = self.peers.get_mut(origin).filter(|peer| peer.is_linked());
             if let (GoneReason::Left, Some(peer)) = (reason, linked) {
                 // The word of a third node has overtaken the goodbye: what the leaver sends before it is still
                 // to come, and it wants its goodbye confirmed.
                 peer.left_elsewhere = true;
-            } else if self.declare_gone(*origin, reason, now) {
+            } else if self.origins.find(*origin).is_none() {
+                // Nothing of it was ever held here, and nothing will be.
+                self.origins.fence(*origin);
+            } else if self.give_up(*origin, reason, now) {
                 self.events.push_back(StateEvent::DeclareGone(*origin, reason));
+                news.push(*origin);
             }
+        }
+        if !news.is_empty() {
+            self.broadcast(&Frame::Gone { origins: news, reason });
+            self.update_readiness();
         }
     }
 
@@ -171,6 +181,8 @@ impl State {
             } else if self.origins.get(ix).inbox.is_empty() && self.depends_on_nothing_missing(&op) {
                 self.apply_remote(ix, seq, &op, raw, now);
             } else if self.origins.get_mut(ix).inbox.push(seq, raw) {
+                let round = self.gossip_round;
+                self.origins.get_mut(ix).inbox.waiting_since.get_or_insert(round);
                 self.blocked.insert(ix);
             } else {
                 break;
@@ -178,6 +190,7 @@ impl State {
             seq += 1;
         }
         self.drain_inboxes(now)?;
+        self.repeat_erasures(now);
         self.observe_stamp(stamp, from, now);
         if author == from
             && let Some(peer) = self.peers.get_mut(&from)
@@ -194,7 +207,7 @@ impl State {
 
     fn apply_remote(&mut self, author: OriginIx, seq: u64, op: &Op<'_>, raw: &[u8], now: WallMs) {
         let erase = self.resolve(author, seq, &op.action, now);
-        self.keyspace.apply(op, &erase, &self.origins);
+        self.keyspace.apply(op, &erase, Effect::Whole, &self.origins);
         let state = self.origins.get_mut(author);
         state.applied = seq;
         state.log.append(seq, self.gossip_round, |bytes| bytes.extend_from_slice(raw));
@@ -215,10 +228,12 @@ impl State {
                         break;
                     }
                     self.apply_remote(ix, seq, &op, &raw, now);
+                    self.origins.get_mut(ix).inbox.waiting_since = Some(self.gossip_round);
                     progressed = true;
                 }
-                let state = self.origins.get(ix);
+                let state = self.origins.get_mut(ix);
                 if state.inbox.is_empty() {
+                    state.inbox.waiting_since = None;
                     self.blocked.remove(&ix);
                     let (origin, applied) = (state.origin, state.applied);
                     if let Some(peer) = self.peers.get_mut(&origin) {

@@ -8,8 +8,9 @@
 use headcount_cluster::{Origin, WallMs};
 use rand::seq::IteratorRandom;
 
+use super::Peer;
 use crate::dot::OriginIx;
-use crate::limits::FRAME_TARGET_BYTES;
+use crate::limits::{FRAME_TARGET_BYTES, PATIENCE_ROUNDS};
 use crate::state::State;
 use crate::wire::{self, Frame, WireVector};
 
@@ -40,7 +41,10 @@ impl State {
     /// One gossip round.
     pub fn handle_gossip(&mut self, now: WallMs) {
         self.gossip_round += 1;
+        self.count_loneliness();
+        self.give_up_slow_load();
         self.pull_what_lags();
+        self.unblock();
         let greeted = self.peers.iter().filter(|(_, peer)| peer.is_greeted()).map(|(origin, _)| *origin);
         if let Some(origin) = greeted.choose(&mut self.rng) {
             self.tell_vector(origin, false);
@@ -57,9 +61,25 @@ impl State {
                 self.pull(*origin);
             }
         }
-        self.prune();
+        self.prune(now);
         self.bury_strangers(now);
+        self.remove_orphans(now);
         self.update_readiness();
+    }
+
+    /// A stream that waits for long, for what no vector seems to offer, is taken from its author as a snapshot.
+    fn unblock(&mut self) {
+        let waiting = self.blocked.iter().find(|ix| {
+            let inbox = &self.origins.get(**ix).inbox;
+            inbox.waiting_since.is_some_and(|since| self.gossip_round >= since + PATIENCE_ROUNDS)
+        });
+        if let Some(ix) = waiting.copied() {
+            let author = self.origins.get(ix).origin;
+            self.origins.get_mut(ix).inbox.waiting_since = Some(self.gossip_round);
+            if self.peers.get(&author).is_some_and(Peer::is_greeted) {
+                self.request_snapshot(author);
+            }
+        }
     }
 
     pub(crate) fn tell_vector(&mut self, to: Origin, resync: bool) {
@@ -89,7 +109,9 @@ impl State {
         }
         self.last_pull += 1;
         let frame = Frame::Pull { number: self.last_pull, vector: self.wire_vector() };
+        let number = self.last_pull;
         if let Some(peer) = self.peers.get_mut(&from).filter(|peer| peer.is_linked()) {
+            peer.pulled = Some(number);
             peer.send(&frame);
             self.output = true;
         }
@@ -149,7 +171,7 @@ impl State {
     }
 
     /// Forgets history that every peer has, and beyond the cap the oldest whoever lacks it.
-    fn prune(&mut self) {
+    fn prune(&mut self, now: WallMs) {
         let me = self.me;
         for ix in self.origins.indices() {
             let origin = self.origins.get(ix).origin;
@@ -170,7 +192,14 @@ impl State {
             log.prune_oldest();
             bytes -= before - log.bytes();
         }
+        if self.load.is_some() {
+            return; // what it brings may continue what was erased here
+        }
         let (origins, peers) = (&self.origins, &self.peers);
-        self.keyspace.spent.collect(|| origins.vector(), |barrier| peers.values().all(|peer| peer.covers(barrier)));
+        self.keyspace.spent.collect(
+            now,
+            || origins.vector(),
+            |barrier| peers.values().all(|peer| peer.covers(barrier)),
+        );
     }
 }

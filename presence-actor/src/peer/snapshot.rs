@@ -39,14 +39,34 @@ enum Place {
     Spent(Option<SpentKey>),
     /// Before the key with this index; all from there on are sent.
     Keys(usize),
-    /// In the middle of the key with this index: members and fields before these indices are still to be sent.
+    /// In the middle of the key with this index.
     Within {
         index: usize,
         key: Blob,
-        members: usize,
-        fields: usize,
+        rest: Rest,
     },
     Done,
+}
+
+/// What is still to be sent of a key: rows before these indices.
+#[derive(Debug, Clone, Copy)]
+struct Rest {
+    strings: usize,
+    deadlines: usize,
+    members: usize,
+    fields: usize,
+    /// Of the last of those fields.
+    field_rows: usize,
+}
+
+impl Rest {
+    const ALL: Self = Self {
+        strings: usize::MAX,
+        deadlines: usize::MAX,
+        members: usize::MAX,
+        fields: usize::MAX,
+        field_rows: usize::MAX,
+    };
 }
 
 /// A chunk in the making.
@@ -64,8 +84,22 @@ impl Chunk {
         self.rows += usize::from(!matches!(part, Part::Key(_)));
     }
 
+    /// It has at least one row then, however large that is.
     fn is_full(&self) -> bool {
-        self.rows >= SNAPSHOT_CHUNK_ROWS || self.bytes.len() >= FRAME_TARGET_BYTES
+        self.rows >= SNAPSHOT_CHUNK_ROWS || (self.rows > 0 && self.bytes.len() >= FRAME_TARGET_BYTES)
+    }
+
+    /// Puts what stands before an index, from the last to the first, while there is room.
+    fn put_before(&mut self, before: &mut usize, len: usize, mut put: impl FnMut(&mut Self, usize)) -> ControlFlow<()> {
+        *before = (*before).min(len);
+        while let Some(index) = before.checked_sub(1) {
+            if self.is_full() {
+                return ControlFlow::Break(());
+            }
+            put(self, index);
+            *before = index;
+        }
+        ControlFlow::Continue(())
     }
 }
 
@@ -117,11 +151,11 @@ impl State {
         *place = match std::mem::replace(place, Place::Done) {
             Place::Spent(after) => self.walk_spent(after.as_ref(), chunk),
             Place::Keys(before) => match before.min(self.keyspace.keys.len()).checked_sub(1) {
-                Some(index) => self.walk_key(index, None, chunk),
+                Some(index) => self.walk_key(index, Rest::ALL, chunk),
                 None => Place::Done,
             },
-            Place::Within { index, key, members, fields } => match self.keyspace.keys.get_index(index) {
-                Some((found, _)) if *found == key => self.walk_key(index, Some((members, fields)), chunk),
+            Place::Within { index, key, rest } => match self.keyspace.keys.get_index(index) {
+                Some((found, _)) if *found == key => self.walk_key(index, rest, chunk),
                 // The key went, and what stands in its place was sent already.
                 _ => Place::Keys(index),
             },
@@ -147,58 +181,43 @@ impl State {
         Place::Keys(self.keyspace.keys.len())
     }
 
-    /// Sends a key, or the rest of it.
-    fn walk_key(&self, index: usize, resume: Option<(usize, usize)>, chunk: &mut Chunk) -> Place {
+    /// Sends the rest of a key.
+    fn walk_key(&self, index: usize, mut rest: Rest, chunk: &mut Chunk) -> Place {
         let Some((key, entry)) = self.keyspace.keys.get_index(index) else { return Place::Keys(index) };
         chunk.put(&Part::Key(Raw(key)));
-        let (mut members, mut fields) = resume.unwrap_or((usize::MAX, usize::MAX));
-        if resume.is_none() {
-            self.put_head(entry, chunk);
-        }
-        let full = self.put_members(entry, &mut members, chunk);
-        if full.is_continue() && self.put_fields(entry, &mut fields, chunk).is_continue() {
-            return Place::Keys(index);
-        }
-        Place::Within { index, key: key.clone(), members, fields }
-    }
-
-    fn put_head(&self, entry: &Entry, chunk: &mut Chunk) {
-        for row in &entry.string.rows {
-            chunk.put(&Part::String(wire_tag(&row.tag, &self.origins), wire_content(row)));
-        }
-        for row in &entry.expiry {
-            chunk.put(&Part::Expiry(wire_tag(&row.tag, &self.origins), row.deadline));
+        match self.put_entry(entry, &mut rest, chunk) {
+            ControlFlow::Continue(()) => Place::Keys(index),
+            ControlFlow::Break(()) => Place::Within { index, key: key.clone(), rest },
         }
     }
 
-    fn put_members(&self, entry: &Entry, before: &mut usize, chunk: &mut Chunk) -> ControlFlow<()> {
-        let Some(set) = &entry.set else { return ControlFlow::Continue(()) };
-        *before = (*before).min(set.rows.len());
-        while let Some(index) = before.checked_sub(1) {
-            if chunk.is_full() {
-                return ControlFlow::Break(());
-            }
-            if let Some((member, tags)) = set.rows.get_index(index) {
-                tags.iter().for_each(|tag| chunk.put(&Part::Member(Raw(member), wire_tag(tag, &self.origins))));
-            }
-            *before = index;
+    fn put_entry(&self, entry: &Entry, rest: &mut Rest, chunk: &mut Chunk) -> ControlFlow<()> {
+        let tag = |tag: &Tag| wire_tag(tag, &self.origins);
+        let strings = &entry.string.rows;
+        chunk.put_before(&mut rest.strings, strings.len(), |chunk, index| {
+            let row = &strings[index];
+            chunk.put(&Part::String(tag(&row.tag), wire_content(row)));
+        })?;
+        chunk.put_before(&mut rest.deadlines, entry.expiry.len(), |chunk, index| {
+            let row = &entry.expiry[index];
+            chunk.put(&Part::Expiry(tag(&row.tag), row.deadline));
+        })?;
+        if let Some(set) = &entry.set {
+            chunk.put_before(&mut rest.members, set.rows.len(), |chunk, index| {
+                let Some((member, tags)) = set.rows.get_index(index) else { return };
+                tags.iter().for_each(|row| chunk.put(&Part::Member(Raw(member), tag(row))));
+            })?;
         }
-        ControlFlow::Continue(())
-    }
-
-    fn put_fields(&self, entry: &Entry, before: &mut usize, chunk: &mut Chunk) -> ControlFlow<()> {
         let Some(hash) = &entry.hash else { return ControlFlow::Continue(()) };
-        *before = (*before).min(hash.rows.len());
-        while let Some(index) = before.checked_sub(1) {
-            if chunk.is_full() {
-                return ControlFlow::Break(());
-            }
-            if let Some((field, register)) = hash.rows.get_index(index) {
-                for row in &register.rows {
-                    chunk.put(&Part::Field(Raw(field), wire_tag(&row.tag, &self.origins), wire_content(row)));
-                }
-            }
-            *before = index;
+        rest.fields = rest.fields.min(hash.rows.len());
+        while let Some(index) = rest.fields.checked_sub(1) {
+            let Some((field, register)) = hash.rows.get_index(index) else { break };
+            chunk.put_before(&mut rest.field_rows, register.rows.len(), |chunk, index| {
+                let row = &register.rows[index];
+                chunk.put(&Part::Field(Raw(field), tag(&row.tag), wire_content(row)));
+            })?;
+            rest.fields = index;
+            rest.field_rows = usize::MAX;
         }
         ControlFlow::Continue(())
     }

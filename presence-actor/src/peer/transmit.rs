@@ -27,7 +27,15 @@ impl State {
                 let after = *after;
                 self.own_ops_frame(to, after).or_else(|| self.messages_frame(to))
             }
-            None => self.own_ops_frame(to, head).or_else(|| self.repair_frame(to)),
+            None => {
+                // In turn, so that a node that writes without end repairs others all the same.
+                peer.repair_turn = !peer.repair_turn;
+                if peer.repair_turn {
+                    self.repair_frame(to).or_else(|| self.own_ops_frame(to, head))
+                } else {
+                    self.own_ops_frame(to, head).or_else(|| self.repair_frame(to))
+                }
+            }
         };
         frame.map(Bytes::from)
     }
@@ -97,6 +105,7 @@ impl State {
         for _ in 0..count {
             if let Some(Item::Message { bytes, .. }) = peer.queue.pop_front() {
                 peer.queued_bytes -= bytes.len();
+                peer.queued_messages -= 1;
                 frame.extend_from_slice(&bytes);
             }
         }

@@ -59,6 +59,11 @@ impl Entry {
         self.string.is_empty() && self.set.is_none() && self.hash.is_none()
     }
 
+    /// Whether a deadline is stored for data that is gone.
+    pub(crate) fn is_orphan(&self) -> bool {
+        self.holds_no_data() && !self.expiry.is_empty()
+    }
+
     /// Whether rows of more than one type are stored.
     pub(crate) fn is_mixed(&self) -> bool {
         u8::from(!self.string.is_empty()) + u8::from(self.set.is_some()) + u8::from(self.hash.is_some()) > 1

@@ -4,7 +4,7 @@
 //! removes the key by an operation like any other, so that a write or an extension that had not seen it survives
 //! everywhere alike. A deadline is absolute; concurrent ones: none beats some, later beats earlier.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use foldhash::fast::RandomState;
 use headcount_cluster::WallMs;
@@ -45,20 +45,23 @@ pub(crate) fn in_force(rows: &[ExpiryRow]) -> Option<Deadline> {
 pub(crate) struct Deadlines {
     by_time: BTreeSet<(WallMs, Blob)>,
     by_key: IndexMap<Blob, WallMs, RandomState>,
-    /// Keys past their deadline that another origin has to remove, with that deadline.
-    overdue: BTreeMap<Blob, WallMs>,
+    /// Keys past their deadline that another origin has to remove.
+    overdue: BTreeSet<Blob>,
+    /// Those of them to look at again, because the membership has changed.
+    recheck: BTreeSet<Blob>,
 }
 
 impl Deadlines {
     /// Takes note of a key's deadline, or that it has none.
     pub(crate) fn set(&mut self, key: &[u8], at: Option<WallMs>) {
-        if self.by_key.is_empty() && self.overdue.is_empty() && at.is_none() {
+        if at.is_none() && self.is_empty() {
             return;
         }
         if self.by_key.get(key).copied() == at {
             return;
         }
         self.overdue.remove(key);
+        self.recheck.remove(key);
         if let Some((key, old)) = self.by_key.swap_remove_entry(key) {
             self.by_time.remove(&(old, key));
         }
@@ -68,8 +71,11 @@ impl Deadlines {
         }
     }
 
-    /// A key whose deadline is at or before `now`, taken off the queue.
+    /// A key that may have to be removed at `now`, taken off the queue.
     pub(crate) fn pop_due(&mut self, now: WallMs) -> Option<Blob> {
+        if let Some(key) = self.recheck.pop_first() {
+            return Some(key);
+        }
         if self.by_time.first()?.0 > now {
             return None;
         }
@@ -79,16 +85,22 @@ impl Deadlines {
     }
 
     /// Remembers a due key that another origin has to remove.
-    pub(crate) fn wait_for_removal(&mut self, key: Blob, at: WallMs) {
-        self.overdue.insert(key, at);
+    pub(crate) fn wait_for_removal(&mut self, key: Blob) {
+        self.overdue.insert(key);
     }
 
-    /// Keys that wait for another origin.
-    pub(crate) fn take_overdue(&mut self) -> BTreeMap<Blob, WallMs> {
-        std::mem::take(&mut self.overdue)
+    /// The membership has changed: whose task it is to remove what is overdue may have too.
+    pub(crate) fn recheck_overdue(&mut self) {
+        self.recheck.append(&mut self.overdue);
     }
 
-    pub(crate) fn next(&self) -> Option<WallMs> {
-        self.by_time.first().map(|(at, _)| *at)
+    /// Whether [`pop_due`](Self::pop_due) has something at `now`.
+    pub(crate) fn is_due(&self, now: WallMs) -> bool {
+        !self.recheck.is_empty() || self.by_time.first().is_some_and(|(at, _)| *at <= now)
+    }
+
+    /// Whether no key has a deadline, be it to come or past.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_time.is_empty() && self.overdue.is_empty() && self.recheck.is_empty()
     }
 }

@@ -18,6 +18,14 @@ use crate::dot::{OriginIx, Owner, Tag};
 use crate::op::{Action, Op, Step};
 use crate::origin::Origins;
 
+/// How much of an operation is applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect {
+    Whole,
+    /// What it takes away, and not what it adds: it was applied before, and more to take away has come.
+    Erasure,
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Keyspace {
     pub(crate) keys: Rows<Entry>,
@@ -27,6 +35,8 @@ pub(crate) struct Keyspace {
     /// Whether anybody could send a snapshot that lacks what is recorded in `spent`.
     pub(crate) keep_spent: bool,
     mixed: BTreeSet<Blob>,
+    /// Keys that have a deadline and no data: concurrent removals left it over.
+    pub(crate) orphans: BTreeSet<Blob>,
 }
 
 impl Keyspace {
@@ -36,9 +46,9 @@ impl Keyspace {
     }
 
     /// Applies an operation; `erase` is its observation, resolved.
-    pub(crate) fn apply(&mut self, op: &Op<'_>, erase: &Erase<'_>, origins: &Origins) {
+    pub(crate) fn apply(&mut self, op: &Op<'_>, erase: &Erase<'_>, effect: Effect, origins: &Origins) {
         let tag = |owner: Owner| Tag { origin: erase.author, owner, seq: erase.seq, stamp: op.stamp };
-        let admitted = |owner: Owner| origins.admits(erase.author, owner);
+        let admitted = |owner: Owner| effect == Effect::Whole && origins.admits(erase.author, owner);
         match &op.action {
             Action::Set { key, value, deadline, owner, .. } => {
                 let expiry = deadline.map_or(ValueExpiry::Never, ValueExpiry::At);
@@ -116,11 +126,19 @@ impl Keyspace {
                 self.change(key.0, origins, |entry, ledger, _| {
                     entry.drop_expiry(key.0, |tag| erase.covers(tag), ledger);
                     entry.supersede_value_expiry(erase);
+                    if effect == Effect::Erasure {
+                        return;
+                    }
                     let row = ExpiryRow { tag: tag(Owner::SHARED), deadline: *deadline };
-                    ledger.added(key.0, Slot::Expiry, &row.tag);
-                    entry.expiry.push(row);
+                    // A snapshot may have brought it, or a later one, already.
+                    if !entry.expiry.iter().any(|known| known.tag.origin == erase.author && known.tag.seq >= erase.seq)
+                    {
+                        ledger.added(key.0, Slot::Expiry, &row.tag);
+                        entry.expiry.push(row);
+                    }
                 });
             }
+            Action::EndSession { .. } if effect == Effect::Erasure => {}
             Action::EndSession { session } => {
                 for place in self.ledger.places(erase.author, *session) {
                     self.drop_place(&place, erase.author, *session, origins);
@@ -202,6 +220,8 @@ impl Keyspace {
         }
         if entry.is_empty() {
             self.keys.swap_remove_index(index);
+        } else if entry.holds_no_data() {
+            self.orphans.insert(key.into());
         }
     }
 

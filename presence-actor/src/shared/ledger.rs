@@ -82,6 +82,11 @@ impl Ledger {
         self.owned.range((origin, Owner::SHARED)..=(origin, Owner(u32::MAX))).map(|((_, owner), _)| *owner).collect()
     }
 
+    /// An owner of an origin that has rows.
+    pub(crate) fn any_owner(&self, origin: OriginIx) -> Option<Owner> {
+        self.owned.range((origin, Owner::SHARED)..=(origin, Owner(u32::MAX))).next().map(|((_, owner), _)| *owner)
+    }
+
     /// Origins with owned rows, and how many places they hold.
     pub(crate) fn owned_by_origin(&self) -> BTreeMap<OriginIx, usize> {
         let mut counts = BTreeMap::new();
@@ -93,7 +98,7 @@ impl Ledger {
 
     /// Whether an origin owns rows.
     pub(crate) fn owns(&self, origin: OriginIx) -> bool {
-        self.owned.range((origin, Owner::SHARED)..=(origin, Owner(u32::MAX))).next().is_some()
+        self.any_owner(origin).is_some()
     }
 }
 

@@ -8,10 +8,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crdts::VClock;
-use headcount_cluster::Origin;
+use headcount_cluster::{Origin, WallMs};
 
 use crate::blob::Blob;
 use crate::dot::{OriginIx, Owner};
+use crate::limits::{MAX_SPENT_COUNTS, SPENT_HOLD};
 
 /// Whose contribution to what.
 pub(crate) type SpentKey = (Blob, Option<Blob>, OriginIx, Owner);
@@ -31,6 +32,8 @@ pub(crate) struct Spent {
     young: BTreeSet<SpentKey>,
     aging: BTreeSet<SpentKey>,
     barrier: Option<VClock<Origin>>,
+    /// Nothing is forgotten before this moment.
+    held_until: WallMs,
 }
 
 impl Spent {
@@ -46,6 +49,18 @@ impl Spent {
         self.records.get(key)
     }
 
+    /// A peer was given up that may come back, under a new name for what it was, with what it knew. Forgets nothing for
+    /// [`SPENT_HOLD`].
+    pub(crate) fn hold(&mut self, now: WallMs) {
+        self.held_until = self.held_until.max(now.plus_ms(SPENT_HOLD.as_millis() as u64));
+    }
+
+    /// A snapshot was merged: what was recorded before it has to be known by all anew.
+    pub(crate) fn restart_barrier(&mut self) {
+        self.young.append(&mut self.aging);
+        self.barrier = None;
+    }
+
     /// Records after `key` in order, for a snapshot that goes in pieces.
     pub(crate) fn after(&self, key: Option<&SpentKey>) -> impl Iterator<Item = (&SpentKey, &SpentCount)> {
         use std::ops::Bound::{Excluded, Unbounded};
@@ -56,9 +71,16 @@ impl Spent {
     /// cover a vector; `now` is this node's own.
     pub(crate) fn collect(
         &mut self,
+        at: WallMs,
         now: impl Fn() -> VClock<Origin>,
         everyone_covers: impl Fn(&VClock<Origin>) -> bool,
     ) {
+        while self.records.len() > MAX_SPENT_COUNTS {
+            self.records.pop_first();
+        }
+        if at < self.held_until {
+            return;
+        }
         if self.barrier.as_ref().is_some_and(&everyone_covers) {
             for key in std::mem::take(&mut self.aging) {
                 // One that was recorded again since is in the younger generation too and waits with that.

@@ -5,5 +5,6 @@ mod convergence;
 mod garbage;
 mod oracle;
 mod pairs;
+mod regressions;
 mod traps;
 mod world;

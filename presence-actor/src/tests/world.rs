@@ -133,7 +133,7 @@ impl World {
 
     pub(super) fn pass(&mut self, ms: u64) {
         self.now = self.now.plus_ms(ms);
-        self.nodes.iter_mut().for_each(|node| node.handle_time(self.now));
+        self.work();
     }
 
     /// Lets a node put what is due on its links, at most `most` frames a link and class.

@@ -1,0 +1,418 @@
+//! Bugs that a review and the simulations found, each as it was first reproduced.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use headcount_cluster::{GoneReason, Origin, WallClock, WallMs};
+
+use super::world::{World, member};
+use crate::dot::Owner;
+use crate::handle::Shared;
+use crate::limits::Limits;
+use crate::pubsub::interest::Kind;
+use crate::reply::Ttl;
+use crate::wire::{self, Frame};
+
+/// Nodes that keep no history: whoever comes needs a snapshot.
+fn forgetful(count: usize) -> World {
+    World::with(count, &Limits { oplog_bytes: 0, ..Limits::default() })
+}
+
+/// Moves frames between a joiner and node 0 until the vector of the snapshot is noted and no row is read yet.
+fn until_served(world: &mut World, joiner: usize) {
+    let origin = world.origin(joiner);
+    for _ in 0..100 {
+        world.transmit(joiner, usize::MAX);
+        while world.deliver(joiner, 0, false) {}
+        if world.nodes[0].peers[&origin].serving.is_some() {
+            world.nodes[0].limits = Limits::default(); // from here on it keeps what it writes
+            return;
+        }
+        world.transmit(0, usize::MAX);
+        while world.deliver(0, joiner, false) {}
+    }
+    panic!("no snapshot is asked for");
+}
+
+/// A joiner removes a row that a snapshot brought beyond its vector.
+fn joiner_removes_uncovered_row() -> (World, usize) {
+    let mut world = forgetful(2);
+    world.fill(0, "lobby", 10);
+    world.settle();
+    let joiner = world.add(member(2, 1), Limits::default());
+    world.cut(1, joiner); // it loads from node 0
+    until_served(&mut world, joiner);
+    world.sadd(0, "lobby", "late"); // beyond it
+    world.transmit(0, usize::MAX); // the chunk has "late"
+    while world.deliver(0, joiner, true) {}
+    world.work();
+    assert!(world.smembers(joiner, "lobby").contains(&"late".to_owned()));
+    assert_eq!(world.srem(joiner, "lobby", "late"), 1);
+    (world, joiner)
+}
+
+#[test]
+fn a_row_that_a_snapshot_brought_before_its_operation_stays_removed() {
+    let (mut world, joiner) = joiner_removes_uncovered_row();
+    world.link(1, joiner);
+    world.settle();
+    assert!(!world.members_everywhere("lobby").contains(&"late".to_owned()));
+    world.assert_converged();
+}
+
+#[test]
+fn a_stream_that_waits_for_what_nobody_has_any_more_goes_on() {
+    let (mut world, joiner) = joiner_removes_uncovered_row();
+    world.isolate(0); // the server dies: nobody else has its last operation
+    world.down(0);
+    world.gone_at(1, 0);
+    world.gone_at(joiner, 0);
+    world.link(1, joiner);
+    world.settle();
+    world.set(joiner, "after", "1");
+    world.settle();
+    assert_eq!(world.get(1, "after").as_deref(), Some("1"));
+}
+
+/// A DEL between two slices of a merge.
+#[test]
+fn a_del_while_a_snapshot_is_merged_takes_all_of_the_key() {
+    let mut world = forgetful(2);
+    world.fill(0, "lobby", 2_000);
+    world.settle();
+    let joiner = world.add(member(2, 1), Limits::default());
+    world.cut(1, joiner);
+    for _ in 0..50 {
+        world.transmit(0, usize::MAX);
+        world.transmit(joiner, usize::MAX);
+        while world.deliver(0, joiner, false) || world.deliver(joiner, 0, false) || world.deliver(0, joiner, true) {}
+    }
+    let now = world.now;
+    assert!(world.nodes[joiner].work(now), "one slice of several");
+    let got = world.nodes[joiner].scard(b"lobby", now).unwrap();
+    assert!(got > 0 && got < 2_000, "{got}");
+    world.del(joiner, "lobby");
+    world.work();
+    world.link(1, joiner);
+    world.settle();
+    world.assert_converged();
+}
+
+/// The operation of an expiry that a snapshot has brought already is applied again.
+#[test]
+fn an_expiry_that_a_snapshot_brought_before_its_operation_is_stored_once() {
+    let mut world = forgetful(2);
+    world.fill(0, "lobby", 10);
+    world.settle();
+    let joiner = world.add(member(2, 1), Limits::default());
+    world.cut(1, joiner);
+    until_served(&mut world, joiner);
+    let now = world.now;
+    world.nodes[0].expire(b"lobby", 1_000, now).unwrap();
+    world.transmit(0, usize::MAX);
+    while world.deliver(0, joiner, true) {}
+    world.work();
+    world.link(1, joiner);
+    world.settle();
+    world.assert_converged();
+}
+
+/// Down and Up again without a new link: gossip blinked, TCP did not.
+#[test]
+fn interest_survives_a_suspicion() {
+    let mut world = World::new(2);
+    let family = world.nodes[1].open_family();
+    let (_id, _mailbox, _) = world.nodes[1].subscribe(Kind::Topic, b"t", family, Owner::SHARED).unwrap();
+    world.settle();
+    assert_eq!(world.nodes[0].publish(b"t", b"1").unwrap(), 1);
+    let (peer, now) = (world.members[1].clone(), world.now);
+    world.nodes[0].handle_member_down(&peer, now);
+    world.nodes[0].handle_member_up(&peer, now);
+    world.settle();
+    assert_eq!(world.nodes[0].publish(b"t", b"2").unwrap(), 1);
+}
+
+#[derive(Debug)]
+struct Hand(AtomicU64);
+impl WallClock for Hand {
+    fn now(&self) -> WallMs {
+        WallMs(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// Its deadline is another's to act on, who is away.
+#[test]
+fn an_expired_key_stays_hidden_while_its_removal_is_awaited() {
+    let mut world = World::new(2);
+    let now = world.now;
+    world.nodes[0].set(Owner::SHARED, b"k", b"v", Some(5), now).unwrap();
+    world.flush();
+    let state = world.nodes.pop().unwrap(); // node 1 goes on alone
+    let clock = Arc::new(Hand(AtomicU64::new(now.0)));
+    let shared = Shared::attended(state, Arc::clone(&clock) as Arc<dyn WallClock>);
+    let get = || shared.read(|state, now| state.get(b"k", now).unwrap());
+    assert!(get().is_some());
+    clock.0.store(now.0 + 6_000, Ordering::Relaxed);
+    assert!(get().is_none(), "hidden at the deadline");
+    shared.write(|state, now| state.handle_time(now));
+    assert!(get().is_none(), "and still hidden 50 ms later");
+}
+
+/// Trap 3 by a node that was Gone and returns.
+#[test]
+fn a_counter_erased_in_part_does_not_come_back_with_a_node_that_was_gone() {
+    let mut world = World::new(2);
+    world.incrby(0, "n", 5);
+    world.settle();
+    world.incrby(1, "other", 1);
+    world.settle();
+    world.down(0);
+    world.incrby(0, "n", 1); // unseen by node 1
+    world.gone_at(1, 0);
+    world.del(1, "n");
+    for _ in 0..5 {
+        world.pass(200);
+        world.gossip(1);
+        world.work();
+    }
+    world.members[0] = member(0, 2);
+    let (me, now) = (world.members[0].clone(), world.now);
+    world.nodes[0].handle_reincarnated(&me, now);
+    world.introduce(0, 1);
+    world.flush();
+    // Node 0's gossip rounds come first.
+    (0..4).for_each(|_| {
+        world.gossip(0);
+        world.flush();
+    });
+    world.settle();
+    assert_eq!(world.everywhere("n").as_deref(), Some("1"));
+    world.assert_converged();
+}
+
+#[test]
+fn a_key_that_became_empty_by_two_removals_does_not_leave_its_deadline_to_the_next() {
+    let mut world = World::new(2);
+    world.sadd(0, "lobby", "alice");
+    world.sadd(1, "lobby", "bob");
+    let now = world.now;
+    world.nodes[0].expire(b"lobby", 100, now).unwrap();
+    world.settle();
+    world.srem(0, "lobby", "alice");
+    world.srem(1, "lobby", "bob");
+    world.settle();
+    assert!(world.members_everywhere("lobby").is_empty());
+    world.sadd(1, "lobby", "carol");
+    let now = world.now;
+    assert_eq!(world.nodes[1].ttl(b"lobby", now).unwrap(), Ttl::Never);
+    world.pass(200_000);
+    world.settle();
+    assert_eq!(world.members_everywhere("lobby"), ["carol"]);
+}
+
+#[test]
+fn a_reincarnated_owner_keeps_its_deadlines() {
+    let mut world = World::new(2);
+    let now = world.now;
+    world.nodes[0].set(Owner::NODE, b"k", b"v", None, now).unwrap();
+    world.nodes[0].expire(b"k", 100, now).unwrap();
+    world.members[0] = member(0, 2);
+    let me = world.members[0].clone();
+    world.nodes[0].handle_reincarnated(&me, now);
+    assert_ne!(world.nodes[0].ttl(b"k", now).unwrap(), Ttl::Never);
+}
+
+#[test]
+fn the_log_of_a_new_origin_is_not_pruned_by_what_was_confirmed_of_the_old() {
+    let mut world = World::new(2);
+    world.fill(0, "lobby", 100);
+    world.settle();
+    world.down(0);
+    world.gone_at(1, 0);
+    world.members[0] = member(0, 2);
+    let (me, now) = (world.members[0].clone(), world.now);
+    world.nodes[0].handle_reincarnated(&me, now);
+    world.set(0, "k", "v");
+    world.gossip(0);
+    world.introduce(0, 1);
+    world.settle();
+    assert_eq!(world.nodes[0].stats().snapshots_served, 0, "one operation is not worth a snapshot");
+}
+
+#[test]
+fn a_vector_at_the_end_of_numbers_is_no_panic() {
+    for frame in [
+        Frame::Hello { vector: vec![(Origin(7), u64::MAX)], ready: true, gone: vec![], up: vec![] },
+        Frame::Pull { number: 1, vector: vec![(member(0, 1).origin(), u64::MAX)] },
+        Frame::Hello { vector: vec![(member(0, 1).origin(), u64::MAX)], ready: true, gone: vec![], up: vec![] },
+    ] {
+        let mut world = World::new(2);
+        world.set(0, "k", "v");
+        let (from, now) = (world.origin(1), world.now);
+        let _ = world.nodes[0].handle_frame(from, &wire::encode(&frame).into(), now);
+        world.gossip(0);
+    }
+}
+
+/// Fields with long names: the removal lists each twice.
+#[test]
+fn no_operation_outgrows_a_frame() {
+    let mut world = World::new(2);
+    let now = world.now;
+    for n in 0..2_000_u32 {
+        let field = [n.to_le_bytes().as_slice(), &[b'f'; 4_000]].concat();
+        world.nodes[0].hincrby(Owner::SHARED, b"h", &field, 1, now).unwrap();
+    }
+    world.flush();
+    world.del(1, "h");
+    let to = world.origin(0);
+    while let Some(frame) = world.nodes[1].poll_stream(to) {
+        assert!(frame.len() < 4 << 20, "a frame of {} bytes", frame.len());
+    }
+}
+
+#[test]
+fn overdue_keys_of_an_absent_node_are_looked_at_once_and_not_at_every_tick() {
+    let mut world = World::new(2);
+    let now = world.now;
+    for n in 0..50_000 {
+        world.nodes[0].set(Owner::SHARED, format!("k{n}").as_bytes(), b"v", Some(1), now).unwrap();
+    }
+    world.flush();
+    world.down(0);
+    world.now = now.plus_ms(2_000);
+    let now = world.now;
+    while world.nodes[1].work(now) {}
+    assert_eq!(world.get(1, "k7"), None);
+    assert!(!world.nodes[1].keyspace.deadlines.is_due(now), "nothing to look at until the membership changes");
+    world.gone_at(1, 0);
+    while world.nodes[1].work(now) {}
+    assert_eq!(world.nodes[1].stats().rows, 0, "now it is this node's task");
+}
+
+#[test]
+fn a_joiner_whose_only_seed_dies_gets_ready() {
+    let mut world = World::new(1);
+    let mut state = crate::state::State::clustered(&member(1, 1), Limits::default(), world.now, 1);
+    let seed = world.members[0].clone();
+    state.handle_seeds_tried(1);
+    state.handle_member_up(&seed, world.now);
+    state.handle_link_up(&seed, world.now);
+    state.handle_link_down(seed.origin(), world.now);
+    state.handle_member_down(&seed, world.now);
+    for _ in 0..4_000 {
+        world.now = world.now.plus_ms(200);
+        state.handle_gossip(world.now);
+    }
+    state.handle_member_gone(&seed, GoneReason::GraceOver, world.now);
+    state.handle_gossip(world.now);
+    assert!(state.ready().is_some());
+}
+
+#[test]
+fn a_snapshot_that_nobody_serves_does_not_stop_repair() {
+    let mut world = World::new(3);
+    let (from, now) = (world.origin(1), world.now);
+    world.nodes[0].handle_frame(from, &wire::encode(&Frame::BeyondLog { number: u64::MAX }).into(), now).unwrap();
+    while world.nodes[0].poll_stream(from).is_some() {} // the request is lost in a server that never answers
+    world.cut(0, 2);
+    world.set(2, "k", "v");
+    world.settle();
+    assert_eq!(world.get(0, "k").as_deref(), Some("v"));
+}
+
+#[test]
+fn origins_that_are_gone_and_were_never_held_cost_little_and_are_not_passed_on() {
+    let mut world = World::new(2);
+    let (from, now) = (world.origin(1), world.now);
+    let origins: Vec<Origin> = (1_000..51_000).map(Origin).collect();
+    world.nodes[0]
+        .handle_frame(from, &wire::encode(&Frame::Gone { origins, reason: GoneReason::Left }).into(), now)
+        .unwrap();
+    let queued = world.nodes[0].peers.values().map(|peer| peer.queue.len()).max().unwrap();
+    assert!(queued < 10, "{queued} frames go out for one that came in");
+    assert!(world.nodes[0].origins.indices().count() < 10_000);
+}
+
+#[test]
+fn a_new_origin_is_not_flushed_because_the_old_was_confirmed() {
+    let mut world = World::new(2);
+    world.fill(0, "lobby", 100);
+    world.settle();
+    world.cut(0, 1);
+    world.members[0] = member(0, 2);
+    let (me, now) = (world.members[0].clone(), world.now);
+    world.nodes[0].handle_reincarnated(&me, now);
+    world.set(0, "k", "v");
+    assert_eq!(world.nodes[0].unconfirmed(), 1, "nobody has it");
+}
+
+#[test]
+fn what_was_erased_is_remembered_while_a_snapshot_is_under_way() {
+    let limits = Limits { oplog_bytes: 0, ..Limits::default() };
+    let mut world = World::with(2, &limits);
+    world.incrby(0, "n", 5);
+    world.settle();
+    world.cut(0, 1);
+    world.incrby(0, "n", 1);
+    world.gossip(0); // prunes it: node 1 needs a snapshot
+    world.link(0, 1);
+    for _ in 0..6 {
+        world.transmit(0, usize::MAX);
+        world.transmit(1, usize::MAX);
+        while world.deliver(0, 1, false) || world.deliver(1, 0, false) {}
+        world.gossip(1);
+    }
+    // The chunk with n = 6 is under way; node 1 deletes the 5 that it knows, and node 0 hears of it.
+    world.del(1, "n");
+    for _ in 0..8 {
+        world.transmit(1, usize::MAX);
+        world.transmit(0, usize::MAX);
+        while world.deliver(0, 1, false) || world.deliver(1, 0, false) {}
+        world.gossip(0);
+        world.gossip(1);
+    }
+    while world.deliver(0, 1, true) {}
+    world.work();
+    world.settle();
+    assert_eq!(world.everywhere("n").as_deref(), Some("1"));
+    world.assert_converged();
+}
+#[test]
+fn a_snapshot_chunk_fits_a_frame() {
+    let mut world = forgetful(5);
+    (0..5).for_each(|node| world.isolate(node));
+    let (big, now) = (vec![b'v'; 1 << 20], world.now);
+    for node in 0..5 {
+        world.nodes[node].set(Owner::SHARED, b"k", &big, None, now).unwrap();
+    }
+    for a in 0..5 {
+        (0..a).for_each(|b| world.link(a, b));
+    }
+    world.settle();
+    let joiner = world.add(member(5, 1), Limits::default());
+    (1..5).for_each(|node| world.cut(node, joiner));
+    until_served(&mut world, joiner);
+    let to = world.origin(joiner);
+    while let Some(frame) = world.nodes[0].poll_bulk(to) {
+        assert!(frame.len() < 4 << 20, "a chunk of {} bytes", frame.len());
+    }
+}
+
+#[test]
+fn rows_of_many_sessions_are_dropped_in_slices() {
+    let mut world = World::new(2);
+    for n in 0..50_000 {
+        world.sadd_as(Owner::session(n), 0, "lobby", &n.to_string());
+    }
+    world.flush();
+    world.down(0);
+    world.gone_at(1, 0);
+    let now = world.now;
+    let before = world.nodes[1].stats().rows;
+    assert!(world.nodes[1].work(now), "there is more to do");
+    let dropped = before - world.nodes[1].stats().rows;
+    assert!((1..=crate::limits::SLICE_ROWS).contains(&dropped), "{dropped} rows in a slice");
+    while world.nodes[1].work(now) {}
+    assert_eq!(world.nodes[1].stats().rows, 0);
+}
