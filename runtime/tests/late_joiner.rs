@@ -13,7 +13,7 @@ async fn start(name: &str, seeds: &[&Node]) -> Node {
     config.name = Some(name.to_owned());
     "127.0.0.1:0".clone_into(&mut config.listen);
     config.seeds = seeds.iter().map(|seed| seed.me().addr.to_string()).collect();
-    config.limits.oplog_bytes = 1 << 20;
+    config.limits.oplog_bytes = 4 << 20;
     Node::builder(name).config(config).start().await.expect("a node starts")
 }
 
@@ -49,7 +49,7 @@ async fn a_late_joiner_gets_an_exact_copy_of_200_000_rows_while_the_others_answe
             tokio::select! {
                 biased;
                 ready = &mut ready => break ready,
-                () = tokio::task::yield_now() => {}
+                () = tokio::time::sleep(Duration::from_millis(1)) => {}
             }
             // Both that serve go on reading and writing, and see what they wrote.
             assert_eq!(on_a.incr("answered").await.unwrap(), i64::from(answered) + 1);

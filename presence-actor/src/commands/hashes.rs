@@ -46,8 +46,8 @@ impl State {
             written.0.extend([Raw(pair[0]), Raw(pair[1])]);
         }
         if observed.is_heavy() {
-            let names: Vec<&[u8]> = written.0.chunks_exact(2).map(|pair| pair[0].0).collect();
-            self.remove_fields(key, &names, now);
+            let fields: Vec<&[u8]> = written.0.chunks_exact(2).map(|pair| pair[0].0).collect();
+            self.remove_fields(key, &fields, now);
             observed = Observed::nothing(self.me);
         }
         let seen = observed.seen(&self.origins);

@@ -50,6 +50,13 @@ pub(crate) enum Contact {
     Greeted,
 }
 
+/// What goes out next when both wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    Push,
+    Repair,
+}
+
 /// What this node knows of a peer.
 #[derive(Debug)]
 pub(crate) struct Peer {
@@ -75,8 +82,8 @@ pub(crate) struct Peer {
     pub(crate) queued_bytes: usize,
     /// How many messages are in `queue`.
     pub(crate) queued_messages: usize,
-    /// Whether it is the turn of repairs, when there is something of this node's own to send too.
-    pub(crate) repair_turn: bool,
+    /// Whose turn it is, when there are own operations to push and others to repair.
+    pub(crate) turn: Turn,
     pub(crate) repairs: VecDeque<Repair>,
     pub(crate) serving: Option<Serving>,
     /// The number of the last pull that was sent to it.
@@ -102,7 +109,7 @@ impl Peer {
             queue: VecDeque::new(),
             queued_bytes: 0,
             queued_messages: 0,
-            repair_turn: false,
+            turn: Turn::Push,
             repairs: VecDeque::new(),
             serving: None,
             pulled: None,

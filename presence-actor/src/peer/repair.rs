@@ -177,7 +177,7 @@ impl State {
             let origin = self.origins.get(ix).origin;
             let others = self.peers.values().filter(|peer| peer.member.origin() != origin);
             let everyone = if ix == me {
-                others.map(super::Peer::confirmed).min()
+                others.map(Peer::confirmed).min()
             } else {
                 others.map(|peer| peer.vector.get(&origin).copied().unwrap_or(0)).min()
             };

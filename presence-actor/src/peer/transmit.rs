@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use headcount_cluster::{Origin, codec};
 
-use super::Item;
+use super::{Item, Turn};
 use crate::limits::FRAME_TARGET_BYTES;
 use crate::op::Raw;
 use crate::state::State;
@@ -29,11 +29,11 @@ impl State {
             }
             None => {
                 // In turn, so that a node that writes without end repairs others all the same.
-                peer.repair_turn = !peer.repair_turn;
-                if peer.repair_turn {
-                    self.repair_frame(to).or_else(|| self.own_ops_frame(to, head))
-                } else {
-                    self.own_ops_frame(to, head).or_else(|| self.repair_frame(to))
+                let turn = peer.turn;
+                peer.turn = if turn == Turn::Push { Turn::Repair } else { Turn::Push };
+                match turn {
+                    Turn::Push => self.own_ops_frame(to, head).or_else(|| self.repair_frame(to)),
+                    Turn::Repair => self.repair_frame(to).or_else(|| self.own_ops_frame(to, head)),
                 }
             }
         };

@@ -11,6 +11,7 @@ use crate::handle::Shared;
 use crate::limits::Limits;
 use crate::pubsub::interest::Kind;
 use crate::reply::Ttl;
+use crate::state::State;
 use crate::wire::{self, Frame};
 
 /// Nodes that keep no history: whoever comes needs a snapshot.
@@ -154,7 +155,7 @@ fn an_expired_key_stays_hidden_while_its_removal_is_awaited() {
     assert!(get().is_some());
     clock.0.store(now.0 + 6_000, Ordering::Relaxed);
     assert!(get().is_none(), "hidden at the deadline");
-    shared.write(|state, now| state.handle_time(now));
+    shared.write(State::handle_time);
     assert!(get().is_none(), "and still hidden 50 ms later");
 }
 
@@ -293,7 +294,7 @@ fn overdue_keys_of_an_absent_node_are_looked_at_once_and_not_at_every_tick() {
 #[test]
 fn a_joiner_whose_only_seed_dies_gets_ready() {
     let mut world = World::new(1);
-    let mut state = crate::state::State::clustered(&member(1, 1), Limits::default(), world.now, 1);
+    let mut state = State::clustered(&member(1, 1), Limits::default(), world.now, 1);
     let seed = world.members[0].clone();
     state.handle_seeds_tried(1);
     state.handle_member_up(&seed, world.now);
