@@ -3,6 +3,7 @@
 //! A stamp is 48 bits of milliseconds and 16 bits of counter, so that it sorts as one `u64` and says roughly
 //! when. The clock never goes back, is ahead of every stamp it has issued or accepted, and does not follow
 //! a peer that is further ahead than [`HlcClock::max_skew_ms`]: one broken clock must not drag the cluster's along.
+//! Stamps order writes and nothing else: when something expires is a matter of wall time, which no peer's clock can push.
 //! Nothing here reads a clock; shells hand the time in, so that a simulation can own it.
 
 use std::fmt;
@@ -86,11 +87,6 @@ impl HlcClock {
     pub fn tick(&mut self, now: WallMs) -> Hlc {
         self.last = Hlc::from_wall(now).max(Hlc(self.last.0 + 1));
         self.last
-    }
-
-    /// The time by this clock without an event: wall time, or the last stamp's when that is later.
-    pub fn now(&self, now: WallMs) -> WallMs {
-        now.max(self.last.wall())
     }
 
     /// Takes note of a peer's stamp.

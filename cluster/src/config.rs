@@ -96,6 +96,7 @@ impl ClusterConfig {
     pub fn validate(&self) -> Result<(), ConfigError> {
         self.validate_names()?;
         self.validate_addresses()?;
+        self.validate_join()?;
         self.validate_times()?;
         self.validate_sizes()
     }
@@ -140,6 +141,14 @@ impl ClusterConfig {
                 &advertise,
                 "a port from 1 to 65535 (port 0 means the bound port, and needs listen with port 0 too)",
             ));
+        }
+        Ok(())
+    }
+
+    fn validate_join(&self) -> Result<(), ConfigError> {
+        if self.require_join && self.seeds.is_empty() {
+            let allowed = "false, or `seeds` must name at least one other node".to_owned();
+            return Err(ConfigError::new("require_join", &"true while `seeds` is empty", allowed));
         }
         Ok(())
     }

@@ -96,10 +96,42 @@ fn a_seed_that_is_the_node_itself_counts_for_nothing() {
         let addr = dead_addr().await;
         let mut config = config("a", &[addr]);
         (config.listen, config.advertise) = (addr, addr);
-        config.require_join = true;
         config.seeds.push(format!("localhost:{}", addr.port()));
-        let mut alone = Node::start_with(config).await.unwrap();
+        let mut alone = Node::start_with(config.clone()).await.unwrap();
         assert!(matches!(alone.next().await, ClusterEvent::SeedsTried { answered: 0 }));
+        assert!(matches!(alone.next().await, ClusterEvent::Alone { .. }), "there is nobody to wait for");
+        let addr = dead_addr().await;
+        (config.listen, config.advertise) = (addr, addr);
+        config.seeds = vec![addr.to_string()];
+        config.require_join = true;
+        config.join_timeout = Duration::from_millis(200);
+        let refused = Node::start_with(config).await.map(drop);
+        assert!(matches!(refused, Err(StartError::NobodyReached { .. })), "{refused:?}");
+    });
+}
+
+/// Found by a review: a newcomer that nobody had met took a live node's name away.
+#[test]
+fn a_newcomer_that_nobody_knows_stops_when_its_name_is_in_use() {
+    run(async {
+        let first = Node::start("a", &[]).await;
+        let meeting = dead_addr().await;
+        let mut late = config("a", &[meeting]);
+        late.join_timeout = Duration::from_millis(100);
+        let mut late = Node::start_with(late).await.unwrap();
+        late.until("it is alone", |event| matches!(event, ClusterEvent::Alone { .. }).then_some(())).await;
+        let mut seed = config("x", &[first.addr()]);
+        (seed.listen, seed.advertise) = (meeting, meeting);
+        let seed = Node::start_with(seed).await.unwrap();
+        let by = late
+            .until("it gives way", |event| match event {
+                ClusterEvent::Superseded { by } => Some(by.clone()),
+                _ => None,
+            })
+            .await;
+        assert_eq!(by.addr, first.addr());
+        assert!(names(&seed).contains(&"a".to_owned()));
+        assert_eq!(seed.cluster.members()[0].0.addr, first.addr());
     });
 }
 

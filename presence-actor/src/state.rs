@@ -30,6 +30,9 @@ use crate::shared::keyspace::{Effect, Keyspace};
 use crate::stats::Stats;
 use crate::wire::Frame;
 
+/// How long a peer's fast clock is not spoken of again.
+const CLOCK_AHEAD_AGAIN_MS: u64 = 5 * 60 * 1000;
+
 /// What the core wants its shell to know or to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StateEvent {
@@ -81,6 +84,8 @@ pub struct State {
     pub(crate) readiness: Readiness,
     pub(crate) gossip_round: u64,
     pub(crate) events: VecDeque<StateEvent>,
+    /// When it was last said of a peer that its clock is ahead.
+    clocks_told: BTreeMap<Origin, WallMs>,
     /// Whether something may be waiting to be sent.
     pub(crate) output: bool,
     pub(crate) closed: bool,
@@ -128,6 +133,7 @@ impl State {
             readiness: Readiness::default(),
             gossip_round: 0,
             events: VecDeque::new(),
+            clocks_told: BTreeMap::new(),
             output: false,
             closed: false,
             rng: SmallRng::seed_from_u64(seed),
@@ -352,7 +358,7 @@ impl State {
         self.drop_doomed();
         self.merge_slice(now);
         self.handle_time(now);
-        let due = self.keyspace.deadlines.is_due(self.clock.now(now));
+        let due = self.keyspace.deadlines.is_due(now);
         due || !self.doomed.is_empty() || self.load.as_ref().is_some_and(Load::is_merging)
     }
 
@@ -375,9 +381,8 @@ impl State {
 
     /// Removes keys whose deadline has passed, where that is this node's task: one slice of them.
     pub fn handle_time(&mut self, now: WallMs) {
-        let logical = self.clock.now(now);
         for _ in 0..crate::limits::SLICE_ROWS {
-            let Some(key) = self.keyspace.deadlines.pop_due(logical) else { break };
+            let Some(key) = self.keyspace.deadlines.pop_due(now) else { break };
             self.remove_or_wait(key, now);
         }
     }
@@ -400,7 +405,7 @@ impl State {
     fn remove_or_wait(&mut self, key: crate::blob::Blob, now: WallMs) {
         let Some(entry) = self.keyspace.keys.get(&key) else { return };
         let Some(deadline) = entry.deadline(&self.origins) else { return };
-        if deadline.at > self.clock.now(now) {
+        if deadline.at > now {
             self.keyspace.deadlines.set(&key, Some(deadline.at));
         } else if self.removes(&key, deadline.set_by) {
             self.remove_observed(&key, now);
@@ -429,10 +434,10 @@ impl State {
     pub(crate) fn observe_stamp(&mut self, stamp: Hlc, from: Origin, now: WallMs) {
         if let Err(ahead) = self.clock.observe(stamp, now) {
             self.stats.clocks_ahead += 1;
-            let event = StateEvent::ClockAhead { peer: from, ahead_ms: ahead.ahead_ms };
-            // Once until the shell has heard of it, or a broken clock would fill the queue.
-            if !self.events.iter().any(|known| matches!(known, StateEvent::ClockAhead { peer, .. } if *peer == from)) {
-                self.events.push_back(event);
+            let told = self.clocks_told.get(&from).copied();
+            if told.is_none_or(|told| now.since_ms(told) >= CLOCK_AHEAD_AGAIN_MS) {
+                self.clocks_told.insert(from, now);
+                self.events.push_back(StateEvent::ClockAhead { peer: from, ahead_ms: ahead.ahead_ms });
             }
         }
     }
@@ -452,9 +457,11 @@ impl State {
         self.peers.values().filter(|peer| peer.confirmed() >= seq).count()
     }
 
-    /// This node's operations that the slowest live peer has not confirmed.
+    /// This node's operations that the slowest live peer has not confirmed; when all peers are Down, the slowest of those.
     pub fn unconfirmed(&self) -> u64 {
-        let confirmed = self.peers.values().filter(|peer| peer.up).map(Peer::confirmed).min();
+        let anybody_up = self.peers.values().any(|peer| peer.up);
+        let counted = self.peers.values().filter(|peer| peer.up || !anybody_up);
+        let confirmed = counted.map(Peer::confirmed).min();
         confirmed.map_or(0, |seq| self.origins.get(self.me).applied.saturating_sub(seq))
     }
 

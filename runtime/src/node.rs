@@ -149,6 +149,13 @@ pub struct NodeBuilder {
     config: Config,
 }
 
+impl From<Config> for NodeBuilder {
+    /// A builder with all settings at once, for example as a program has loaded them.
+    fn from(config: Config) -> Self {
+        Self { config }
+    }
+}
+
 impl NodeBuilder {
     /// Where to listen, as `ip:port`; UDP and TCP alike.
     pub fn listen(mut self, address: impl Into<String>) -> Self {
@@ -192,9 +199,11 @@ impl NodeBuilder {
         self
     }
 
-    /// All settings at once, for what has no method here; what was set before is replaced.
+    /// All settings at once, for what has no method here; what was set before is replaced, except the name when `config`
+    /// has none.
     pub fn config(mut self, config: Config) -> Self {
-        self.config = config;
+        let name = config.name.clone().or(self.config.name.take());
+        self.config = Config { name, ..config };
         self
     }
 
@@ -239,16 +248,12 @@ impl NodeBuilder {
 /// The node's life.
 async fn run(config: ClusterConfig, limits: Limits, world: World, started: oneshot::Sender<Result<Node, NodeError>>) {
     let gossip_interval = config.gossip_interval;
-    let no_seeds = config.seeds.is_empty();
     let (cluster, events) = match Cluster::start(config, world.clone()).await {
         Ok(cluster) => cluster,
         Err(error) => return drop(started.send(Err(error.into()))),
     };
     let me = cluster.me();
-    let mut state = State::clustered(&me, limits, world.clock.now(), world.rng_seed);
-    if no_seeds {
-        state.handle_alone(Vec::new());
-    }
+    let state = State::clustered(&me, limits, world.clock.now(), world.rng_seed);
     let shared = Shared::attended(state, Arc::clone(&world.clock));
     let (tell, told) = mpsc::unbounded_channel();
     PresenceActor::new(Arc::clone(&shared), events, gossip_interval, tell).start();
@@ -424,8 +429,8 @@ impl fmt::Display for StopReason {
         match self {
             Self::Superseded { by } => write!(
                 f,
-                "another live process has taken the name {}: it runs at {} and started later (incarnation {}); give one of the two \
-                 another name",
+                "another live process has the name {}: it runs at {} (incarnation {}); give one of the two another name. What this \
+                 node had not yet passed on to others is lost",
                 by.node, by.addr, by.incarnation
             ),
             Self::Failed => f.write_str("the node's thread has ended; its log says why"),

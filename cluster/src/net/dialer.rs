@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep, timeout};
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::Stream;
 use super::hub::{Hub, hello};
@@ -81,14 +81,31 @@ async fn exchange(stream: &mut Box<dyn Stream>, hello: &Hello) -> Result<Answer,
     Ok(decode_answer(&body)?)
 }
 
+/// How long a member may be up without a link before that is told. Longer than a death takes to be noticed.
+const UNLINKED: Duration = Duration::from_secs(6);
+
 /// Keeps a link to `member` for as long as it is not Gone.
 pub(crate) async fn keep_linked(hub: Rc<Hub>, member: Member) {
     let mut backoff = Backoff::new(hub.config.backoff_min, hub.config.backoff_max);
+    let mut failing_since: Option<Instant> = None;
+    let mut told = false;
     while hub.is_to_dial(&member) {
         hub.events.drained().await;
         let began = Instant::now();
-        if let Err(error) = link(&hub, &member).await {
-            debug!(node = %hub.config.node, peer = %member.node, addr = %member.addr, %error, "no link yet");
+        match link(&hub, &member).await {
+            Ok(()) => failing_since = None,
+            Err(error) => {
+                let since = *failing_since.get_or_insert(began);
+                debug!(node = %hub.config.node, peer = %member.node, addr = %member.addr, %error, "no link yet");
+                if since.elapsed() >= UNLINKED && hub.is_up(&member.node) && !std::mem::replace(&mut told, true) {
+                    warn!(
+                        node = %hub.config.node, peer = %member.node, addr = %member.addr,
+                        "{} is up by gossip (UDP), but no link to {} can be made: {error}; nothing is replicated with it. Check its \
+                         `advertise` address and that TCP is open there; this is said once, and retried",
+                        member.node, member.addr
+                    );
+                }
+            }
         }
         if began.elapsed() >= GOOD_LINK {
             backoff.reset();

@@ -278,12 +278,13 @@ impl Hub {
         }
     }
 
-    fn superseded(&self, by: Member) {
+    /// Another process has this node's name, and this one has to stop.
+    pub(crate) fn superseded(&self, by: Member) {
         let first = !std::mem::replace(&mut self.state.borrow_mut().superseded, true);
         if first {
             error!(
                 node = %by.node, addr = %by.addr,
-                "another live process at {} has this node's name {} and started later (incarnation {}); this node cannot go on: give each node its own name",
+                "another live process at {} has this node's name {} (incarnation {}); this node cannot go on: give each node its own name",
                 by.addr, by.node, by.incarnation
             );
             self.events.emit(ClusterEvent::Superseded { by });

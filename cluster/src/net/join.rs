@@ -81,7 +81,7 @@ impl Seeds {
                     self.forget_refusals();
                     continue;
                 }
-                Verdict::GoOn if !hub.config.require_join || self.accepted() > 0 || self.wanted() == 0 => {
+                Verdict::GoOn if !hub.config.require_join || self.accepted() > 0 => {
                     return Ok(());
                 }
                 Verdict::GoOn if is_over => return Err(StartError::NobodyReached { tried: self.tried() }),
@@ -97,6 +97,10 @@ impl Seeds {
             seed.greet(hub);
         }
         hub.events.emit(ClusterEvent::SeedsTried { answered: self.accepted() });
+        if self.wanted() == 0 {
+            // None is named but this node itself: there is nobody to wait for.
+            hub.events.emit(ClusterEvent::Alone { tried: self.tried() });
+        }
     }
 
     /// Goes on asking, for ever, the seeds that are not members.
@@ -215,7 +219,8 @@ impl Seeds {
                 let why = match seed.outcome.as_ref()? {
                     Outcome::Unreachable(why) => why.clone(),
                     Outcome::Refused(refusal) => refusal.to_string(),
-                    Outcome::Accepted(_) | Outcome::Yourself => return None,
+                    Outcome::Yourself => "it is this node itself".to_owned(),
+                    Outcome::Accepted(_) => return None,
                 };
                 Some((seed.name.clone(), why))
             })
@@ -239,8 +244,15 @@ impl Seed {
                     hub.seed_accepted(member);
                 }
             }
-            // The two processes of one name must hear of each other, so that the older gives way.
-            Some(Outcome::Refused(Refusal::NameInUse { addr, .. })) => hub.greet(*addr),
+            // One that nobody knows yet came too late, however young the other process is. Of two that have found peers
+            // both must hear of each other, so that the older gives way.
+            Some(Outcome::Refused(Refusal::NameInUse { addr, incarnation })) => {
+                if hub.members().is_empty() {
+                    hub.superseded(Member { node: hub.config.node.clone(), incarnation: *incarnation, addr: *addr });
+                } else {
+                    hub.greet(*addr);
+                }
+            }
             Some(Outcome::Refused(_) | Outcome::Unreachable(_) | Outcome::Yourself) | None => {}
         }
     }

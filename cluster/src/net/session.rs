@@ -27,6 +27,9 @@ const WRITE_BYTES: usize = 128 << 10;
 /// A payload of this size is written from where it is instead of being copied.
 const LARGE_PAYLOAD_BYTES: usize = 64 << 10;
 
+/// How long to look for bytes that are there already when a link has been silent for too long.
+const LAST_LOOK: Duration = Duration::from_millis(100);
+
 /// How long the confirmation of a goodbye may take to go out.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -88,7 +91,11 @@ async fn read(hub: &Rc<Hub>, link: &Link, mut reader: ReadHalf<Box<dyn Stream>>)
         let received = tokio::select! {
             biased;
             received = reader.read_buf(decoder.read_buffer()) => received,
-            () = &mut silence => return End::Lost(format!("the peer sent nothing for {read_timeout:?}")),
+            // After a pause of this process the timer may be seen before what has arrived meanwhile: look once more.
+            () = &mut silence => match timeout(LAST_LOOK, reader.read_buf(decoder.read_buffer())).await {
+                Ok(received) => received,
+                Err(_) => return End::Lost(format!("the peer sent nothing for {read_timeout:?}")),
+            },
         };
         match received {
             Ok(0) => return End::Lost("the peer closed the connection".to_owned()),

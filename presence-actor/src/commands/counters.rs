@@ -2,7 +2,7 @@
 
 use headcount_cluster::WallMs;
 
-use super::at_most;
+use super::{at_most, deadline};
 use crate::api::Result;
 use crate::dot::Owner;
 use crate::error::Error;
@@ -47,7 +47,7 @@ impl State {
     ) -> Result<i64> {
         // The deadline is checked before anything is written: both happen or neither.
         if seconds > 0 {
-            self.deadline("hincrbyex", seconds, now)?;
+            deadline("hincrbyex", seconds, now)?;
         }
         let sum = self.hincrby(owner, key, field, by, now)?;
         self.expire(key, seconds, now)?;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use headcount_cluster::WallMs;
 
+use super::deadline;
 use super::observe::Observed;
 use crate::api::Result;
 use crate::op::{Action, Raw};
@@ -36,7 +37,7 @@ impl State {
     pub fn expire(&mut self, key: &[u8], seconds: i64, now: WallMs) -> Result<bool> {
         self.check_open()?;
         if seconds > 0 {
-            let at = self.deadline("expire", seconds, now)?;
+            let at = deadline("expire", seconds, now)?;
             if self.live(key, now).is_none() {
                 return Ok(false);
             }
@@ -60,9 +61,9 @@ impl State {
     pub fn ttl(&self, key: &[u8], now: WallMs) -> Result<Ttl> {
         self.check_open()?;
         let Some((entry, _)) = self.live(key, now) else { return Ok(Ttl::Missing) };
-        Ok(entry.deadline(&self.origins).map_or(Ttl::Never, |deadline| {
-            Ttl::Remaining(Duration::from_millis(deadline.at.since_ms(self.clock.now(now))))
-        }))
+        Ok(entry
+            .deadline(&self.origins)
+            .map_or(Ttl::Never, |deadline| Ttl::Remaining(Duration::from_millis(deadline.at.since_ms(now)))))
     }
 
     pub(super) fn write_expiry(&mut self, key: &[u8], deadline: Option<WallMs>, now: WallMs) {

@@ -73,7 +73,7 @@ impl State {
     }
 
     fn is_expired(&self, entry: &Entry, now: WallMs) -> bool {
-        entry.deadline(&self.origins).is_some_and(|deadline| deadline.at <= self.clock.now(now))
+        entry.deadline(&self.origins).is_some_and(|deadline| deadline.at <= now)
     }
 
     /// Lets an expired key go, or a deadline that concurrent removals left without a key, before something new is
@@ -84,16 +84,16 @@ impl State {
             self.remove_observed(key, now);
         }
     }
-
-    /// A moment `seconds` from now.
-    fn deadline(&self, command: &'static str, seconds: i64, now: WallMs) -> Result<WallMs> {
-        let span = u64::try_from(seconds).ok().and_then(|seconds| seconds.checked_mul(1000));
-        let at = span.and_then(|span| self.clock.now(now).0.checked_add(span));
-        // 48 bits of milliseconds is what a stamp can hold: some 8,900 years.
-        at.filter(|at| *at < 1 << 48).map(WallMs).ok_or(Error::InvalidExpiry { command })
-    }
 }
 
 fn at_most(what: &'static str, bytes: usize, limit: usize, name: &'static str) -> Result<()> {
     if bytes > limit { Err(Error::TooLarge { what, bytes, limit, name }) } else { Ok(()) }
+}
+
+/// A moment `seconds` from now.
+fn deadline(command: &'static str, seconds: i64, now: WallMs) -> Result<WallMs> {
+    let span = u64::try_from(seconds).ok().and_then(|seconds| seconds.checked_mul(1000));
+    let at = span.and_then(|span| now.0.checked_add(span));
+    // 48 bits of milliseconds is what a stamp can hold: some 8,900 years.
+    at.filter(|at| *at < 1 << 48).map(WallMs).ok_or(Error::InvalidExpiry { command })
 }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use headcount_cluster::WallMs;
 
+use super::deadline;
 use crate::api::Result;
 use crate::dot::Owner;
 use crate::error::Error;
@@ -18,7 +19,7 @@ impl State {
         self.check_value(value)?;
         let deadline = match seconds {
             Some(..=0) => return Err(Error::InvalidExpiry { command: "setex" }),
-            Some(seconds) => Some(self.deadline("setex", seconds, now)?),
+            Some(seconds) => Some(deadline("setex", seconds, now)?),
             None => None,
         };
         let observed = self.observe_key(key, now);

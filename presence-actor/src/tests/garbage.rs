@@ -128,6 +128,36 @@ fn the_stamps_of_a_peer_whose_clock_is_minutes_ahead_are_kept_and_not_followed()
         Some("seen and replaced"),
         "what was seen is replaced, whatever its stamp"
     );
-    world.nodes[0].set(Owner::SHARED, b"t", b"v", Some(10), world.now).unwrap();
-    assert!(world.nodes[0].ttl(b"t", world.now).unwrap().as_seconds() <= 10, "our clock has not followed");
+    for write in 0..10 {
+        world.nodes[1].incrby(Owner::SHARED, b"n", write, ahead).unwrap();
+        world.flush();
+    }
+    let told_again = std::iter::from_fn(|| world.nodes[0].poll_event())
+        .any(|event| matches!(event, crate::state::StateEvent::ClockAhead { .. }));
+    assert!(!told_again, "once is enough");
+}
+
+/// Found by a review: one fast clock made every node expire every key early, because deadlines were judged by stamps.
+#[test]
+fn a_fast_clock_elsewhere_does_not_let_keys_die_early() {
+    for skew_ms in [40_000, 300_000] {
+        let mut world = World::new(3);
+        let now = world.now;
+        world.nodes[0].set(Owner::SHARED, b"w", b"v", Some(30), now).unwrap();
+        world.flush();
+        world.nodes[2].set(Owner::SHARED, b"k", b"v", None, now.plus_ms(skew_ms)).unwrap();
+        world.nodes[2].handle_time(now);
+        world.flush();
+        for node in 0..2 {
+            assert_eq!(world.nodes[node].ttl(b"w", now).unwrap().as_seconds(), 30);
+            world.nodes[node].set(Owner::SHARED, b"m", b"v", Some(5), now).unwrap();
+            assert_eq!(world.nodes[node].ttl(b"m", now).unwrap().as_seconds(), 5);
+        }
+        world.pass(29_000);
+        world.flush();
+        assert_eq!(world.get(0, "w").as_deref(), Some("v"));
+        assert_eq!(world.get(1, "w").as_deref(), Some("v"));
+        world.pass(2_000);
+        assert_eq!(world.get(1, "w"), None);
+    }
 }

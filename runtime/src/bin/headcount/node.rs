@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use headcount::config::{Config, ConfigError, Layers};
-use headcount::{MemberState, Node, NodeError, Ready, ReadyBy};
+use headcount::{MemberState, Node, NodeBuilder, NodeError, Ready, ReadyBy};
 use tracing::{info, warn};
 
 use crate::args::NodeTask;
@@ -38,7 +38,7 @@ pub(crate) async fn run(task: &NodeTask) -> Result<ExitCode, Failure> {
             info!("{signal} before the node had started: stopped");
             return Ok(ExitCode::from(STOPPED));
         }
-        started = Node::builder("").config(config).start() => started, // The configuration has the name.
+        started = NodeBuilder::from(config).start() => started,
     };
     let node = started.map_err(failure)?;
     let output = Output::start();

@@ -80,6 +80,14 @@ pub(super) fn stats(stats: &NodeStats) -> String {
     line("links_lost", cluster.links_lost);
     line("known_incarnations", cluster.known_incarnations as u64);
     line("garbage_handshakes", cluster.garbage_handshakes);
+    line("garbage_datagrams", cluster.garbage_datagrams);
+    line("dropped_connections", cluster.dropped_connections);
+    line("refused_other_cluster", cluster.refused.other_cluster);
+    line("refused_version", cluster.refused.incompatible_version);
+    line("refused_name_in_use", cluster.refused.name_in_use);
+    line("refused_cluster_full", cluster.refused.cluster_full);
+    line("oversized_datagrams", cluster.oversized_datagrams);
+    line("unsent_datagrams", cluster.unsent_datagrams);
     line("bytes_in", cluster.bytes_in);
     line("bytes_out", cluster.bytes_out);
     line("datagrams_in", cluster.datagrams_in);
