@@ -324,7 +324,11 @@ impl fmt::Display for LeaveReport {
         if let Some(first) = self.unconfirmed.first() {
             write!(f, "; not confirmed: {first}")?;
         }
-        self.unconfirmed.iter().skip(1).try_for_each(|node| write!(f, ", {node}"))
+        self.unconfirmed.iter().skip(1).try_for_each(|node| write!(f, ", {node}"))?;
+        if self.confirmed.is_empty() && !self.unconfirmed.is_empty() {
+            f.write_str("; the last writes of this node may be lost, nobody has said that it has them")?;
+        }
+        Ok(())
     }
 }
 
