@@ -135,16 +135,11 @@ impl PresenceActor {
 
     /// Does a slice of background work and asks for the next.
     fn work(&mut self, context: &mut Context<Self>) {
-        let more = self.shared.write(|state, now| {
-            let more = state.work(now);
-            (more, state.take_output())
-        });
-        if more.1 || !more.0 {
-            self.shared.wake();
-        }
-        self.working = more.0;
+        self.working = self.shared.write(State::work);
         if self.working {
             context.notify(Work);
+        } else {
+            self.shared.wake();
         }
     }
 
@@ -152,10 +147,6 @@ impl PresenceActor {
         if !self.working {
             self.work(context);
         }
-    }
-
-    fn link_of(&self, origin: Origin) -> Option<&Link> {
-        self.links.get(&origin)
     }
 }
 
@@ -209,7 +200,7 @@ impl StreamHandler<ClusterEvent> for PresenceActor {
         match event {
             ClusterEvent::Frame { from, payload, .. } => {
                 if let Err(garbage) = self.shared.write(|state, now| state.handle_frame(from, &payload, now))
-                    && let Some(link) = self.link_of(from)
+                    && let Some(link) = self.links.get(&from)
                 {
                     warn!(peer = %link.peer().node, addr = %link.peer().addr, "closing the link: {garbage}");
                     link.close(format!("a frame could not be understood: {garbage}"));
