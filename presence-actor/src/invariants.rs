@@ -4,6 +4,7 @@
 //! 2. No key, field or member is stored without a row.
 //! 3. An origin's log ends where the origin's applied number is, or is empty.
 //! 4. No own contribution is erased whole and still there.
+//! 5. An element's name and its row speak of one origin.
 
 #![cfg(test)]
 
@@ -37,6 +38,11 @@ impl State {
                         assert!(count.erased_through < row.tag.seq, "(4) {key:?} {field:?} {row:?}");
                     }
                 }
+            }
+            assert!(entry.list.as_ref().is_none_or(|list| !list.is_empty()), "(2) the list of {key:?}");
+            for (name, element) in entry.list.iter().flat_map(|list| &list.elements) {
+                place(&element.tag(name), "elements".into());
+                assert_eq!(self.origins.get(element.origin).origin, name.origin, "(5) {name:?}");
             }
             rows += entry.expiry.len();
         }

@@ -18,6 +18,9 @@ pub const SLICE_ROWS: usize = 512;
 /// century; a number beyond it is garbage, and arithmetic below it cannot overflow.
 pub const MAX_SEQUENCE: u64 = u64::MAX >> 2;
 
+/// The furthest position of a list's element that is believed; as with [`MAX_SEQUENCE`], only garbage gets there.
+pub const MAX_POSITION: i64 = i64::MAX >> 2;
+
 /// Other origins' contributions that one operation may list as observed. A removal that observed more is
 /// split into several operations.
 pub const MAX_SEEN_COUNTS: usize = 4096;

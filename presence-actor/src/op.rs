@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::dot::Owner;
+use crate::shared::list::ElementKey;
 
 /// Borrowed bytes that serialise as one run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -139,6 +140,22 @@ pub(crate) enum Action<'a> {
     },
     /// Removes all rows of one of the author's sessions.
     EndSession { session: Owner },
+    /// Adds elements to a list, in its order, all at one position. Needs no observation, as `Sadd`.
+    Push {
+        #[serde(borrow)]
+        key: Raw<'a>,
+        position: i64,
+        #[serde(borrow)]
+        values: Several<'a>,
+        owner: Owner,
+    },
+    /// Removes an element from a list.
+    Take {
+        #[serde(borrow)]
+        key: Raw<'a>,
+        element: ElementKey,
+        seen: Seen<'a>,
+    },
 }
 
 /// A step of an origin's contribution to a counter.
@@ -186,8 +203,9 @@ impl<'a> Action<'a> {
             | Self::Srem { seen, .. }
             | Self::Hset { seen, .. }
             | Self::Hdel { seen, .. }
-            | Self::Expire { seen, .. } => Some(seen),
-            Self::Sadd { .. } | Self::Incr { .. } | Self::EndSession { .. } => None,
+            | Self::Expire { seen, .. }
+            | Self::Take { seen, .. } => Some(seen),
+            Self::Sadd { .. } | Self::Incr { .. } | Self::EndSession { .. } | Self::Push { .. } => None,
         }
     }
 }

@@ -14,6 +14,8 @@ pub enum Type {
     Set,
     /// Fields with values.
     Hash,
+    /// Elements in an order.
+    List,
 }
 
 impl fmt::Display for Type {
@@ -22,6 +24,7 @@ impl fmt::Display for Type {
             Self::String => "string",
             Self::Set => "set",
             Self::Hash => "hash",
+            Self::List => "list",
         })
     }
 }

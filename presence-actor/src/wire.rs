@@ -9,9 +9,10 @@ use headcount_cluster::{GoneReason, Hlc, Origin, WallMs};
 use serde::{Deserialize, Serialize};
 
 use crate::dot::Owner;
-use crate::limits::MAX_SEQUENCE;
+use crate::limits::{MAX_POSITION, MAX_SEQUENCE};
 use crate::op::{Action, Op, Raw};
 use crate::pubsub::interest::Kind;
+use crate::shared::list::ElementKey;
 
 /// A version vector on the wire.
 pub(crate) type WireVector = Vec<(Origin, u64)>;
@@ -122,6 +123,8 @@ pub(crate) enum Part<'a> {
     Member(#[serde(borrow)] Raw<'a>, WireTag),
     /// An expiry row.
     Expiry(WireTag, Option<WallMs>),
+    /// An element of a list.
+    Element(ElementKey, Owner, #[serde(borrow)] Raw<'a>),
 }
 
 /// Encodes a frame; what follows it is appended to the result.
@@ -151,8 +154,18 @@ pub(crate) fn decode(payload: &mut &[u8]) -> Result<Frame, CodecError> {
 /// Takes an operation off the front of a run.
 pub(crate) fn decode_op<'a>(run: &mut &'a [u8]) -> Result<Op<'a>, CodecError> {
     let op: Op<'_> = codec::take(run)?;
-    if let Action::Incr { step, .. } = &op.action {
-        believable(step.epoch)?;
+    match &op.action {
+        Action::Incr { step, .. } => believable(step.epoch)?,
+        Action::Push { position, .. } => believable_position(*position)?,
+        Action::Take { element, .. } => believable_name(element)?,
+        Action::Set { .. }
+        | Action::Del { .. }
+        | Action::Sadd { .. }
+        | Action::Srem { .. }
+        | Action::Hset { .. }
+        | Action::Hdel { .. }
+        | Action::Expire { .. }
+        | Action::EndSession { .. } => {}
     }
     if let Some(seen) = op.action.seen() {
         seen.dots.iter().try_for_each(|(_, seq)| believable(*seq))?;
@@ -166,6 +179,7 @@ pub(crate) fn decode_part<'a>(chunk: &mut &'a [u8]) -> Result<Part<'a>, CodecErr
     let part: Part<'_> = codec::take(chunk)?;
     match &part {
         Part::Key(_) => {}
+        Part::Element(name, ..) => believable_name(name)?,
         Part::Member(_, tag) | Part::Expiry(tag, _) => believable(tag.seq)?,
         Part::String(tag, content) | Part::Field(_, tag, content) => {
             believable(tag.seq)?;
@@ -182,6 +196,18 @@ pub(crate) fn decode_part<'a>(chunk: &mut &'a [u8]) -> Result<Part<'a>, CodecErr
         }
     }
     Ok(part)
+}
+
+fn believable_name(name: &ElementKey) -> Result<(), CodecError> {
+    believable(name.seq)?;
+    believable_position(name.position)
+}
+
+fn believable_position(position: i64) -> Result<(), CodecError> {
+    if !(-MAX_POSITION..=MAX_POSITION).contains(&position) {
+        return Err(CodecError::malformed("a position beyond MAX_POSITION"));
+    }
+    Ok(())
 }
 
 fn believable(seq: u64) -> Result<(), CodecError> {

@@ -6,6 +6,7 @@
 mod counters;
 mod hashes;
 mod keys;
+mod lists;
 mod observe;
 mod reassert;
 mod sets;

@@ -78,6 +78,9 @@ impl Observed {
         for tag in entry.set.iter().flat_map(|set| set.rows.values()).flatten() {
             self.note(tag);
         }
+        for (key, element) in entry.list.iter().flat_map(|list| &list.elements) {
+            self.note(&element.tag(key));
+        }
         for row in &entry.expiry {
             self.note(&row.tag);
         }

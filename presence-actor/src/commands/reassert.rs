@@ -21,6 +21,17 @@ impl State {
                 self.commit(now, Action::Sadd { key: Raw(key), members, owner });
                 return;
             }
+            (OwnedSlot::Elements, Some(entry)) => {
+                let elements = entry.list.iter().flat_map(|list| &list.elements);
+                let owned = elements.filter(|(_, element)| element.origin == old && element.owner == owner);
+                let owned: Vec<(i64, Blob)> =
+                    owned.map(|(name, element)| (name.position, element.value.clone())).collect();
+                for (position, value) in owned {
+                    let values = Several([Raw(&value)].into_iter().collect());
+                    self.commit(now, Action::Push { key: Raw(key), position, values, owner });
+                }
+                return;
+            }
             (OwnedSlot::String, Some(entry)) => entry.string.rows.to_vec(),
             (OwnedSlot::Field(field), Some(entry)) => {
                 let register = entry.hash.as_ref().and_then(|hash| hash.rows.get(&**field));
@@ -29,7 +40,7 @@ impl State {
         };
         let field = match slot {
             OwnedSlot::Field(field) => Some(Raw(field)),
-            OwnedSlot::String | OwnedSlot::Member(_) => None,
+            OwnedSlot::String | OwnedSlot::Member(_) | OwnedSlot::Elements => None,
         };
         for row in rows.iter().filter(|row| row.tag.origin == old && row.tag.owner == owner) {
             self.reassert_row(row, owner, key, field, now);

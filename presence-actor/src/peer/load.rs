@@ -14,10 +14,11 @@ use headcount_cluster::codec::CodecError;
 use headcount_cluster::{Origin, WallMs};
 
 use crate::blob::Blob;
-use crate::dot::{OriginIx, Tag};
+use crate::dot::{OriginIx, Owner, Tag};
 use crate::limits::{PATIENCE_ROUNDS, SLICE_ROWS};
 use crate::shared::expiry::ExpiryRow;
 use crate::shared::ledger::Slot;
+use crate::shared::list::{Element, ElementKey};
 use crate::shared::register::{Content, Contribution, Desk, Register, Row, ValueExpiry};
 use crate::shared::spent::SpentCount;
 use crate::state::State;
@@ -62,6 +63,7 @@ enum Place<'a> {
     Count(Option<&'a [u8]>, u64, u32),
     Member(&'a [u8], u64, u64, u32),
     Expiry(u64, u64),
+    Element(u64, u64, u32),
 }
 
 impl State {
@@ -191,6 +193,7 @@ impl State {
                 Part::Field(field, tag, content) => self.merge_row(merge, Some(field.0), tag, content, now),
                 Part::Member(member, tag) => self.merge_member(merge, member.0, tag, now),
                 Part::Expiry(tag, deadline) => self.merge_expiry(merge, tag, deadline, now),
+                Part::Element(name, owner, value) => self.merge_element(merge, name, owner, value.0, now),
             }
         }
         Ok(())
@@ -224,6 +227,19 @@ impl State {
                 entry.expiry.push(ExpiryRow { tag, deadline });
             });
         }
+    }
+
+    fn merge_element(&mut self, merge: &mut Merge, name: ElementKey, owner: Owner, value: &[u8], now: WallMs) {
+        merge.saw(&Place::Element(name.origin.0, name.seq, name.index));
+        let tag = WireTag { origin: name.origin, owner, seq: name.seq, stamp: name.stamp };
+        let Some((tag, known)) = self.admit(tag, now) else { return };
+        if known {
+            return;
+        }
+        self.keyspace.change(&merge.key, &self.origins, |entry, ledger, _| {
+            let element = Element { origin: tag.origin, owner, value: value.into() };
+            entry.list.get_or_insert_default().add(&merge.key, name, element, ledger);
+        });
     }
 
     fn merge_row(
@@ -297,7 +313,7 @@ impl State {
             }
             budget = budget.saturating_sub(rows);
             before = index;
-            if !entry.tags().any(covers) {
+            if !entry.tags().any(|tag| covers(&tag)) {
                 continue;
             }
             let key = key.clone();
@@ -326,6 +342,10 @@ impl State {
                         });
                         !tags.is_empty()
                     });
+                }
+                if let Some(list) = &mut entry.list {
+                    let swept = |name: &ElementKey| unseen(&Place::Element(name.origin.0, name.seq, name.index));
+                    list.drop_rows(&key, |name, tag| covers(tag) && swept(name), ledger);
                 }
                 if let Some(hash) = &mut entry.hash {
                     hash.rows.retain(|field, register| {

@@ -19,6 +19,7 @@ use crate::limits::{FRAME_TARGET_BYTES, SNAPSHOT_CHUNK_ROWS};
 use crate::op::Raw;
 use crate::origin::Origins;
 use crate::shared::entry::Entry;
+use crate::shared::list::ElementKey;
 use crate::shared::register::{Content, Row, ValueExpiry};
 use crate::shared::spent::SpentKey;
 use crate::state::State;
@@ -54,6 +55,8 @@ struct Rest {
     strings: usize,
     deadlines: usize,
     members: usize,
+    /// The element before which the rest is; `None` when nothing was sent yet.
+    elements: Option<ElementKey>,
     fields: usize,
     /// Of the last of those fields.
     field_rows: usize,
@@ -64,6 +67,7 @@ impl Rest {
         strings: usize::MAX,
         deadlines: usize::MAX,
         members: usize::MAX,
+        elements: None,
         fields: usize::MAX,
         field_rows: usize::MAX,
     };
@@ -207,6 +211,14 @@ impl State {
                 let Some((member, tags)) = set.rows.get_index(index) else { return };
                 tags.iter().for_each(|row| chunk.put(&Part::Member(Raw(member), tag(row))));
             })?;
+        }
+        let before = rest.elements;
+        for (name, element) in entry.list.iter().flat_map(|list| list.before(before)) {
+            if chunk.is_full() {
+                return ControlFlow::Break(());
+            }
+            chunk.put(&Part::Element(*name, element.owner, Raw(&element.value)));
+            rest.elements = Some(*name);
         }
         let Some(hash) = &entry.hash else { return ControlFlow::Continue(()) };
         rest.fields = rest.fields.min(hash.rows.len());

@@ -9,6 +9,7 @@ use super::Rows;
 use super::erase::Erase;
 use super::expiry::{Deadline, ExpiryRow, in_force};
 use super::ledger::{Ledger, Slot};
+use super::list::List;
 use super::members::Members;
 use super::register::{Content, Desk, Register, ValueExpiry};
 use super::spent::Spent;
@@ -45,6 +46,7 @@ pub(crate) struct Entry {
     pub(crate) string: Register,
     pub(crate) set: Option<Box<Members>>,
     pub(crate) hash: Option<Box<Fields>>,
+    pub(crate) list: Option<Box<List>>,
     pub(crate) expiry: Vec<ExpiryRow>,
 }
 
@@ -56,7 +58,7 @@ impl Entry {
 
     /// Whether nothing but expiry rows is stored.
     pub(crate) fn holds_no_data(&self) -> bool {
-        self.string.is_empty() && self.set.is_none() && self.hash.is_none()
+        self.string.is_empty() && self.set.is_none() && self.hash.is_none() && self.list.is_none()
     }
 
     /// Whether a deadline is stored for data that is gone.
@@ -66,7 +68,8 @@ impl Entry {
 
     /// Whether rows of more than one type are stored.
     pub(crate) fn is_mixed(&self) -> bool {
-        u8::from(!self.string.is_empty()) + u8::from(self.set.is_some()) + u8::from(self.hash.is_some()) > 1
+        let stored = [!self.string.is_empty(), self.set.is_some(), self.hash.is_some(), self.list.is_some()];
+        stored.into_iter().filter(|stored| *stored).count() > 1
     }
 
     /// The type that readers see; `None` when they see no such key.
@@ -80,6 +83,9 @@ impl Entry {
         if let Some(hash) = &self.hash {
             return (!origins.any_veiled() || hash.len(origins) > 0).then_some(Type::Hash);
         }
+        if let Some(list) = &self.list {
+            return (!origins.any_veiled() || list.len(origins) > 0).then_some(Type::List);
+        }
         self.string.view(origins).map(|_| Type::String)
     }
 
@@ -90,10 +96,11 @@ impl Entry {
             return Some(Type::String);
         }
         let hash = self.hash.iter().flat_map(|hash| hash.rows.values()).filter_map(|field| field.newest(origins)).max();
-        let newest: [(Option<(Hlc, Origin)>, Type); 3] = [
+        let newest: [(Option<(Hlc, Origin)>, Type); 4] = [
             (self.string.newest(origins), Type::String),
             (self.set.as_ref().and_then(|set| set.newest(origins)), Type::Set),
             (hash, Type::Hash),
+            (self.list.as_ref().and_then(|list| list.newest(origins)), Type::List),
         ];
         newest.into_iter().filter_map(|(newest, shape)| Some((newest?, shape))).max().map(|(_, shape)| shape)
     }
@@ -111,16 +118,12 @@ impl Entry {
     }
 
     /// All tags of rows that a removal of the whole key observes.
-    pub(crate) fn tags(&self) -> impl Iterator<Item = &Tag> {
+    pub(crate) fn tags(&self) -> impl Iterator<Item = Tag> {
         let fields = self.hash.iter().flat_map(|hash| hash.rows.values()).flat_map(|field| &field.rows);
         let members = self.set.iter().flat_map(|set| set.rows.values()).flatten();
-        self.string
-            .rows
-            .iter()
-            .chain(fields)
-            .map(|row| &row.tag)
-            .chain(members)
-            .chain(self.expiry.iter().map(|row| &row.tag))
+        let elements = self.list.iter().flat_map(|list| &list.elements).map(|(key, element)| element.tag(key));
+        let rows = self.string.rows.iter().chain(fields).map(|row| row.tag);
+        rows.chain(members.copied()).chain(elements).chain(self.expiry.iter().map(|row| row.tag))
     }
 
     /// Removes what was observed of the whole key.
@@ -141,6 +144,9 @@ impl Entry {
                 register.erase(erase, &mut Desk { key, field: Some(field), ledger, spent });
                 !register.is_empty()
             });
+        }
+        if let Some(list) = &mut self.list {
+            list.drop_rows(key, |_, tag| erase.covers(tag), ledger);
         }
         self.drop_expiry(key, |tag| erase.covers(tag), ledger);
         self.tidy();
@@ -175,6 +181,9 @@ impl Entry {
         }
         if self.hash.as_ref().is_some_and(|hash| hash.rows.is_empty()) {
             self.hash = None;
+        }
+        if self.list.as_ref().is_some_and(|list| list.is_empty()) {
+            self.list = None;
         }
     }
 }

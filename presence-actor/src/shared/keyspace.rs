@@ -11,6 +11,7 @@ use super::entry::Entry;
 use super::erase::Erase;
 use super::expiry::{Deadlines, ExpiryRow};
 use super::ledger::{Ledger, OwnedSlot, Slot};
+use super::list::{Element, ElementKey};
 use super::register::{Desk, ValueExpiry};
 use super::spent::Spent;
 use crate::blob::Blob;
@@ -138,6 +139,34 @@ impl Keyspace {
                     }
                 });
             }
+            Action::Push { key, position, values, owner } => {
+                if !admitted(*owner) {
+                    return;
+                }
+                let tag = tag(*owner);
+                let mut name = ElementKey {
+                    position: *position,
+                    stamp: op.stamp,
+                    origin: origins.get(erase.author).origin,
+                    seq: erase.seq,
+                    index: 0,
+                };
+                self.change(key.0, origins, |entry, ledger, _| {
+                    let list = entry.list.get_or_insert_default();
+                    for value in &values.0 {
+                        let element = Element { origin: tag.origin, owner: *owner, value: value.0.into() };
+                        list.add(key.0, name, element, ledger);
+                        name.index += 1;
+                    }
+                });
+            }
+            Action::Take { key, element, .. } => {
+                self.change(key.0, origins, |entry, ledger, _| {
+                    let Some(list) = &mut entry.list else { return };
+                    list.remove(key.0, element, ledger);
+                    entry.tidy();
+                });
+            }
             Action::EndSession { .. } if effect == Effect::Erasure => {}
             Action::EndSession { session } => {
                 for place in self.ledger.places(erase.author, *session) {
@@ -180,6 +209,11 @@ impl Keyspace {
                 OwnedSlot::Member(member) => {
                     if let Some(set) = &mut entry.set {
                         set.drop_member(key, member, doomed, ledger);
+                    }
+                }
+                OwnedSlot::Elements => {
+                    if let Some(list) = &mut entry.list {
+                        list.drop_rows(key, |_, tag| doomed(tag), ledger);
                     }
                 }
                 OwnedSlot::Field(field) => {

@@ -17,6 +17,7 @@ pub(crate) enum Slot<'a> {
     String,
     Member(&'a [u8]),
     Field(&'a [u8]),
+    Element,
     Expiry,
 }
 
@@ -26,6 +27,8 @@ pub(crate) enum OwnedSlot {
     String,
     Member(Blob),
     Field(Blob),
+    /// All of the owner's elements of a list.
+    Elements,
 }
 
 /// Places of rows, with how many rows of the owner stand at each.
@@ -110,6 +113,7 @@ fn owned_slot(slot: Slot<'_>, tag: &Tag) -> Option<OwnedSlot> {
         Slot::String => Some(OwnedSlot::String),
         Slot::Member(member) => Some(OwnedSlot::Member(member.into())),
         Slot::Field(field) => Some(OwnedSlot::Field(field.into())),
+        Slot::Element => Some(OwnedSlot::Elements),
         Slot::Expiry => None,
     }
 }

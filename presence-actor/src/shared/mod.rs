@@ -11,6 +11,7 @@ pub(crate) mod erase;
 pub(crate) mod expiry;
 pub(crate) mod keyspace;
 pub(crate) mod ledger;
+pub(crate) mod list;
 pub(crate) mod members;
 pub(crate) mod register;
 pub(crate) mod spent;

@@ -6,6 +6,7 @@ use crate::dot::Owner;
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::reply::{Ttl, Type};
+use crate::shared::list::End;
 use crate::state::State;
 
 const NOW: WallMs = WallMs(1_000_000);
@@ -52,6 +53,53 @@ fn a_hash_counts_new_fields_and_the_last_of_two_values_stays() {
     assert_eq!(node.hdel(b"h", &[b"g"], NOW), Ok(1));
     assert_eq!(node.exists(&[b"h"], NOW), Ok(0), "the last field takes the key with it");
     node.check_invariants();
+}
+
+fn texts(values: Vec<bytes::Bytes>) -> Vec<String> {
+    values.into_iter().map(|value| String::from_utf8(value.to_vec()).unwrap()).collect()
+}
+
+#[test]
+fn a_list_grows_and_shrinks_at_both_ends_and_goes_with_its_last_element() {
+    let mut node = node();
+    assert_eq!(node.push(SHARED, End::Right, b"l", &[b"c", b"d"], NOW), Ok(2));
+    assert_eq!(node.push(SHARED, End::Left, b"l", &[b"b", b"a"], NOW), Ok(4));
+    assert_eq!(texts(node.lrange(b"l", 0, -1, NOW).unwrap()), ["a", "b", "c", "d"]);
+    assert_eq!(node.pop(End::Left, b"l", NOW).unwrap().as_deref(), Some(&b"a"[..]));
+    assert_eq!(node.pop(End::Right, b"l", NOW).unwrap().as_deref(), Some(&b"d"[..]));
+    assert_eq!(node.llen(b"l", NOW), Ok(2));
+    node.expire(b"l", 100, NOW).unwrap();
+    node.pop(End::Right, b"l", NOW).unwrap();
+    node.pop(End::Right, b"l", NOW).unwrap();
+    assert_eq!(node.pop(End::Right, b"l", NOW), Ok(None));
+    assert_eq!((node.exists(&[b"l"], NOW), node.stats().keys, node.stats().rows), (Ok(0), 0, 0));
+    assert_eq!(node.push(SHARED, End::Right, b"l", &[], NOW), Err(Error::WrongArity { command: "rpush".into() }));
+    node.sadd(SHARED, b"s", &[b"a"], NOW).unwrap();
+    assert!(matches!(node.pop(End::Left, b"s", NOW), Err(Error::WrongType { needed: Type::List, .. })));
+    assert!(matches!(node.push(SHARED, End::Left, b"s", &[b"x"], NOW), Err(Error::WrongType { .. })));
+    node.check_invariants();
+}
+
+#[test]
+fn a_range_counts_from_either_end_and_is_cut_to_what_is_there() {
+    let mut node = node();
+    node.push(SHARED, End::Right, b"l", &[b"a", b"b", b"c"], NOW).unwrap();
+    for (start, stop, expected) in [
+        (0, 0, "a"),
+        (0, 1, "ab"),
+        (-2, -1, "bc"),
+        (-100, 100, "abc"),
+        (1, 0, ""),
+        (3, 5, ""),
+        (-1, -2, ""),
+        (i64::MIN, i64::MAX, "abc"),
+        (i64::MAX, i64::MAX, ""),
+        (i64::MIN, i64::MIN, ""),
+        (0, -4, ""),
+    ] {
+        assert_eq!(texts(node.lrange(b"l", start, stop, NOW).unwrap()).concat(), expected, "{start} {stop}");
+    }
+    assert_eq!(node.lrange(b"missing", 0, -1, NOW), Ok(vec![]));
 }
 
 #[test]

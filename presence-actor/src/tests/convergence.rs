@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::world::World;
 use crate::dot::Owner;
 use crate::limits::Limits;
+use crate::shared::list::End;
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -34,10 +35,18 @@ enum Write {
     Expire(u8, i64),
     Persist(u8),
     EndSession(u32),
+    Push(Owner, End, u8, u8),
+    /// Two at once.
+    PushTwo(End, u8, u8),
+    Pop(End, u8),
 }
 
 fn owner() -> impl Strategy<Value = Owner> {
     prop_oneof![Just(Owner::SHARED), Just(Owner::NODE), (0_u32..2).prop_map(Owner::session)]
+}
+
+fn end() -> impl Strategy<Value = End> {
+    prop_oneof![Just(End::Left), Just(End::Right)]
 }
 
 fn write() -> impl Strategy<Value = Write> {
@@ -55,6 +64,9 @@ fn write() -> impl Strategy<Value = Write> {
         2 => (key.clone(), item).prop_map(|(k, f)| Write::Hdel(k, f)),
         3 => key.clone().prop_map(Write::Del),
         1 => (key.clone(), -1_i64..3).prop_map(|(k, s)| Write::Expire(k, s)),
+        3 => (owner(), end(), key.clone(), any::<u8>()).prop_map(|(o, e, k, v)| Write::Push(o, e, k, v)),
+        1 => (end(), key.clone(), any::<u8>()).prop_map(|(e, k, v)| Write::PushTwo(e, k, v)),
+        3 => (end(), key.clone()).prop_map(|(e, k)| Write::Pop(e, k)),
         1 => key.prop_map(Write::Persist),
         1 => (0_u32..2).prop_map(Write::EndSession),
     ]
@@ -93,6 +105,9 @@ fn apply(world: &mut World, node: usize, write: &Write) {
         Write::Del(k) => state.del(&[&key(k)], now).err(),
         Write::Expire(k, s) => state.expire(&key(k), *s, now).err(),
         Write::Persist(k) => state.persist(&key(k), now).err(),
+        Write::Push(o, end, k, v) => state.push(*o, *end, &key(k), &[&[*v]], now).err(),
+        Write::PushTwo(end, k, v) => state.push(shared, *end, &key(k), &[&[*v], &[v ^ 1]], now).err(),
+        Write::Pop(end, k) => state.pop(*end, &key(k), now).err(),
         Write::EndSession(s) => {
             state.end_session(Owner::session(*s), now);
             None
@@ -134,7 +149,8 @@ fn assert_same_view(world: &World) {
             let mut fields = state.hgetall(&key, now).unwrap_or_default();
             members.sort();
             fields.sort();
-            (state.get(&key, now), members, fields, state.scard(&key, now), state.hlen(&key, now))
+            let list = (state.lrange(&key, 0, -1, now), state.llen(&key, now));
+            (state.get(&key, now), members, fields, state.scard(&key, now), state.hlen(&key, now), list)
         })
     };
     for node in 1..world.nodes.len() {

@@ -7,6 +7,7 @@ use super::world::{World, member};
 use crate::dot::Owner;
 use crate::limits::Limits;
 use crate::pubsub::interest::Kind;
+use crate::shared::list::End;
 use crate::state::State;
 
 /// Frames of every kind, as honest nodes send them: from a joiner's and a server's side.
@@ -21,11 +22,13 @@ fn honest_frames() -> Vec<Bytes> {
         node.incrby(Owner::SHARED, b"c", 7, now).unwrap();
         node.set(Owner::SHARED, b"t", b"v", Some(100), now).unwrap();
         node.expire(b"h", 50, now).unwrap();
+        node.push(Owner::SHARED, End::Left, b"l", &[b"a", b"b"], now).unwrap();
     }
     world.settle();
     world.nodes[0].subscribe(Kind::Topic, b"chat", family, Owner::SHARED).unwrap();
     world.nodes[0].del(&[b"c"], now).unwrap();
     world.nodes[1].srem(b"s", &[b"a"], now).unwrap();
+    world.nodes[1].pop(End::Right, b"l", now).unwrap();
     world.nodes[1].publish(b"chat", b"hello").unwrap();
     world.add(member(2, 1), Limits::default());
     let mut frames = Vec::new();
