@@ -16,11 +16,29 @@ use crate::pubsub::Subscription;
 use crate::reply::Ttl;
 
 /// A command's outcome.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Shared data and topics of a fleet of game servers.
 ///
 /// Cloning a handle is cheap. All methods can be called from any thread.
+///
+/// # Commands at a key's home
+/// Most commands are carried out where they are called and merge. Some have an answer that must not be given twice: pops, `set_nx`, `getset`,
+/// `compare_and_set`, and counting through [`homed`](Self::homed). They are carried out at the key's *home*, one of the nodes that are Up
+/// and ready, one after the other, and return once the caller's own node has what was written. What that promises:
+///
+/// - While nodes neither come nor go, an answer is given once in the whole cluster.
+/// - When the home dies, the call goes to the next home under the same number. That home first learns all that the
+///   remaining nodes know, so a command that any of them has seen carried out is not carried out again, and an element that any of them has seen
+///   taken is not taken again.
+/// - No two nodes serve as home of a key at the same time as long as some node can talk to both: each node promises itself to one
+///   view of the cluster for a second at a time. That rests on clocks that run at about the same rate, not on what they show.
+/// - At a partition, with `home_requires = "any"` (the default) each side goes on by itself, so an element can be taken once on
+///   each side. With `"majority"` a side that has not more than half of the nodes that are Up or Down answers
+///   [`Error::TryAgain`], and an answer is given only when more than half of them have what was written: then it is unique also across
+///   partitions and deaths, unless nodes join while the cluster is split.
+/// - [`Error::TryAgain`] says that the command had no effect: an element that was popped nevertheless is put back. After
+///   [`Error::OutcomeUnknown`] the command may have been carried out.
 pub trait Presence: Clone + Send + Sync + 'static {
     /// Subscribes to a topic. Resolves when every live peer has confirmed the interest or left (a bounded wait), so
     /// that a publish anywhere after that is delivered. Ends when the [`Subscription`] is dropped.
@@ -224,6 +242,96 @@ pub trait Presence: Clone + Send + Sync + 'static {
     /// # Errors
     /// [`Error::NotAnInteger`], [`Error::Overflow`], [`Error::WrongType`], [`Error::TooLarge`], [`Error::Closed`].
     fn incrby(&self, key: impl Arg, by: i64) -> impl Future<Output = Result<i64>> + Send;
+
+    /// Adds elements to the tail of a list; returns its length as this node sees it. Concurrent pushes are all kept, in one order
+    /// everywhere.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`], [`Error::TooLarge`], [`Error::TooMany`], [`Error::WrongArity`] without values, [`Error::Closed`].
+    fn rpush(&self, key: impl Arg, values: impl Args) -> impl Future<Output = Result<usize>> + Send;
+
+    /// Adds elements to the head of a list, the last given becomes the first; returns its length as this node sees it.
+    ///
+    /// # Errors
+    /// As [`rpush`](Self::rpush).
+    fn lpush(&self, key: impl Arg, values: impl Args) -> impl Future<Output = Result<usize>> + Send;
+
+    /// Takes the last element of a list, [at the key's home](Self#commands-at-a-keys-home).
+    ///
+    /// # Errors
+    /// [`Error::WrongType`], [`Error::TryAgain`], [`Error::TooMany`] open calls, [`Error::Closed`].
+    fn rpop(&self, key: impl Arg) -> impl Future<Output = Result<Option<Bytes>>> + Send;
+
+    /// Takes the first element of a list, [at the key's home](Self#commands-at-a-keys-home).
+    ///
+    /// # Errors
+    /// As [`rpop`](Self::rpop).
+    fn lpop(&self, key: impl Arg) -> impl Future<Output = Result<Option<Bytes>>> + Send;
+
+    /// Takes the last element of the first of these lists that has one, or waits until one has, at most for `timeout`; zero
+    /// waits for ever. Answers the key and the element; `None` when the time is over. Who has waited longest is
+    /// served first, wherever in the cluster. Waiting ends when the future is dropped, and an element that was
+    /// taken for it by then goes back. Needs a tokio runtime with time.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`], [`Error::TryAgain`] without a required majority, [`Error::WrongArity`] without keys,
+    /// [`Error::TooMany`] blocked pops, [`Error::Closed`].
+    fn brpop(&self, keys: impl Args, timeout: Duration) -> impl Future<Output = Result<Option<(Bytes, Bytes)>>> + Send;
+
+    /// As [`brpop`](Self::brpop), from the head.
+    ///
+    /// # Errors
+    /// As [`brpop`](Self::brpop).
+    fn blpop(&self, keys: impl Args, timeout: Duration) -> impl Future<Output = Result<Option<(Bytes, Bytes)>>> + Send;
+
+    /// The number of elements of a list.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`], [`Error::Closed`].
+    fn llen(&self, key: impl Arg) -> impl Future<Output = Result<usize>> + Send;
+
+    /// Elements of a list from `start` to `stop`, both included; negative ones count from the end.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`], [`Error::Closed`].
+    fn lrange(&self, key: impl Arg, start: i64, stop: i64) -> impl Future<Output = Result<Vec<Bytes>>> + Send;
+
+    /// Sets a string unless the key exists, [at the key's home](Self#commands-at-a-keys-home). Returns whether it was set.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`], [`Error::TryAgain`], [`Error::OutcomeUnknown`], [`Error::HomedOwned`], [`Error::TooMany`] open
+    /// calls, [`Error::Closed`].
+    fn set_nx(&self, key: impl Arg, value: impl Arg) -> impl Future<Output = Result<bool>> + Send;
+
+    /// [`set_nx`](Self::set_nx) with a life of `seconds`: a lock that nobody can forget to open.
+    ///
+    /// # Errors
+    /// As [`set_nx`](Self::set_nx), and [`Error::InvalidExpiry`] unless `seconds` is positive.
+    fn set_nx_ex(&self, key: impl Arg, value: impl Arg, seconds: i64) -> impl Future<Output = Result<bool>> + Send;
+
+    /// Sets a string and returns what it was, [at the key's home](Self#commands-at-a-keys-home).
+    ///
+    /// # Errors
+    /// As [`set_nx`](Self::set_nx), and [`Error::WrongType`].
+    fn getset(&self, key: impl Arg, value: impl Arg) -> impl Future<Output = Result<Option<Bytes>>> + Send;
+
+    /// Sets a string if it is as expected, [at the key's home](Self#commands-at-a-keys-home); `None` stands for a missing key,
+    /// so that a `new` of `None` deletes: `compare_and_set(lock, Some(mine), None)` opens a lock that is still one's own.
+    /// Returns whether it was as expected.
+    ///
+    /// # Errors
+    /// As [`getset`](Self::getset).
+    fn compare_and_set(
+        &self,
+        key: impl Arg,
+        expected: Option<&[u8]>,
+        new: Option<&[u8]>,
+    ) -> impl Future<Output = Result<bool>> + Send;
+
+    /// A handle whose `incr`, `incrby`, `decr`, `hincrby` and `hincrbyex` count [at the key's home](Self#commands-at-a-keys-home),
+    /// so that no two calls get the same sum. Counting elsewhere as well spoils that.
+    #[must_use]
+    fn homed(&self) -> Self;
 
     /// A handle whose writes return only when others have them too, or fail with [`Error::NotConfirmed`] after `timeout`;
     /// the write is kept even then. For one call: `presence.acknowledged(..).set(..)`.

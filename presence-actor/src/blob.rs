@@ -9,7 +9,10 @@ use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
+
+use crate::op::Raw;
 
 /// Owned, immutable bytes.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,6 +48,18 @@ impl Borrow<[u8]> for Blob {
 impl Hash for Blob {
     fn hash<H: Hasher>(&self, state: &mut H) {
         (**self).hash(state);
+    }
+}
+
+impl Serialize for Blob {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Raw(self).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Blob {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Raw::deserialize(deserializer).map(|raw| raw.0.into())
     }
 }
 

@@ -4,6 +4,8 @@
 //! door and every backend gives the same replies. Subscriptions are not here: they are a door's own business,
 //! because each delivers messages in its own way.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use crate::api::{Presence, Result};
@@ -18,7 +20,7 @@ pub enum Command {
     Publish { topic: Bytes, message: Bytes },
     Channels { pattern: Option<String> },
     Exists { keys: Vec<Bytes> },
-    Set { key: Bytes, value: Bytes, seconds: Option<i64> },
+    Set { key: Bytes, value: Bytes, seconds: Option<i64>, nx: bool },
     Expire { key: Bytes, seconds: i64 },
     Persist { key: Bytes },
     Ttl { key: Bytes },
@@ -39,6 +41,16 @@ pub enum Command {
     Hdel { key: Bytes, fields: Vec<Bytes> },
     Hlen { key: Bytes },
     Incrby { key: Bytes, by: i64 },
+    Rpush { key: Bytes, values: Vec<Bytes> },
+    Lpush { key: Bytes, values: Vec<Bytes> },
+    Rpop { key: Bytes },
+    Lpop { key: Bytes },
+    Brpop { keys: Vec<Bytes>, timeout: Duration },
+    Blpop { keys: Vec<Bytes>, timeout: Duration },
+    Llen { key: Bytes },
+    Lrange { key: Bytes, start: i64, stop: i64 },
+    Setnx { key: Bytes, value: Bytes },
+    Getset { key: Bytes, value: Bytes },
 }
 
 impl Command {
@@ -58,17 +70,34 @@ impl Command {
             ("publish", 2) => Self::Publish { topic: one(0), message: one(1) },
             ("channels", 0) => Self::Channels { pattern: None },
             ("channels", 1) => Self::Channels { pattern: Some(text(&args[0])?) },
-            ("pubsub", 1 | 2) if args[0].eq_ignore_ascii_case(b"channels") => {
+            ("pubsub", 1 | 2) if is(&args[0], "channels") => {
                 Self::Channels { pattern: args.get(1).map(text).transpose()? }
             }
             ("exists", 1..) => Self::Exists { keys: rest(0) },
-            ("set", 2) => Self::Set { key: one(0), value: one(1), seconds: None },
-            ("set", 4) if args[2].eq_ignore_ascii_case(b"ex") => {
-                Self::Set { key: one(0), value: one(1), seconds: Some(number(3)?) }
+            ("set", 2) => Self::Set { key: one(0), value: one(1), seconds: None, nx: false },
+            ("set", 4) if is(&args[2], "ex") => {
+                Self::Set { key: one(0), value: one(1), seconds: Some(number(3)?), nx: false }
+            }
+            ("set", 3) if is(&args[2], "nx") => Self::Set { key: one(0), value: one(1), seconds: None, nx: true },
+            ("set", 5) if is(&args[2], "nx") && is(&args[3], "ex") => {
+                Self::Set { key: one(0), value: one(1), seconds: Some(number(4)?), nx: true }
+            }
+            ("set", 5) if is(&args[2], "ex") && is(&args[4], "nx") => {
+                Self::Set { key: one(0), value: one(1), seconds: Some(number(3)?), nx: true }
             }
             ("set", 3..) => return Err(Error::Syntax),
+            ("setnx", 2) => Self::Setnx { key: one(0), value: one(1) },
+            ("getset", 2) => Self::Getset { key: one(0), value: one(1) },
+            ("rpush", 2..) => Self::Rpush { key: one(0), values: rest(1) },
+            ("lpush", 2..) => Self::Lpush { key: one(0), values: rest(1) },
+            ("rpop", 1) => Self::Rpop { key: one(0) },
+            ("lpop", 1) => Self::Lpop { key: one(0) },
+            ("brpop", 2..) => Self::Brpop { keys: all_but_last(args), timeout: timeout(args)? },
+            ("blpop", 2..) => Self::Blpop { keys: all_but_last(args), timeout: timeout(args)? },
+            ("llen", 1) => Self::Llen { key: one(0) },
+            ("lrange", 3) => Self::Lrange { key: one(0), start: number(1)?, stop: number(2)? },
             // Redis's order on the wire; only the Rust method follows Colyseus.
-            ("setex", 3) => Self::Set { key: one(0), value: one(2), seconds: Some(number(1)?) },
+            ("setex", 3) => Self::Set { key: one(0), value: one(2), seconds: Some(number(1)?), nx: false },
             ("expire", 2) => Self::Expire { key: one(0), seconds: number(1)? },
             ("persist", 1) => Self::Persist { key: one(0) },
             ("ttl", 1) => Self::Ttl { key: one(0) },
@@ -110,8 +139,14 @@ impl Command {
             Self::Publish { topic, message } => count(presence.publish(topic, message).await?),
             Self::Channels { pattern } => Reply::Array(presence.channels(pattern.as_deref()).await?),
             Self::Exists { keys } => count(presence.exists(keys).await?),
-            Self::Set { key, value, seconds: None } => done(presence.set(key, value).await?),
-            Self::Set { key, value, seconds: Some(seconds) } => done(presence.setex(key, value, seconds).await?),
+            Self::Set { key, value, seconds: None, nx: false } => done(presence.set(key, value).await?),
+            Self::Set { key, value, seconds: Some(seconds), nx: false } => {
+                done(presence.setex(key, value, seconds).await?)
+            }
+            Self::Set { key, value, seconds: None, nx: true } => ok_or_nil(presence.set_nx(key, value).await?),
+            Self::Set { key, value, seconds: Some(seconds), nx: true } => {
+                ok_or_nil(presence.set_nx_ex(key, value, seconds).await?)
+            }
             Self::Expire { key, seconds } => yes_no(presence.expire(key, seconds).await?),
             Self::Persist { key } => yes_no(presence.persist(key).await?),
             Self::Ttl { key } => Reply::Integer(presence.ttl(key).await?.as_seconds()),
@@ -134,6 +169,16 @@ impl Command {
             Self::Hdel { key, fields } => count(presence.hdel(key, fields).await?),
             Self::Hlen { key } => count(presence.hlen(key).await?),
             Self::Incrby { key, by } => Reply::Integer(presence.incrby(key, by).await?),
+            Self::Rpush { key, values } => count(presence.rpush(key, values).await?),
+            Self::Lpush { key, values } => count(presence.lpush(key, values).await?),
+            Self::Rpop { key } => maybe(presence.rpop(key).await?),
+            Self::Lpop { key } => maybe(presence.lpop(key).await?),
+            Self::Brpop { keys, timeout } => popped(presence.brpop(keys, timeout).await?),
+            Self::Blpop { keys, timeout } => popped(presence.blpop(keys, timeout).await?),
+            Self::Llen { key } => count(presence.llen(key).await?),
+            Self::Lrange { key, start, stop } => Reply::Array(presence.lrange(key, start, stop).await?),
+            Self::Setnx { key, value } => yes_no(presence.set_nx(key, value).await?),
+            Self::Getset { key, value } => maybe(presence.getset(key, value).await?),
         })
     }
 }
@@ -169,6 +214,16 @@ const NAMES: &[&str] = &[
     "decr",
     "incrby",
     "decrby",
+    "rpush",
+    "lpush",
+    "rpop",
+    "lpop",
+    "brpop",
+    "blpop",
+    "llen",
+    "lrange",
+    "setnx",
+    "getset",
 ];
 
 /// A 64-bit integer in the one format that Redis takes: no sign `+`, no leading zeros, no blanks.
@@ -181,6 +236,24 @@ pub fn integer(bytes: &[u8]) -> Result<i64> {
     Ok(number)
 }
 
+/// A timeout of a blocking command: seconds, of which a fraction may be given; zero is for ever.
+fn timeout(args: &[Bytes]) -> Result<Duration> {
+    let text = args.last().and_then(|last| std::str::from_utf8(last).ok());
+    let seconds: f64 =
+        text.and_then(|text| text.parse().ok()).filter(|s: &f64| s.is_finite()).ok_or(Error::BadTimeout)?;
+    // A wait of less than the clock can tell is not one for ever.
+    let wait = Duration::try_from_secs_f64(seconds).map_err(|_| Error::BadTimeout)?;
+    Ok(if seconds > 0.0 { wait.max(Duration::from_millis(1)) } else { wait })
+}
+
+fn all_but_last(args: &[Bytes]) -> Vec<Bytes> {
+    args.split_last().map(|(_, keys)| keys.to_vec()).unwrap_or_default()
+}
+
+fn is(word: &Bytes, name: &str) -> bool {
+    word.eq_ignore_ascii_case(name.as_bytes())
+}
+
 fn text(bytes: &Bytes) -> Result<String> {
     String::from_utf8(bytes.to_vec()).map_err(|_| Error::Syntax)
 }
@@ -189,12 +262,20 @@ fn done((): ()) -> Reply {
     Reply::Ok
 }
 
+fn ok_or_nil(done: bool) -> Reply {
+    if done { Reply::Ok } else { Reply::Nil }
+}
+
 fn count(n: usize) -> Reply {
     Reply::Integer(n as i64)
 }
 
 fn yes_no(yes: bool) -> Reply {
     Reply::Integer(i64::from(yes))
+}
+
+fn popped(popped: Option<(Bytes, Bytes)>) -> Reply {
+    popped.map_or(Reply::Nil, |(key, value)| Reply::Array(vec![key, value]))
 }
 
 fn maybe(value: Option<Bytes>) -> Reply {
@@ -221,6 +302,27 @@ mod tests {
             let parsed = Command::parse(&words(name));
             assert!(matches!(parsed, Ok(_) | Err(Error::WrongArity { .. })), "{name}: {parsed:?}");
         }
+    }
+
+    #[test]
+    fn a_timeout_is_in_seconds_and_may_have_a_fraction() {
+        for (text, ms) in [("0", 0), ("1", 1000), ("0.25", 250), ("0.0000001", 1), ("-0", 0)] {
+            let parsed = Command::parse(&words(&format!("BRPOP q r {text}")));
+            let keys = vec!["q".into(), "r".into()];
+            assert_eq!(parsed, Ok(Command::Brpop { keys, timeout: Duration::from_millis(ms) }), "{text}");
+        }
+        for text in ["-1", "x", "nan", "inf", "1e300", ""] {
+            assert_eq!(Command::parse(&words(&format!("BLPOP q {text}"))), Err(Error::BadTimeout), "{text}");
+        }
+    }
+
+    #[test]
+    fn set_takes_redis_s_options_in_either_order() {
+        let locked = |seconds| Ok(Command::Set { key: "k".into(), value: "v".into(), seconds, nx: true });
+        assert_eq!(Command::parse(&words("SET k v NX")), locked(None));
+        assert_eq!(Command::parse(&words("set k v nx ex 5")), locked(Some(5)));
+        assert_eq!(Command::parse(&words("SET k v EX 5 NX")), locked(Some(5)));
+        assert_eq!(Command::parse(&words("SET k v XX")), Err(Error::Syntax));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! protocol hand them on as they are. Unless a variant says otherwise the state is unchanged.
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use crate::reply::Type;
 
@@ -36,6 +37,9 @@ pub enum Error {
         /// The command's name in lower case.
         command: &'static str,
     },
+    /// A timeout that is negative, or no number of seconds.
+    #[error("ERR timeout is not a float or out of range, or negative")]
+    BadTimeout,
     /// Something is larger than its cap.
     #[error("ERR {what} of {bytes} bytes is over the limit of {limit} ({name})")]
     TooLarge {
@@ -91,9 +95,48 @@ pub enum Error {
         /// How many were to confirm.
         wanted: usize,
     },
+    /// The key's home cannot carry the command out now; it was not carried out.
+    #[error("TRYAGAIN {0}")]
+    TryAgain(TryAgain),
+    /// The key's home did not answer in time. The command may have been carried out, or be so yet.
+    #[error("ERR the key's home did not answer in time; the command may or may not have been carried out")]
+    OutcomeUnknown,
+    /// The key's home refuses what this node would have taken: the two have different caps.
+    #[error("ERR the key's home ({home}) refuses: {reason}")]
+    RefusedByHome {
+        /// The home's origin.
+        home: String,
+        /// Its words.
+        reason: String,
+    },
+    /// The command writes at the key's home, so its rows cannot leave with this node or session.
+    #[error(
+        "ERR this command writes at the key's home, so what it writes cannot belong to a node or a session; use a handle of shared rows"
+    )]
+    HomedOwned,
     /// The node behind this handle has left or stopped; nothing can be written or delivered any more.
     #[error("ERR this node has left the cluster; start a new node to go on")]
     Closed,
+}
+
+/// Why a command at a key's home has to be tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[non_exhaustive]
+pub enum TryAgain {
+    /// Not more than half of the nodes are there, and `home_requires` is `majority`.
+    #[error("only {up} of {known} nodes are up here, and a majority is required (home_requires)")]
+    NoMajority {
+        /// Nodes that are Up, this one included.
+        up: usize,
+        /// Nodes that are Up or Down.
+        known: usize,
+    },
+    /// The home was not reached or could not serve in time: nodes come or go, or do not agree on who is there.
+    #[error("the key's home could not serve in time; nodes are coming or going, or cannot all reach each other")]
+    NoAnswer,
+    /// More commands wait at the home than it holds.
+    #[error("the key's home has too many commands waiting")]
+    Overloaded,
 }
 
 /// A key for people: as text when it is, with escapes otherwise, cut after 64 bytes.

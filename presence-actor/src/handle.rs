@@ -10,6 +10,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::channel::oneshot;
 use headcount_cluster::{WallClock, WallMs};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
@@ -17,12 +18,15 @@ use tokio::sync::{Notify, watch};
 use crate::ack::{Ack, AckWithin};
 use crate::api::{Presence, Result};
 use crate::args::{Arg, Args};
+use crate::blob::Blob;
 use crate::dot::Owner;
 use crate::error::Error;
+use crate::homed::{Answer, Carried, HomedCommand, Popped, Started};
 use crate::pubsub::Subscription;
 use crate::pubsub::interest::Kind;
 use crate::pubsub::topics::Family;
 use crate::reply::Ttl;
+use crate::shared::list::End;
 use crate::state::State;
 
 /// The state and what belongs to reaching it from anywhere.
@@ -82,6 +86,7 @@ impl Shared {
             state.handle_time(now);
         }
         let result = write(&mut state, now);
+        state.settle(now);
         let output = state.take_output();
         drop(state);
         if output {
@@ -128,6 +133,30 @@ impl Shared {
     }
 }
 
+/// A call to a key's home that its caller waits for: dropped, it is taken back.
+struct OpenCall<'a> {
+    shared: &'a Shared,
+    number: u64,
+}
+
+impl Drop for OpenCall<'_> {
+    fn drop(&mut self) {
+        self.shared.write(|state, _| state.give_up_call(self.number));
+    }
+}
+
+/// A blocked pop that its caller waits for.
+struct OpenWait<'a> {
+    shared: &'a Shared,
+    number: u64,
+}
+
+impl Drop for OpenWait<'_> {
+    fn drop(&mut self) {
+        self.shared.write(|state, _| state.drop_wait(self.number));
+    }
+}
+
 /// Whose writes a handle makes.
 struct Scope {
     owner: Owner,
@@ -155,6 +184,8 @@ impl Drop for Scope {
 pub struct ClusterPresence {
     scope: Arc<Scope>,
     within: AckWithin,
+    /// Whether counters are counted at their key's home.
+    homed: bool,
 }
 
 impl fmt::Debug for ClusterPresence {
@@ -166,7 +197,7 @@ impl fmt::Debug for ClusterPresence {
 impl ClusterPresence {
     /// A handle whose rows are shared.
     pub fn new(shared: &Arc<Shared>) -> Self {
-        Self { scope: Scope::new(shared, |_| Owner::SHARED), within: AckWithin::default() }
+        Self { scope: Scope::new(shared, |_| Owner::SHARED), within: AckWithin::default(), homed: false }
     }
 
     /// The state behind the handle.
@@ -230,7 +261,71 @@ impl ClusterPresence {
     }
 
     fn scoped(&self, owner: impl FnOnce(&mut State) -> Owner) -> Self {
-        Self { scope: Scope::new(&self.scope.shared, owner), within: self.within }
+        Self { scope: Scope::new(&self.scope.shared, owner), ..self.clone() }
+    }
+
+    /// Lets a key's home carry a command out.
+    async fn at_home(&self, command: HomedCommand) -> Result<Answer> {
+        if command.adds_rows() && !self.scope.owner.is_shared() {
+            return Err(Error::HomedOwned);
+        }
+        let shared = &*self.scope.shared;
+        let begun = self.write(|state, _, now| {
+            let wanted = state.peers_needed(self.within.ack)?;
+            Ok((state.call(command, now)?, wanted))
+        });
+        let (started, wanted) = begun?;
+        let Carried { answer, dot } = match started {
+            Started::Carried(carried) => carried,
+            Started::Later { number, outcome } => {
+                let _call = OpenCall { shared, number };
+                let wait = self.read(|state, _| state.limits().home_wait);
+                let outcome = tokio::time::timeout(wait, outcome).await;
+                match outcome {
+                    Ok(outcome) => outcome.unwrap_or(Err(Error::Closed))?,
+                    Err(_) => return Err(self.write(|state, _, _| state.give_up_call(number))),
+                }
+            }
+        };
+        let confirmed = |state: &State| dot.map_or(wanted, |dot| state.peers_that_have(dot));
+        if wanted == 0 || shared.wait_until(self.within.timeout, |state| confirmed(state) >= wanted).await {
+            return Ok(answer);
+        }
+        Err(Error::NotConfirmed { confirmed: self.read(|state, _| confirmed(state)), wanted })
+    }
+
+    async fn pop(&self, end: End, key: &[u8]) -> Result<Option<Bytes>> {
+        self.at_home(HomedCommand::Pop { end, key: key.into(), wait: None }).await.map(Answer::into_value)
+    }
+
+    async fn blocking_pop(
+        &self,
+        begun: Result<(u64, oneshot::Receiver<Result<Popped>>)>,
+        timeout: Duration,
+    ) -> Result<Option<(Bytes, Bytes)>> {
+        let (number, mut outcome) = begun?;
+        let shared = &*self.scope.shared;
+        let _wait = OpenWait { shared, number };
+        let popped = if timeout.is_zero() {
+            outcome.await
+        } else if let Ok(popped) = tokio::time::timeout(timeout, &mut outcome).await {
+            popped
+        } else {
+            // An element may be on its way; then it counts.
+            let home_wait = shared.write(|state, _| {
+                state.end_wait(number);
+                state.limits().home_wait
+            });
+            tokio::time::timeout(home_wait, outcome).await.unwrap_or(Ok(Ok(None)))
+        };
+        let popped = popped.unwrap_or(Err(Error::Closed))?;
+        Ok(popped.map(|(key, value)| (key.to_bytes(), value.to_bytes())))
+    }
+
+    /// Counts at the key's home.
+    async fn count_at_home(&self, key: &[u8], field: Option<&[u8]>, by: i64, seconds: Option<i64>) -> Result<i64> {
+        let field = field.map(Blob::from);
+        self.at_home(HomedCommand::Count { key: key.into(), field, by, seconds }).await.map(Answer::into_number)
     }
 
     async fn subscribe_to(&self, kind: Kind, name: &[u8]) -> Result<Subscription> {
@@ -353,12 +448,18 @@ impl<T: HasHandle> Presence for T {
     }
 
     async fn hincrby(&self, key: impl Arg, field: impl Arg, by: i64) -> Result<i64> {
+        if self.handle().homed {
+            return self.handle().count_at_home(key.bytes(), Some(field.bytes()), by, None).await;
+        }
         let written =
             self.handle().begin(|state, owner, now| state.hincrby(owner, key.bytes(), field.bytes(), by, now));
         self.handle().confirm(written).await
     }
 
     async fn hincrbyex(&self, key: impl Arg, field: impl Arg, by: i64, seconds: i64) -> Result<i64> {
+        if self.handle().homed {
+            return self.handle().count_at_home(key.bytes(), Some(field.bytes()), by, Some(seconds)).await;
+        }
         let written = self
             .handle()
             .begin(|state, owner, now| state.hincrbyex(owner, key.bytes(), field.bytes(), by, seconds, now));
@@ -387,14 +488,83 @@ impl<T: HasHandle> Presence for T {
     }
 
     async fn incrby(&self, key: impl Arg, by: i64) -> Result<i64> {
+        if self.handle().homed {
+            return self.handle().count_at_home(key.bytes(), None, by, None).await;
+        }
         let written = self.handle().begin(|state, owner, now| state.incrby(owner, key.bytes(), by, now));
         self.handle().confirm(written).await
+    }
+
+    async fn rpush(&self, key: impl Arg, values: impl Args) -> Result<usize> {
+        let written = values.with(|values| {
+            self.handle().begin(|state, owner, now| state.push(owner, End::Right, key.bytes(), values, now))
+        });
+        self.handle().confirm(written).await
+    }
+
+    async fn lpush(&self, key: impl Arg, values: impl Args) -> Result<usize> {
+        let written = values.with(|values| {
+            self.handle().begin(|state, owner, now| state.push(owner, End::Left, key.bytes(), values, now))
+        });
+        self.handle().confirm(written).await
+    }
+
+    async fn rpop(&self, key: impl Arg) -> Result<Option<Bytes>> {
+        self.handle().pop(End::Right, key.bytes()).await
+    }
+
+    async fn lpop(&self, key: impl Arg) -> Result<Option<Bytes>> {
+        self.handle().pop(End::Left, key.bytes()).await
+    }
+
+    async fn brpop(&self, keys: impl Args, timeout: Duration) -> Result<Option<(Bytes, Bytes)>> {
+        let begun = keys.with(|keys| self.handle().write(|state, _, now| state.begin_wait(End::Right, keys, now)));
+        self.handle().blocking_pop(begun, timeout).await
+    }
+
+    async fn blpop(&self, keys: impl Args, timeout: Duration) -> Result<Option<(Bytes, Bytes)>> {
+        let begun = keys.with(|keys| self.handle().write(|state, _, now| state.begin_wait(End::Left, keys, now)));
+        self.handle().blocking_pop(begun, timeout).await
+    }
+
+    async fn llen(&self, key: impl Arg) -> Result<usize> {
+        self.handle().read(|state, now| state.llen(key.bytes(), now))
+    }
+
+    async fn lrange(&self, key: impl Arg, start: i64, stop: i64) -> Result<Vec<Bytes>> {
+        self.handle().read(|state, now| state.lrange(key.bytes(), start, stop, now))
+    }
+
+    async fn set_nx(&self, key: impl Arg, value: impl Arg) -> Result<bool> {
+        let command = HomedCommand::SetNx { key: key.bytes().into(), value: value.bytes().into(), seconds: None };
+        self.handle().at_home(command).await.map(Answer::into_flag)
+    }
+
+    async fn set_nx_ex(&self, key: impl Arg, value: impl Arg, seconds: i64) -> Result<bool> {
+        let seconds = Some(seconds);
+        let command = HomedCommand::SetNx { key: key.bytes().into(), value: value.bytes().into(), seconds };
+        self.handle().at_home(command).await.map(Answer::into_flag)
+    }
+
+    async fn getset(&self, key: impl Arg, value: impl Arg) -> Result<Option<Bytes>> {
+        let command = HomedCommand::Getset { key: key.bytes().into(), value: value.bytes().into() };
+        self.handle().at_home(command).await.map(Answer::into_value)
+    }
+
+    async fn compare_and_set(&self, key: impl Arg, expected: Option<&[u8]>, new: Option<&[u8]>) -> Result<bool> {
+        let (expected, new) = (expected.map(Blob::from), new.map(Blob::from));
+        let command = HomedCommand::CompareAndSet { key: key.bytes().into(), expected, new };
+        self.handle().at_home(command).await.map(Answer::into_flag)
     }
 
     fn acknowledged(&self, ack: Ack, timeout: Duration) -> Self {
         let handle = self.handle();
         let within = AckWithin { ack, timeout };
-        self.with_handle(ClusterPresence { scope: Arc::clone(&handle.scope), within })
+        self.with_handle(ClusterPresence { within, ..handle.clone() })
+    }
+
+    fn homed(&self) -> Self {
+        self.with_handle(ClusterPresence { homed: true, ..self.handle().clone() })
     }
 
     fn owned(&self) -> Self {

@@ -12,6 +12,7 @@
 //! - `origin/`: streams of operations, their logs, and those that wait
 //! - `shared/`: keys and rows, and what readers see of them
 //! - `commands/`: what a command checks, answers and writes
+//! - `homed/`: commands whose answer is unique in the cluster: homes, calls, agreement, blocking pops
 //! - `pubsub/`: topics, patterns, interest, subscriptions
 //! - `peer/`: what goes to peers and comes from them: push, repair, snapshots, readiness
 //! - [`state`]: the core's entry; `wire`: frames
@@ -27,6 +28,7 @@ mod commands;
 mod dot;
 pub mod error;
 pub mod handle;
+mod homed;
 mod invariants;
 pub mod limits;
 pub mod local;
@@ -47,8 +49,9 @@ pub use api::{Presence, Result};
 pub use args::{Arg, Args};
 pub use command::Command;
 pub use dot::Owner;
-pub use error::Error;
+pub use error::{Error, TryAgain};
 pub use handle::ClusterPresence;
+pub use homed::{HomeRequires, UnknownRequirement};
 pub use limits::Limits;
 pub use local::LocalPresence;
 pub use peer::readiness::ReadyBy;

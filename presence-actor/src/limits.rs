@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use crate::homed::HomeRequires;
+
 /// Bytes of operations or messages that are put into one frame before it is closed. A single operation may exceed it.
 pub const FRAME_TARGET_BYTES: usize = 64 * 1024;
 
@@ -24,6 +26,9 @@ pub const MAX_POSITION: i64 = i64::MAX >> 2;
 /// Other origins' contributions that one operation may list as observed. A removal that observed more is
 /// split into several operations.
 pub const MAX_SEEN_COUNTS: usize = 4096;
+
+/// Commands that wait at a key's home until it may serve.
+pub const MAX_PARKED_COMMANDS: usize = 100_000;
 
 /// How long erased contributions are remembered after a peer was given up that may come back with what it knew.
 pub const SPENT_HOLD: Duration = Duration::from_hours(24);
@@ -81,6 +86,14 @@ pub struct Limits {
     pub max_clock_skew: Duration,
     /// How long `subscribe` waits for peers to confirm. Default 2 s.
     pub subscribe_wait: Duration,
+    /// Calls to keys' homes that this node has open. Default 10,000.
+    pub max_homed_calls: usize,
+    /// Blocked pops (`brpop`, `blpop`) of this node. Default 10,000.
+    pub max_blocked_pops: usize,
+    /// How long a call waits for its key's home. Default 5 s.
+    pub home_wait: Duration,
+    /// What must hold for a key's home to serve; the same on all nodes. Default `Any`.
+    pub home_requires: HomeRequires,
     /// How long rows of an owner that no membership knows stay hidden before they are dropped. Default 10 min.
     pub grace: Duration,
 }
@@ -101,6 +114,10 @@ impl Default for Limits {
             snapshot_bytes: 4 * 1024 * 1024 * 1024,
             max_clock_skew: Duration::from_mins(1),
             subscribe_wait: Duration::from_secs(2),
+            max_homed_calls: 10_000,
+            max_blocked_pops: 10_000,
+            home_wait: Duration::from_secs(5),
+            home_requires: HomeRequires::Any,
             grace: Duration::from_mins(10),
         }
     }

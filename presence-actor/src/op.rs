@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::dot::Owner;
+use crate::homed::Answered;
 use crate::shared::list::ElementKey;
 
 /// Borrowed bytes that serialise as one run.
@@ -66,6 +67,8 @@ impl<'de: 'a, 'a> serde::de::Visitor<'de> for SeveralVisitor<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Op<'a> {
     pub(crate) stamp: Hlc,
+    /// Another node's call that it answers.
+    pub(crate) answers: Option<Box<Answered>>,
     #[serde(borrow)]
     pub(crate) action: Action<'a>,
 }
@@ -140,6 +143,8 @@ pub(crate) enum Action<'a> {
     },
     /// Removes all rows of one of the author's sessions.
     EndSession { session: Owner },
+    /// The author has heard the answers of all its calls up to this number.
+    Settled { through: u64 },
     /// Adds elements to a list, in its order, all at one position. Needs no observation, as `Sadd`.
     Push {
         #[serde(borrow)]
@@ -205,7 +210,11 @@ impl<'a> Action<'a> {
             | Self::Hdel { seen, .. }
             | Self::Expire { seen, .. }
             | Self::Take { seen, .. } => Some(seen),
-            Self::Sadd { .. } | Self::Incr { .. } | Self::EndSession { .. } | Self::Push { .. } => None,
+            Self::Sadd { .. }
+            | Self::Incr { .. }
+            | Self::EndSession { .. }
+            | Self::Push { .. }
+            | Self::Settled { .. } => None,
         }
     }
 }

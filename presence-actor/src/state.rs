@@ -15,6 +15,7 @@ use smallvec::SmallVec;
 use crate::ack::Ack;
 use crate::api::Result;
 use crate::dot::{OriginIx, Owner};
+use crate::homed::{Answered, Dot, Homed};
 use crate::limits::Limits;
 use crate::op::{Action, Op, Seen};
 use crate::origin::{Origins, Standing};
@@ -68,6 +69,7 @@ pub struct State {
     pub(crate) topics: Topics,
     pub(crate) interest: Interest,
     pub(crate) interest_version: u64,
+    pub(crate) homed: Homed,
     pub(crate) peers: BTreeMap<Origin, Peer>,
     /// Own operations that erased what this node's vector does not cover yet.
     pub(crate) early_erasures: Vec<(u64, Box<[u8]>)>,
@@ -121,6 +123,7 @@ impl State {
             topics: Topics::default(),
             interest: Interest::default(),
             interest_version: 0,
+            homed: Homed::default(),
             peers: BTreeMap::new(),
             early_erasures: Vec::new(),
             blocked: BTreeSet::new(),
@@ -207,11 +210,17 @@ impl State {
     pub fn close(&mut self) {
         self.closed = true;
         self.topics.close();
+        self.homed = Homed::default();
     }
 
     /// Writes an operation of this node: numbers it, keeps it for peers, and applies it.
     pub(crate) fn commit(&mut self, now: WallMs, action: Action<'_>) {
-        let op = Op { stamp: self.clock.tick(now), action };
+        self.commit_answering(now, action, None);
+    }
+
+    /// Writes an operation that answers another node's call.
+    pub(crate) fn commit_answering(&mut self, now: WallMs, action: Action<'_>, answers: Option<Box<Answered>>) {
+        let op = Op { stamp: self.clock.tick(now), answers, action };
         let has_peers = !self.peers.is_empty();
         let me = self.origins.get_mut(self.me);
         let seq = me.applied + 1;
@@ -230,6 +239,7 @@ impl State {
         }
         self.origins.get_mut(self.me).applied = seq;
         self.stats.local_ops += 1;
+        self.note_homed(self.me, seq, &op, now);
     }
 
     /// Erases again what this node erased before its vector covered it: rows of a snapshot can be seen while it is
@@ -276,6 +286,7 @@ impl State {
         self.origins.set_standing(ix, Standing::Up);
         self.peers.entry(member.origin()).or_insert_with(|| Peer::new(member.clone())).up = true;
         self.keyspace.keep_spent = true;
+        self.homed_member_changed();
         self.update_readiness();
     }
 
@@ -291,6 +302,7 @@ impl State {
             self.origins.set_standing(ix, Standing::Hidden { since: now });
         }
         self.keyspace.deadlines.recheck_overdue();
+        self.homed_member_changed();
         self.update_readiness();
     }
 
@@ -319,6 +331,8 @@ impl State {
         self.origins.set_standing(ix, Standing::Gone);
         self.doomed.push_back(ix);
         self.forget_peer(origin);
+        self.homed.answered.take(origin);
+        self.homed_peer_changed(origin, now);
         self.keyspace.deadlines.recheck_overdue();
         true
     }
@@ -337,6 +351,7 @@ impl State {
         }
         self.origins.set_standing(old, Standing::Gone);
         self.doomed.push_back(old);
+        self.forsake_calls(self.origins.get(old).origin);
         for peer in self.peers.values_mut() {
             // What was confirmed, and how far it was pushed, speaks of the old stream.
             peer.confirmed = 0;
@@ -358,6 +373,7 @@ impl State {
         self.drop_doomed();
         self.merge_slice(now);
         self.handle_time(now);
+        self.settle(now);
         let due = self.keyspace.deadlines.is_due(now);
         due || !self.doomed.is_empty() || self.load.as_ref().is_some_and(Load::is_merging)
     }
@@ -423,13 +439,6 @@ impl State {
         self.is_home(key)
     }
 
-    /// Whether this node is a key's home: the one of those that are Up which rendezvous hashing picks.
-    fn is_home(&self, key: &[u8]) -> bool {
-        let weight = |origin: Origin| xxhash_rust::xxh3::xxh3_64_with_seed(key, origin.0);
-        let mine = weight(self.origin());
-        self.peers.values().filter(|peer| peer.up).all(|peer| weight(peer.member.origin()) < mine)
-    }
-
     /// A moment for the clock from a peer's stamp.
     pub(crate) fn observe_stamp(&mut self, stamp: Hlc, from: Origin, now: WallMs) {
         if let Err(ahead) = self.clock.observe(stamp, now) {
@@ -450,6 +459,12 @@ impl State {
     /// How many peers an [`Ack`] asks for now.
     pub(crate) fn peers_needed(&self, ack: Ack) -> Result<usize> {
         ack.peers_needed(self.peers.values().filter(|peer| peer.up).count(), self.peers.len())
+    }
+
+    /// How many peers are known to have an operation.
+    pub(crate) fn peers_that_have(&self, dot: Dot) -> usize {
+        let knows = |peer: &Peer| peer.vector.get(&dot.origin).is_some_and(|seq| *seq >= dot.seq);
+        self.peers.iter().filter(|(origin, peer)| **origin == dot.origin || knows(peer)).count()
     }
 
     /// How many peers have applied this node's operations up to `seq`.
@@ -486,6 +501,7 @@ impl State {
             owned_rows,
             type_conflicts: self.keyspace.type_conflicts(),
             subscriptions: self.topics.count(),
+            open_calls: self.open_calls(),
             oplog_bytes: self.origins.iter().map(|(_, state)| state.log.bytes()).sum(),
             unconfirmed_ops: self.unconfirmed(),
             ..self.stats.clone()

@@ -14,6 +14,8 @@ pub struct Stats {
     pub type_conflicts: usize,
     /// Gauge: local subscriptions.
     pub subscriptions: usize,
+    /// Gauge: calls to keys' homes, blocked pops and answers that are not settled yet, of this node and of others here.
+    pub open_calls: usize,
     /// Gauge: bytes of operations kept for repair.
     pub oplog_bytes: usize,
     /// Gauge: own operations that the slowest live peer has not yet confirmed.

@@ -8,7 +8,9 @@ use headcount_cluster::codec::{self, CodecError};
 use headcount_cluster::{GoneReason, Hlc, Origin, WallMs};
 use serde::{Deserialize, Serialize};
 
+use crate::blob::Blob;
 use crate::dot::Owner;
+use crate::homed::{Answer, Dot, HomedCommand, Refusal};
 use crate::limits::{MAX_POSITION, MAX_SEQUENCE};
 use crate::op::{Action, Op, Raw};
 use crate::pubsub::interest::Kind;
@@ -52,6 +54,24 @@ pub(crate) enum Frame {
     SnapshotRefused { id: u64 },
     /// A part of a snapshot; [`Part`]s follow. The vector is in the last one and was taken before the first.
     Snapshot { id: u64, parts: u64, last: Option<WireVector> },
+    /// Asks a key's home to carry a command out; `confirm`: and to say when more than half of the nodes have it.
+    Ask { number: u64, command: HomedCommand, confirm: bool },
+    /// The answer to a command that wrote nothing; the others' answers travel in what they wrote.
+    Answer { number: u64, outcome: Result<Answer, Refusal> },
+    /// More than half of the nodes have what the command wrote.
+    Confirmed { number: u64 },
+    /// The caller does not wait for the answer any more.
+    Withdraw { number: u64 },
+    /// The sender waits for an element of one of these lists, since this moment.
+    Wait { number: u64, keys: Vec<Blob>, since: WallMs },
+    /// There is an element of this list for who waits under the number; or none yet.
+    Offer { number: u64, key: Option<Blob> },
+    /// The sender waits no more.
+    EndWait { number: u64 },
+    /// Asks whether the receiver holds the view with this number, and no other for a while.
+    Agree { number: u64, view: u64 },
+    /// It does, and this is what it knows; or it does not.
+    Agreed { number: u64, vector: Option<WireVector> },
 }
 
 /// A number of subscribers.
@@ -111,7 +131,7 @@ pub(crate) enum WireExpiry {
 }
 
 /// A piece of a snapshot: a key, or rows of the key named last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Part<'a> {
     /// What follows is of this key.
     Key(#[serde(borrow)] Raw<'a>),
@@ -125,6 +145,10 @@ pub(crate) enum Part<'a> {
     Expiry(WireTag, Option<WallMs>),
     /// An element of a list.
     Element(ElementKey, Owner, #[serde(borrow)] Raw<'a>),
+    /// A caller has heard all answers up to this number.
+    Settled(Origin, u64),
+    /// A call's answer, and the operation that it travelled in.
+    Answered(Origin, u64, Dot, Answer),
 }
 
 /// Encodes a frame; what follows it is appended to the result.
@@ -137,7 +161,7 @@ pub(crate) fn decode(payload: &mut &[u8]) -> Result<Frame, CodecError> {
     let frame: Frame = codec::take_versioned(payload)?;
     let vector = match &frame {
         Frame::Hello { vector, .. } | Frame::Vector { vector, .. } | Frame::Pull { vector, .. } => Some(vector),
-        Frame::Snapshot { last, .. } => last.as_ref(),
+        Frame::Snapshot { last: vector, .. } | Frame::Agreed { vector, .. } => vector.as_ref(),
         Frame::Ops { first: seq, .. } | Frame::Applied { seq } => return believable(*seq).map(|()| frame),
         Frame::BeyondLog { .. }
         | Frame::Interest { .. }
@@ -145,7 +169,15 @@ pub(crate) fn decode(payload: &mut &[u8]) -> Result<Frame, CodecError> {
         | Frame::Messages { .. }
         | Frame::Gone { .. }
         | Frame::SnapshotRequest { .. }
-        | Frame::SnapshotRefused { .. } => None,
+        | Frame::SnapshotRefused { .. }
+        | Frame::Ask { .. }
+        | Frame::Answer { .. }
+        | Frame::Confirmed { .. }
+        | Frame::Withdraw { .. }
+        | Frame::Wait { .. }
+        | Frame::Offer { .. }
+        | Frame::EndWait { .. }
+        | Frame::Agree { .. } => None,
     };
     vector.into_iter().flatten().try_for_each(|(_, seq)| believable(*seq))?;
     Ok(frame)
@@ -165,7 +197,8 @@ pub(crate) fn decode_op<'a>(run: &mut &'a [u8]) -> Result<Op<'a>, CodecError> {
         | Action::Hset { .. }
         | Action::Hdel { .. }
         | Action::Expire { .. }
-        | Action::EndSession { .. } => {}
+        | Action::EndSession { .. }
+        | Action::Settled { .. } => {}
     }
     if let Some(seen) = op.action.seen() {
         seen.dots.iter().try_for_each(|(_, seq)| believable(*seq))?;
@@ -178,8 +211,9 @@ pub(crate) fn decode_op<'a>(run: &mut &'a [u8]) -> Result<Op<'a>, CodecError> {
 pub(crate) fn decode_part<'a>(chunk: &mut &'a [u8]) -> Result<Part<'a>, CodecError> {
     let part: Part<'_> = codec::take(chunk)?;
     match &part {
-        Part::Key(_) => {}
+        Part::Key(_) | Part::Settled(..) => {}
         Part::Element(name, ..) => believable_name(name)?,
+        Part::Answered(_, _, dot, _) => believable(dot.seq)?,
         Part::Member(_, tag) | Part::Expiry(tag, _) => believable(tag.seq)?,
         Part::String(tag, content) | Part::Field(_, tag, content) => {
             believable(tag.seq)?;
@@ -220,6 +254,7 @@ fn believable(seq: u64) -> Result<(), CodecError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shared::list::End;
 
     #[test]
     fn the_numbers_on_the_wire_stay() {
@@ -237,6 +272,22 @@ mod tests {
             (Frame::SnapshotRequest { id: 1 }, 10),
             (Frame::SnapshotRefused { id: 1 }, 11),
             (Frame::Snapshot { id: 1, parts: 0, last: None }, 12),
+            (
+                Frame::Ask {
+                    number: 1,
+                    command: HomedCommand::Pop { end: End::Left, key: b"k"[..].into(), wait: None },
+                    confirm: false,
+                },
+                13,
+            ),
+            (Frame::Answer { number: 1, outcome: Ok(Answer::Nil) }, 14),
+            (Frame::Confirmed { number: 1 }, 15),
+            (Frame::Withdraw { number: 1 }, 16),
+            (Frame::Wait { number: 1, keys: vec![], since: WallMs(1) }, 17),
+            (Frame::Offer { number: 1, key: None }, 18),
+            (Frame::EndWait { number: 1 }, 19),
+            (Frame::Agree { number: 1, view: 1 }, 20),
+            (Frame::Agreed { number: 1, vector: None }, 21),
         ];
         for (frame, number) in frames {
             let bytes = encode(&frame);

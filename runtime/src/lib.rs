@@ -45,7 +45,8 @@ pub use bytes::Bytes;
 pub use config::{Config, ConfigError};
 pub use headcount_cluster::{ClusterStats, GoneReason, Incarnation, Member, MemberState, NodeId, Origin};
 pub use headcount_presence::{
-    Ack, Arg, Args, Command, Error, Event, Limits, LocalPresence, Presence, Reply, Stats, Subscription, Ttl, Type,
+    Ack, Arg, Args, Command, Error, Event, HomeRequires, Limits, LocalPresence, Presence, Reply, Stats, Subscription,
+    TryAgain, Ttl, Type,
 };
 pub use node::{
     ClusterPresence, LeaveReport, MemberEvent, Members, Node, NodeBuilder, NodeError, NodeStats, Ready, ReadyBy,

@@ -20,7 +20,7 @@ use headcount_presence::actor::{PresenceActor, PresenceEvent};
 use headcount_presence::handle::Shared;
 use headcount_presence::state::State;
 pub use headcount_presence::{ClusterPresence, ReadyBy};
-use headcount_presence::{Limits, Stats};
+use headcount_presence::{HomeRequires, Limits, Stats};
 use parking_lot::Mutex;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
@@ -196,6 +196,12 @@ impl NodeBuilder {
     /// How long a silent node's rows stay hidden before they are dropped.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.config.grace = grace;
+        self
+    }
+
+    /// What must hold for a key's home to carry commands out; give the same on all nodes.
+    pub fn home_requires(mut self, requires: HomeRequires) -> Self {
+        self.config.home_requires = requires;
         self
     }
 

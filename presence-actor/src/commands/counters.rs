@@ -6,6 +6,7 @@ use super::{at_most, deadline};
 use crate::api::Result;
 use crate::dot::Owner;
 use crate::error::Error;
+use crate::homed::Answered;
 use crate::op::{Action, Raw, Step};
 use crate::reply::Type;
 use crate::shared::register::{Register, View};
@@ -14,25 +15,43 @@ use crate::state::State;
 impl State {
     /// `INCRBY key by`.
     pub fn incrby(&mut self, owner: Owner, key: &[u8], by: i64, now: WallMs) -> Result<i64> {
-        self.check_key(key)?;
-        self.bury(key, now);
-        let register = self.typed(key, Type::String, now)?.map(|entry| &entry.string);
-        let (sum, step) = self.step(register, owner, by, Error::NotAnInteger)?;
-        self.commit(now, Action::Incr { key: Raw(key), field: None, owner, step });
-        Ok(sum)
+        self.count(owner, key, None, by, now, |_| None)
     }
 
     /// `HINCRBY key field by`.
     pub fn hincrby(&mut self, owner: Owner, key: &[u8], field: &[u8], by: i64, now: WallMs) -> Result<i64> {
+        self.count(owner, key, Some(field), by, now, |_| None)
+    }
+
+    /// Counts in a string, or in a field of a hash.
+    pub(super) fn count(
+        &mut self,
+        owner: Owner,
+        key: &[u8],
+        field: Option<&[u8]>,
+        by: i64,
+        now: WallMs,
+        answers: impl FnOnce(i64) -> Option<Box<Answered>>,
+    ) -> Result<i64> {
         self.check_key(key)?;
-        // As for a key: who removes a counter has to name it once for each node that counted.
-        at_most("counter's field", field.len(), self.limits.max_key_bytes, "max_key_bytes")?;
+        field.map_or(Ok(()), |field| self.check_counted_field(field))?;
         self.bury(key, now);
-        let hash = self.typed(key, Type::Hash, now)?.and_then(|entry| entry.hash.as_ref());
-        let register = hash.and_then(|hash| hash.rows.get(field));
-        let (sum, step) = self.step(register, owner, by, Error::HashValueNotAnInteger)?;
-        self.commit(now, Action::Incr { key: Raw(key), field: Some(Raw(field)), owner, step });
+        let (register, not_a_number) = match field {
+            None => (self.typed(key, Type::String, now)?.map(|entry| &entry.string), Error::NotAnInteger),
+            Some(field) => {
+                let hash = self.typed(key, Type::Hash, now)?.and_then(|entry| entry.hash.as_ref());
+                (hash.and_then(|hash| hash.rows.get(field)), Error::HashValueNotAnInteger)
+            }
+        };
+        let (sum, step) = self.step(register, owner, by, not_a_number)?;
+        let action = Action::Incr { key: Raw(key), field: field.map(Raw), owner, step };
+        self.commit_answering(now, action, answers(sum));
         Ok(sum)
+    }
+
+    /// As for a key: who removes a counter has to name it once for each node that counted.
+    pub(crate) fn check_counted_field(&self, field: &[u8]) -> Result<()> {
+        at_most("counter's field", field.len(), self.limits.max_key_bytes, "max_key_bytes")
     }
 
     /// `HINCRBY` and `EXPIRE` of the whole hash.

@@ -9,13 +9,14 @@ use headcount_cluster::WallMs;
 use super::observe::Observed;
 use crate::api::Result;
 use crate::dot::Owner;
+use crate::homed::{Answer, Answered};
 use crate::op::{Action, Raw, Several};
 use crate::reply::Type;
 use crate::shared::list::{End, List};
 use crate::state::State;
 
 impl State {
-    fn list(&self, key: &[u8], now: WallMs) -> Result<Option<&List>> {
+    pub(crate) fn list(&self, key: &[u8], now: WallMs) -> Result<Option<&List>> {
         self.check_open()?;
         Ok(self.typed(key, Type::List, now)?.and_then(|entry| entry.list.as_deref()))
     }
@@ -37,17 +38,23 @@ impl State {
     }
 
     /// `RPOP key`, `LPOP key`, of what this node sees.
-    pub fn pop(&mut self, end: End, key: &[u8], now: WallMs) -> Result<Option<Bytes>> {
+    pub(crate) fn pop(
+        &mut self,
+        end: End,
+        key: &[u8],
+        answers: impl FnOnce(&Answer) -> Option<Box<Answered>>,
+        now: WallMs,
+    ) -> Result<Answer> {
         let Some((name, element)) = self.list(key, now)?.and_then(|list| list.at_end(end, &self.origins)) else {
-            return Ok(None);
+            return Ok(Answer::Nil);
         };
-        let (name, value) = (*name, element.value.to_bytes());
+        let (name, answer) = (*name, Answer::Value(element.value.clone()));
         let mut observed = Observed::nothing(self.me);
         observed.note(&element.tag(&name));
         let seen = observed.seen(&self.origins);
-        self.commit(now, Action::Take { key: Raw(key), element: name, seen });
+        self.commit_answering(now, Action::Take { key: Raw(key), element: name, seen }, answers(&answer));
         self.settle_empty(key, now);
-        Ok(Some(value))
+        Ok(answer)
     }
 
     /// `LLEN key`.

@@ -4,6 +4,7 @@
 //! shape: check sizes, let an expired key go, check the type, note what is observed, commit. On an error nothing is written.
 
 mod counters;
+mod exchange;
 mod hashes;
 mod keys;
 mod lists;
@@ -26,17 +27,17 @@ impl State {
         if self.closed { Err(Error::Closed) } else { Ok(()) }
     }
 
-    fn check_key(&self, key: &[u8]) -> Result<()> {
+    pub(crate) fn check_key(&self, key: &[u8]) -> Result<()> {
         self.check_open()?;
         at_most("key", key.len(), self.limits.max_key_bytes, "max_key_bytes")
     }
 
-    fn check_value(&self, value: &[u8]) -> Result<()> {
+    pub(crate) fn check_value(&self, value: &[u8]) -> Result<()> {
         at_most("value", value.len(), self.limits.max_value_bytes, "max_value_bytes")
     }
 
     /// Checks the values of a command that takes several; none at all is a wrong arity.
-    fn check_values(&self, command: &'static str, values: &[&[u8]]) -> Result<()> {
+    pub(crate) fn check_values(&self, command: &'static str, values: &[&[u8]]) -> Result<()> {
         if values.is_empty() {
             return Err(Error::WrongArity { command: command.to_owned() });
         }

@@ -23,10 +23,10 @@ impl State {
             }
             (OwnedSlot::Elements, Some(entry)) => {
                 let elements = entry.list.iter().flat_map(|list| &list.elements);
-                let owned = elements.filter(|(_, element)| element.origin == old && element.owner == owner);
-                let owned: Vec<(i64, Blob)> =
-                    owned.map(|(name, element)| (name.position, element.value.clone())).collect();
-                for (position, value) in owned {
+                let theirs = elements.filter(|(_, element)| element.origin == old && element.owner == owner);
+                let theirs: Vec<(i64, Blob)> =
+                    theirs.map(|(name, element)| (name.position, element.value.clone())).collect();
+                for (position, value) in theirs {
                     let values = Several([Raw(&value)].into_iter().collect());
                     self.commit(now, Action::Push { key: Raw(key), position, values, owner });
                 }

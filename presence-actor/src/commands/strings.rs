@@ -7,6 +7,7 @@ use super::deadline;
 use crate::api::Result;
 use crate::dot::Owner;
 use crate::error::Error;
+use crate::homed::Answered;
 use crate::op::{Action, Raw};
 use crate::reply::Type;
 use crate::shared::register::View;
@@ -15,17 +16,41 @@ use crate::state::State;
 impl State {
     /// `SET key value [EX seconds]`.
     pub fn set(&mut self, owner: Owner, key: &[u8], value: &[u8], seconds: Option<i64>, now: WallMs) -> Result<()> {
+        let deadline = self.check_set("setex", key, value, seconds, now)?;
+        self.write_value(owner, key, value, deadline, None, now);
+        Ok(())
+    }
+
+    /// Checks what would be set, and makes a deadline of a life in seconds.
+    pub(super) fn check_set(
+        &self,
+        command: &'static str,
+        key: &[u8],
+        value: &[u8],
+        seconds: Option<i64>,
+        now: WallMs,
+    ) -> Result<Option<WallMs>> {
         self.check_key(key)?;
         self.check_value(value)?;
-        let deadline = match seconds {
-            Some(..=0) => return Err(Error::InvalidExpiry { command: "setex" }),
-            Some(seconds) => Some(deadline("setex", seconds, now)?),
-            None => None,
-        };
+        match seconds {
+            Some(..=0) => Err(Error::InvalidExpiry { command }),
+            Some(seconds) => deadline(command, seconds, now).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    pub(super) fn write_value(
+        &mut self,
+        owner: Owner,
+        key: &[u8],
+        value: &[u8],
+        deadline: Option<WallMs>,
+        answers: Option<Box<Answered>>,
+        now: WallMs,
+    ) {
         let observed = self.observe_key(key, now);
         let seen = observed.seen(&self.origins);
-        self.commit(now, Action::Set { key: Raw(key), value: Raw(value), deadline, owner, seen });
-        Ok(())
+        self.commit_answering(now, Action::Set { key: Raw(key), value: Raw(value), deadline, owner, seen }, answers);
     }
 
     /// `GET key`.

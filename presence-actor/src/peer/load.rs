@@ -15,6 +15,7 @@ use headcount_cluster::{Origin, WallMs};
 
 use crate::blob::Blob;
 use crate::dot::{OriginIx, Owner, Tag};
+use crate::homed::Record;
 use crate::limits::{PATIENCE_ROUNDS, SLICE_ROWS};
 use crate::shared::expiry::ExpiryRow;
 use crate::shared::ledger::Slot;
@@ -172,6 +173,7 @@ impl State {
             }
         }
         self.repeat_erasures(now);
+        self.note_answers_of_snapshot();
         self.keyspace.spent.restart_barrier();
         self.stats.snapshots_loaded += 1;
         self.pulls_answered_by_load = self.last_pull;
@@ -193,6 +195,10 @@ impl State {
                 Part::Field(field, tag, content) => self.merge_row(merge, Some(field.0), tag, content, now),
                 Part::Member(member, tag) => self.merge_member(merge, member.0, tag, now),
                 Part::Expiry(tag, deadline) => self.merge_expiry(merge, tag, deadline, now),
+                Part::Settled(caller, through) => self.note_settled(caller, through, now),
+                Part::Answered(caller, number, dot, answer) => {
+                    self.note_record(caller, number, Record { dot, answer }, now);
+                }
                 Part::Element(name, owner, value) => self.merge_element(merge, name, owner, value.0, now),
             }
         }

@@ -176,6 +176,7 @@ impl State {
         if left {
             self.handle_gone(&[peer], GoneReason::Left, now);
         }
+        self.homed_peer_changed(peer, now);
         self.update_readiness();
     }
 

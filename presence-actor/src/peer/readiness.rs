@@ -121,6 +121,7 @@ impl State {
         if let Some(by) = self.judge_readiness() {
             self.readiness.ready = Some(by.clone());
             self.events.push_back(StateEvent::Ready(by));
+            self.unsettle();
             for peer in self.linked_peers() {
                 self.tell_vector(peer, false);
             }

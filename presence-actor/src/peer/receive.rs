@@ -44,6 +44,7 @@ impl State {
                     self.expect_to_meet(up);
                 }
                 self.handle_vector(from, vector, ready, true);
+                self.homed_peer_changed(from, now);
             }
             Frame::Vector { vector, ready, resync } => self.handle_vector(from, vector, ready, resync),
             Frame::Pull { number, vector } => self.handle_pull(from, number, vector),
@@ -63,6 +64,15 @@ impl State {
                 }
             }
             Frame::Gone { origins, reason } => self.handle_gone(&origins, reason, now),
+            frame @ (Frame::Ask { .. }
+            | Frame::Answer { .. }
+            | Frame::Confirmed { .. }
+            | Frame::Withdraw { .. }
+            | Frame::Wait { .. }
+            | Frame::Offer { .. }
+            | Frame::EndWait { .. }
+            | Frame::Agree { .. }
+            | Frame::Agreed { .. }) => self.handle_homed(from, frame, now),
             Frame::SnapshotRequest { id } => self.serve_snapshot(from, id),
             Frame::SnapshotRefused { id } => self.snapshot_refused(from, id),
             Frame::Snapshot { id, last, .. } => {
@@ -123,10 +133,13 @@ impl State {
         if ready && peer.sync_target.is_none() {
             peer.sync_target = Some(vector.clone());
         }
-        peer.ready = ready;
+        let was_ready = std::mem::replace(&mut peer.ready, ready);
         for (origin, seq) in &vector {
             let known = peer.vector.entry(*origin).or_default();
             *known = (*seq).max(*known);
+        }
+        if was_ready != ready {
+            self.unsettle();
         }
         let behind: Vec<(Origin, u64)> =
             vector.into_iter().filter(|(origin, seq)| *origin != me && *seq > self.expected(*origin)).collect();
@@ -212,6 +225,7 @@ impl State {
         state.applied = seq;
         state.log.append(seq, self.gossip_round, |bytes| bytes.extend_from_slice(raw));
         self.stats.remote_ops += 1;
+        self.note_homed(author, seq, op, now);
     }
 
     /// Applies what waited for operations that have come since.

@@ -64,6 +64,7 @@ impl State {
         self.prune(now);
         self.bury_strangers(now);
         self.remove_orphans(now);
+        self.homed_gossip(now);
         self.update_readiness();
     }
 

@@ -38,6 +38,8 @@ pub(crate) struct Serving {
 enum Place {
     /// Among spent contributions, after this one.
     Spent(Option<SpentKey>),
+    /// Among answered calls, after this one.
+    Answered(Option<(Origin, u64)>),
     /// Before the key with this index; all from there on are sent.
     Keys(usize),
     /// In the middle of the key with this index.
@@ -154,6 +156,7 @@ impl State {
     fn walk(&self, place: &mut Place, chunk: &mut Chunk) {
         *place = match std::mem::replace(place, Place::Done) {
             Place::Spent(after) => self.walk_spent(after.as_ref(), chunk),
+            Place::Answered(after) => self.walk_answered(after, chunk),
             Place::Keys(before) => match before.min(self.keyspace.keys.len()).checked_sub(1) {
                 Some(index) => self.walk_key(index, Rest::ALL, chunk),
                 None => Place::Done,
@@ -180,6 +183,20 @@ impl State {
             });
             if chunk.is_full() {
                 return Place::Spent(Some(key.clone()));
+            }
+        }
+        for (caller, through) in self.homed.answered.settled() {
+            chunk.put(&Part::Settled(caller, through));
+        }
+        Place::Answered(None)
+    }
+
+    fn walk_answered(&self, after: Option<(Origin, u64)>, chunk: &mut Chunk) -> Place {
+        let (caller, number) = after.unwrap_or((Origin(0), 0));
+        for (caller, number, record) in self.homed.answered.after(caller, number) {
+            chunk.put(&Part::Answered(caller, number, record.dot, record.answer.clone()));
+            if chunk.is_full() {
+                return Place::Answered(Some((caller, number)));
             }
         }
         Place::Keys(self.keyspace.keys.len())

@@ -6,6 +6,8 @@
 
 use std::collections::BTreeSet;
 
+use headcount_cluster::{Hlc, WallMs};
+
 use super::Rows;
 use super::entry::Entry;
 use super::erase::Erase;
@@ -16,7 +18,7 @@ use super::register::{Desk, ValueExpiry};
 use super::spent::Spent;
 use crate::blob::Blob;
 use crate::dot::{OriginIx, Owner, Tag};
-use crate::op::{Action, Op, Step};
+use crate::op::{Action, Op, Several, Step};
 use crate::origin::Origins;
 
 /// How much of an operation is applied.
@@ -38,6 +40,10 @@ pub(crate) struct Keyspace {
     mixed: BTreeSet<Blob>,
     /// Keys that have a deadline and no data: concurrent removals left it over.
     pub(crate) orphans: BTreeSet<Blob>,
+    /// Keys of lists for whose elements somebody waits here,
+    pub(crate) awaited: BTreeSet<Blob>,
+    /// and those of them that have changed.
+    pub(crate) arrived: Vec<Blob>,
 }
 
 impl Keyspace {
@@ -123,42 +129,11 @@ impl Keyspace {
                     self.count(key.0, field.map(|field| field.0), tag(*owner), *step, origins);
                 }
             }
-            Action::Expire { key, deadline, .. } => {
-                self.change(key.0, origins, |entry, ledger, _| {
-                    entry.drop_expiry(key.0, |tag| erase.covers(tag), ledger);
-                    entry.supersede_value_expiry(erase);
-                    if effect == Effect::Erasure {
-                        return;
-                    }
-                    let row = ExpiryRow { tag: tag(Owner::SHARED), deadline: *deadline };
-                    // A snapshot may have brought it, or a later one, already.
-                    if !entry.expiry.iter().any(|known| known.tag.origin == erase.author && known.tag.seq >= erase.seq)
-                    {
-                        ledger.added(key.0, Slot::Expiry, &row.tag);
-                        entry.expiry.push(row);
-                    }
-                });
-            }
+            Action::Expire { key, deadline, .. } => self.expire(key.0, *deadline, op.stamp, erase, effect, origins),
             Action::Push { key, position, values, owner } => {
-                if !admitted(*owner) {
-                    return;
+                if admitted(*owner) {
+                    self.push(key.0, *position, values, tag(*owner), origins);
                 }
-                let tag = tag(*owner);
-                let mut name = ElementKey {
-                    position: *position,
-                    stamp: op.stamp,
-                    origin: origins.get(erase.author).origin,
-                    seq: erase.seq,
-                    index: 0,
-                };
-                self.change(key.0, origins, |entry, ledger, _| {
-                    let list = entry.list.get_or_insert_default();
-                    for value in &values.0 {
-                        let element = Element { origin: tag.origin, owner: *owner, value: value.0.into() };
-                        list.add(key.0, name, element, ledger);
-                        name.index += 1;
-                    }
-                });
             }
             Action::Take { key, element, .. } => {
                 self.change(key.0, origins, |entry, ledger, _| {
@@ -167,6 +142,7 @@ impl Keyspace {
                     entry.tidy();
                 });
             }
+            Action::Settled { .. } => {}
             Action::EndSession { .. } if effect == Effect::Erasure => {}
             Action::EndSession { session } => {
                 for place in self.ledger.places(erase.author, *session) {
@@ -174,6 +150,41 @@ impl Keyspace {
                 }
             }
         }
+    }
+
+    fn expire(
+        &mut self,
+        key: &[u8],
+        deadline: Option<WallMs>,
+        stamp: Hlc,
+        erase: &Erase<'_>,
+        effect: Effect,
+        origins: &Origins,
+    ) {
+        self.change(key, origins, |entry, ledger, _| {
+            entry.drop_expiry(key, |tag| erase.covers(tag), ledger);
+            entry.supersede_value_expiry(erase);
+            if effect == Effect::Erasure {
+                return;
+            }
+            let tag = Tag { origin: erase.author, owner: Owner::SHARED, seq: erase.seq, stamp };
+            // A snapshot may have brought it, or a later one, already.
+            if !entry.expiry.iter().any(|known| known.tag.origin == erase.author && known.tag.seq >= erase.seq) {
+                ledger.added(key, Slot::Expiry, &tag);
+                entry.expiry.push(ExpiryRow { tag, deadline });
+            }
+        });
+    }
+
+    fn push(&mut self, key: &[u8], position: i64, values: &Several<'_>, tag: Tag, origins: &Origins) {
+        let origin = origins.get(tag.origin).origin;
+        self.change(key, origins, |entry, ledger, _| {
+            let list = entry.list.get_or_insert_default();
+            for (index, value) in (0..).zip(&values.0) {
+                let name = ElementKey { position, stamp: tag.stamp, origin, seq: tag.seq, index };
+                list.add(key, name, Element { origin: tag.origin, owner: tag.owner, value: value.0.into() }, ledger);
+            }
+        });
     }
 
     fn count(&mut self, key: &[u8], field: Option<&[u8]>, tag: Tag, step: Step, origins: &Origins) {
@@ -242,6 +253,9 @@ impl Keyspace {
         };
         let entry = &mut self.keys[index];
         let had_deadline = entry.deadline(origins).is_some();
+        if !self.awaited.is_empty() && self.awaited.contains(key) {
+            self.arrived.push(key.into());
+        }
         change(entry, &mut self.ledger, self.keep_spent.then_some(&mut self.spent));
         let deadline = entry.deadline(origins);
         if had_deadline || deadline.is_some() {

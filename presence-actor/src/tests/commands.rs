@@ -59,23 +59,27 @@ fn texts(values: Vec<bytes::Bytes>) -> Vec<String> {
     values.into_iter().map(|value| String::from_utf8(value.to_vec()).unwrap()).collect()
 }
 
+fn pop(node: &mut State, end: End) -> Option<bytes::Bytes> {
+    node.pop(end, b"l", |_| None, NOW).unwrap().into_value()
+}
+
 #[test]
 fn a_list_grows_and_shrinks_at_both_ends_and_goes_with_its_last_element() {
     let mut node = node();
     assert_eq!(node.push(SHARED, End::Right, b"l", &[b"c", b"d"], NOW), Ok(2));
     assert_eq!(node.push(SHARED, End::Left, b"l", &[b"b", b"a"], NOW), Ok(4));
     assert_eq!(texts(node.lrange(b"l", 0, -1, NOW).unwrap()), ["a", "b", "c", "d"]);
-    assert_eq!(node.pop(End::Left, b"l", NOW).unwrap().as_deref(), Some(&b"a"[..]));
-    assert_eq!(node.pop(End::Right, b"l", NOW).unwrap().as_deref(), Some(&b"d"[..]));
+    assert_eq!(pop(&mut node, End::Left).as_deref(), Some(&b"a"[..]));
+    assert_eq!(pop(&mut node, End::Right).as_deref(), Some(&b"d"[..]));
     assert_eq!(node.llen(b"l", NOW), Ok(2));
     node.expire(b"l", 100, NOW).unwrap();
-    node.pop(End::Right, b"l", NOW).unwrap();
-    node.pop(End::Right, b"l", NOW).unwrap();
-    assert_eq!(node.pop(End::Right, b"l", NOW), Ok(None));
+    pop(&mut node, End::Right);
+    pop(&mut node, End::Right);
+    assert_eq!(pop(&mut node, End::Right), None);
     assert_eq!((node.exists(&[b"l"], NOW), node.stats().keys, node.stats().rows), (Ok(0), 0, 0));
     assert_eq!(node.push(SHARED, End::Right, b"l", &[], NOW), Err(Error::WrongArity { command: "rpush".into() }));
     node.sadd(SHARED, b"s", &[b"a"], NOW).unwrap();
-    assert!(matches!(node.pop(End::Left, b"s", NOW), Err(Error::WrongType { needed: Type::List, .. })));
+    assert!(matches!(node.pop(End::Left, b"s", |_| None, NOW), Err(Error::WrongType { needed: Type::List, .. })));
     assert!(matches!(node.push(SHARED, End::Left, b"s", &[b"x"], NOW), Err(Error::WrongType { .. })));
     node.check_invariants();
 }

@@ -107,7 +107,7 @@ fn apply(world: &mut World, node: usize, write: &Write) {
         Write::Persist(k) => state.persist(&key(k), now).err(),
         Write::Push(o, end, k, v) => state.push(*o, *end, &key(k), &[&[*v]], now).err(),
         Write::PushTwo(end, k, v) => state.push(shared, *end, &key(k), &[&[*v], &[v ^ 1]], now).err(),
-        Write::Pop(end, k) => state.pop(*end, &key(k), now).err(),
+        Write::Pop(end, k) => state.pop(*end, &key(k), |_| None, now).err(),
         Write::EndSession(s) => {
             state.end_session(Owner::session(*s), now);
             None

@@ -28,7 +28,7 @@ fn honest_frames() -> Vec<Bytes> {
     world.nodes[0].subscribe(Kind::Topic, b"chat", family, Owner::SHARED).unwrap();
     world.nodes[0].del(&[b"c"], now).unwrap();
     world.nodes[1].srem(b"s", &[b"a"], now).unwrap();
-    world.nodes[1].pop(End::Right, b"l", now).unwrap();
+    world.nodes[1].pop(End::Right, b"l", |_| None, now).unwrap();
     world.nodes[1].publish(b"chat", b"hello").unwrap();
     world.add(member(2, 1), Limits::default());
     let mut frames = Vec::new();

@@ -3,6 +3,7 @@
 mod commands;
 mod convergence;
 mod garbage;
+mod homed;
 mod oracle;
 mod pairs;
 mod regressions;

@@ -102,8 +102,8 @@ impl Command {
             Hdel(field) => node.hdel(KEY, &[field.as_bytes()], now).err(),
             Rpush(values) => node.push(SHARED, End::Right, KEY, &bytes(values), now).err(),
             Lpush(values) => node.push(SHARED, End::Left, KEY, &bytes(values), now).err(),
-            Rpop => node.pop(End::Right, KEY, now).err(),
-            Lpop => node.pop(End::Left, KEY, now).err(),
+            Rpop => node.pop(End::Right, KEY, |_| None, now).err(),
+            Lpop => node.pop(End::Left, KEY, |_| None, now).err(),
         };
         error.is_none()
     }

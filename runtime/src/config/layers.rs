@@ -284,6 +284,10 @@ mod tests {
                 "h.toml, line 1: setting `join_timeout` is 10, but must be a time with its unit, \
                  such as \"10s\", \"200ms\" or \"10m\"",
             ),
+            (
+                "home_requires = \"most\"",
+                "h.toml, line 1: setting `home_requires` is \"most\", but must be \"any\" or \"majority\"",
+            ),
             ("\ngrace = \"soon\"", "h.toml, line 2: setting `grace` is \"soon\", but must be a time"),
             ("seeds = \"a:1\"", "h.toml, line 1: setting `seeds` is \"a:1\", but must be a list of texts"),
             ("require_join = \"yes\"", "h.toml, line 1: setting `require_join` is \"yes\", but must be true or false"),

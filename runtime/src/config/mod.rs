@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use headcount_cluster::{ClusterConfig, NodeId};
+use headcount_presence::HomeRequires;
 use headcount_presence::limits::Limits;
 
 pub use error::{Advice, ConfigError};
@@ -55,7 +56,10 @@ pub struct Config {
     pub detection_time: Duration,
     /// A node that is Down is Gone, and its owned rows dropped, after this time, 1 s to 7 days. Default 10 min.
     pub grace: Duration,
-    /// Caps of the node's state and topics. `limits.grace` follows [`Config::grace`].
+    /// What must hold for a key's home to carry commands out; the same on all nodes. Default [`HomeRequires::Any`].
+    pub home_requires: HomeRequires,
+    /// Caps of the node's state and topics. `limits.grace` follows [`Config::grace`],
+    /// `limits.home_requires` [`Config::home_requires`].
     pub limits: Limits,
 }
 
@@ -72,6 +76,7 @@ impl Default for Config {
             gossip_interval: Duration::from_millis(200),
             detection_time: Duration::from_secs(3),
             grace: Duration::from_mins(10),
+            home_requires: HomeRequires::default(),
             limits: Limits::default(),
         }
     }
@@ -103,6 +108,7 @@ impl Config {
     pub fn presence_limits(&self) -> Limits {
         let mut limits = self.limits.clone();
         limits.grace = self.grace;
+        limits.home_requires = self.home_requires;
         limits
     }
 

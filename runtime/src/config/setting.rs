@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use headcount_presence::HomeRequires;
+
 use super::Config;
 use super::error::ConfigError;
 
@@ -27,6 +29,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting { key: "gossip_interval", slot: Slot::Time(|c| &mut c.gossip_interval, None) },
     Setting { key: "detection_time", slot: Slot::Time(|c| &mut c.detection_time, None) },
     Setting { key: "grace", slot: Slot::Time(|c| &mut c.grace, None) },
+    Setting { key: "home_requires", slot: Slot::Homes(|c| &mut c.home_requires) },
     Setting { key: "limits.max_key_bytes", slot: Slot::Bytes(|c| &mut c.limits.max_key_bytes, (1, 64 * KIB)) },
     Setting { key: "limits.max_value_bytes", slot: Slot::Bytes(|c| &mut c.limits.max_value_bytes, (1, 4 * MIB)) },
     Setting { key: "limits.max_arguments", slot: Slot::Count(|c| &mut c.limits.max_arguments, (1, 1_000_000)) },
@@ -41,6 +44,9 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting { key: "limits.peer_queue_bytes", slot: Slot::Bytes(|c| &mut c.limits.peer_queue_bytes, (KIB, GIB)) },
     Setting { key: "limits.oplog_bytes", slot: Slot::Bytes(|c| &mut c.limits.oplog_bytes, (KIB, 64 * GIB)) },
     Setting { key: "limits.snapshot_bytes", slot: Slot::Bytes(|c| &mut c.limits.snapshot_bytes, (MIB, 1024 * GIB)) },
+    Setting { key: "limits.max_homed_calls", slot: Slot::Count(|c| &mut c.limits.max_homed_calls, (1, 10_000_000)) },
+    Setting { key: "limits.max_blocked_pops", slot: Slot::Count(|c| &mut c.limits.max_blocked_pops, (0, 10_000_000)) },
+    Setting { key: "limits.home_wait", slot: Slot::Time(|c| &mut c.limits.home_wait, Some((1, 600_000))) },
     Setting { key: "limits.max_clock_skew", slot: Slot::Time(|c| &mut c.limits.max_clock_skew, Some((0, 86_400_000))) },
     Setting { key: "limits.subscribe_wait", slot: Slot::Time(|c| &mut c.limits.subscribe_wait, Some((0, 600_000))) },
 ];
@@ -60,6 +66,7 @@ enum Slot {
     Texts(fn(&mut Config) -> &mut Vec<String>),
     Switch(fn(&mut Config) -> &mut bool),
     Time(fn(&mut Config) -> &mut Duration, Option<(u64, u64)>),
+    Homes(fn(&mut Config) -> &mut HomeRequires),
     Count(fn(&mut Config) -> &mut usize, (usize, usize)),
     Bytes(fn(&mut Config) -> &mut usize, (usize, usize)),
 }
@@ -115,6 +122,10 @@ impl Setting {
             Slot::Texts(place) => {
                 *place(config) = texts(value).ok_or_else(|| misfit("a list of texts, such as [\"10.0.0.1:7946\"]"))?;
             }
+            Slot::Homes(place) => {
+                let homes = text(value).and_then(|text| text.parse().ok());
+                *place(config) = homes.ok_or_else(|| misfit("\"any\" or \"majority\""))?;
+            }
             Slot::Switch(place) => *place(config) = switch(value).ok_or_else(|| misfit("true or false"))?,
             Slot::Time(place, _) => {
                 *place(config) =
@@ -149,7 +160,12 @@ impl Setting {
                     format!("{least} to {most} bytes"),
                 )
             }
-            Slot::Time(_, None) | Slot::Text(_) | Slot::OptionalText(_) | Slot::Texts(_) | Slot::Switch(_) => Ok(()),
+            Slot::Time(_, None)
+            | Slot::Text(_)
+            | Slot::OptionalText(_)
+            | Slot::Texts(_)
+            | Slot::Homes(_)
+            | Slot::Switch(_) => Ok(()),
         }
     }
 

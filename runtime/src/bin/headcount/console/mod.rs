@@ -94,6 +94,7 @@ impl<'a> Console<'a> {
     async fn execute(&mut self, request: Request) -> Result<String, Error> {
         Ok(match request {
             Request::Run(command) => reply::text(&command.execute(&self.presence).await?),
+            Request::RunHomed(command) => reply::text(&command.execute(&self.presence.homed()).await?),
             Request::RunOwned(command) => reply::text(&command.execute(&self.presence.owned()).await?),
             Request::Subscribe(topics) => self.subscriptions.add(Kind::Topic, topics).await?,
             Request::Psubscribe(patterns) => self.subscriptions.add(Kind::Pattern, patterns).await?,

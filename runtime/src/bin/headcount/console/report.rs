@@ -12,6 +12,9 @@ Strings    SET key value [EX seconds], SETEX key seconds value, GET key, INCR ke
 Sets       SADD key member.., SREM key member.., SMEMBERS key, SISMEMBER key member, SCARD key, SINTER key..
 Hashes     HSET key field value.., HGET key field, HGETALL key, HDEL key field.., HEXISTS key field, HLEN key,
            HINCRBY key field n, HINCRBYEX key field n seconds
+Lists      RPUSH key value.., LPUSH key value.., RPOP key, LPOP key, LLEN key, LRANGE key start stop,
+           BRPOP key.. seconds, BLPOP key.. seconds
+Once       SET key value NX [EX seconds], SETNX key value, GETSET key value, HOMED INCR key (and its like)
 Keys       EXISTS key.., DEL key.., EXPIRE key seconds, PERSIST key, TTL key
 Topics     SUBSCRIBE topic.., PSUBSCRIBE pattern.., UNSUBSCRIBE [topic..], PUNSUBSCRIBE [pattern..],
            PUBLISH topic message, CHANNELS [pattern]
@@ -62,6 +65,7 @@ pub(super) fn stats(stats: &NodeStats) -> String {
     line("type_conflicts", presence.type_conflicts as u64);
     line("subscriptions", presence.subscriptions as u64);
     line("oplog_bytes", presence.oplog_bytes as u64);
+    line("open_calls", presence.open_calls as u64);
     line("unconfirmed_ops", presence.unconfirmed_ops);
     line("local_ops", presence.local_ops);
     line("remote_ops", presence.remote_ops);

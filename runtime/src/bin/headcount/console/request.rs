@@ -12,6 +12,8 @@ pub(super) enum Request {
     Run(Command),
     /// Like [`Request::Run`], with rows that leave with the node.
     RunOwned(Command),
+    /// Like [`Request::Run`], with counters counted at their key's home.
+    RunHomed(Command),
     Subscribe(Vec<Bytes>),
     Psubscribe(Vec<Bytes>),
     /// Without topics: all.
@@ -36,6 +38,7 @@ impl Request {
         let name = String::from_utf8_lossy(name).to_ascii_lowercase();
         let request = match (name.as_str(), args.len()) {
             ("owned", 1..) => Self::RunOwned(Command::parse(args)?),
+            ("homed", 1..) => Self::RunHomed(Command::parse(args)?),
             ("subscribe", 1..) => Self::Subscribe(args.to_vec()),
             ("psubscribe", 1..) => Self::Psubscribe(args.to_vec()),
             ("unsubscribe", _) => Self::Unsubscribe(args.to_vec()),
@@ -47,8 +50,8 @@ impl Request {
             ("help", _) => Self::Help,
             ("quit" | "exit", 0) => Self::Quit,
             (
-                "owned" | "subscribe" | "psubscribe" | "members" | "stats" | "info" | "digest" | "ping" | "quit"
-                | "exit",
+                "owned" | "homed" | "subscribe" | "psubscribe" | "members" | "stats" | "info" | "digest" | "ping"
+                | "quit" | "exit",
                 _,
             ) => {
                 return Err(Error::WrongArity { command: name });
@@ -95,6 +98,7 @@ mod tests {
             ("OWNED", "ERR wrong number of arguments for 'owned' command"),
             ("OWNED SADD lobby", "ERR wrong number of arguments for 'sadd' command"),
             ("OWNED MEMBERS", "ERR unknown command 'members'"),
+            ("HOMED", "ERR wrong number of arguments for 'homed' command"),
             ("MEMBERS all", "ERR wrong number of arguments for 'members' command"),
             ("JUMP", "ERR unknown command 'jump'"),
         ] {

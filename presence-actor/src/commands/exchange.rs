@@ -1,0 +1,98 @@
+//! `SET NX`, `GETSET`, compare-and-set, and counting, as a key's home carries them out.
+//!
+//! Each answers by the operation that it writes: `answers` makes of the answer what the operation carries of it.
+
+use headcount_cluster::WallMs;
+
+use super::deadline;
+use crate::api::Result;
+use crate::blob::Blob;
+use crate::dot::Owner;
+use crate::homed::{Answer, Answered};
+use crate::op::{Action, Raw};
+use crate::state::State;
+
+impl State {
+    /// `SET key value NX [EX seconds]`.
+    pub(crate) fn set_nx(
+        &mut self,
+        key: &[u8],
+        value: &[u8],
+        seconds: Option<i64>,
+        answers: impl FnOnce(&Answer) -> Option<Box<Answered>>,
+        now: WallMs,
+    ) -> Result<Answer> {
+        let deadline = self.check_set("set_nx", key, value, seconds, now)?;
+        if self.live(key, now).is_some() {
+            return Ok(Answer::Flag(false));
+        }
+        let answer = Answer::Flag(true);
+        self.write_value(Owner::SHARED, key, value, deadline, answers(&answer), now);
+        Ok(answer)
+    }
+
+    /// `GETSET key value`.
+    pub(crate) fn getset(
+        &mut self,
+        key: &[u8],
+        value: &[u8],
+        answers: impl FnOnce(&Answer) -> Option<Box<Answered>>,
+        now: WallMs,
+    ) -> Result<Answer> {
+        self.check_set("getset", key, value, None, now)?;
+        let answer = self.get(key, now)?.map_or(Answer::Nil, |old| Answer::Value(Blob::from(&old[..])));
+        self.write_value(Owner::SHARED, key, value, None, answers(&answer), now);
+        Ok(answer)
+    }
+
+    /// Sets a key that holds what is expected, or removes it; `None` stands for a key that is missing.
+    pub(crate) fn compare_and_set(
+        &mut self,
+        key: &[u8],
+        expected: Option<&[u8]>,
+        new: Option<&[u8]>,
+        answers: impl FnOnce(&Answer) -> Option<Box<Answered>>,
+        now: WallMs,
+    ) -> Result<Answer> {
+        self.check_set("compare_and_set", key, new.unwrap_or_default(), None, now)?;
+        if self.get(key, now)?.as_deref() != expected {
+            return Ok(Answer::Flag(false));
+        }
+        let answer = Answer::Flag(true);
+        match new {
+            Some(new) => self.write_value(Owner::SHARED, key, new, None, answers(&answer), now),
+            None if expected.is_some() => {
+                let observed = self.observe_key(key, now);
+                let seen = observed.seen(&self.origins);
+                self.commit_answering(now, Action::Del { key: Raw(key), seen }, answers(&answer));
+            }
+            None => {}
+        }
+        Ok(answer)
+    }
+
+    /// `INCRBY`, `HINCRBY`, `hincrbyex`.
+    pub(crate) fn count_answering(
+        &mut self,
+        key: &[u8],
+        field: Option<&[u8]>,
+        by: i64,
+        seconds: Option<i64>,
+        answers: impl FnOnce(&Answer) -> Option<Box<Answered>>,
+        now: WallMs,
+    ) -> Result<Answer> {
+        // The deadline is checked before anything is written: both happen or neither.
+        if let Some(seconds @ 1..) = seconds {
+            deadline("hincrbyex", seconds, now)?;
+        }
+        let mut answer = Answer::Nil;
+        self.count(Owner::SHARED, key, field, by, now, |sum| {
+            answer = Answer::Number(sum);
+            answers(&answer)
+        })?;
+        if let Some(seconds) = seconds {
+            self.expire(key, seconds, now)?;
+        }
+        Ok(answer)
+    }
+}

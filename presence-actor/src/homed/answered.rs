@@ -1,0 +1,94 @@
+//! Calls that were answered by operations, so that nobody carries them out again.
+//!
+//! The record of an answer is made where its operation is applied, so on every node; it lives until the caller says in its own stream
+//! that it has heard, or is Gone. It travels in snapshots, as the operations do that it stands for.
+
+use std::collections::BTreeMap;
+
+use headcount_cluster::Origin;
+use serde::{Deserialize, Serialize};
+
+use super::Answer;
+
+/// Whose call an operation answers, and how.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Answered {
+    pub(crate) caller: Origin,
+    pub(crate) number: u64,
+    pub(crate) answer: Answer,
+}
+
+/// An operation, named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Dot {
+    pub(crate) origin: Origin,
+    pub(crate) seq: u64,
+}
+
+/// What is kept of an answered call: the operation that did it, and the answer for a caller who learns of it from a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Record {
+    pub(crate) dot: Dot,
+    pub(crate) answer: Answer,
+}
+
+#[derive(Debug, Default)]
+struct OfCaller {
+    calls: BTreeMap<u64, Record>,
+    /// The caller has heard of all up to this number.
+    settled: u64,
+}
+
+/// The records of all callers.
+#[derive(Debug, Default)]
+pub(crate) struct AnsweredCalls {
+    callers: BTreeMap<Origin, OfCaller>,
+}
+
+impl AnsweredCalls {
+    pub(crate) fn note(&mut self, caller: Origin, number: u64, record: Record) {
+        let caller = self.callers.entry(caller).or_default();
+        if number > caller.settled {
+            caller.calls.entry(number).or_insert(record);
+        }
+    }
+
+    pub(crate) fn get(&self, caller: Origin, number: u64) -> Option<&Record> {
+        self.callers.get(&caller)?.calls.get(&number)
+    }
+
+    /// Whether the caller has said that it needs no answer any more.
+    pub(crate) fn is_settled(&self, caller: Origin, number: u64) -> bool {
+        self.callers.get(&caller).is_some_and(|caller| number <= caller.settled)
+    }
+
+    pub(crate) fn settle(&mut self, caller: Origin, through: u64) {
+        let caller = self.callers.entry(caller).or_default();
+        caller.settled = caller.settled.max(through);
+        caller.calls = caller.calls.split_off(&(caller.settled + 1));
+    }
+
+    /// Forgets a caller; returns what it was answered.
+    pub(crate) fn take(&mut self, caller: Origin) -> BTreeMap<u64, Record> {
+        self.callers.remove(&caller).map(|of| of.calls).unwrap_or_default()
+    }
+
+    /// How many answers are kept.
+    pub(crate) fn len(&self) -> usize {
+        self.callers.values().map(|caller| caller.calls.len()).sum()
+    }
+
+    /// Up to where each caller has heard.
+    pub(crate) fn settled(&self) -> impl Iterator<Item = (Origin, u64)> {
+        self.callers.iter().map(|(caller, of)| (*caller, of.settled))
+    }
+
+    /// Records after one in order, for a snapshot that goes in pieces.
+    pub(crate) fn after(&self, caller: Origin, number: u64) -> impl Iterator<Item = (Origin, u64, &Record)> {
+        let callers = self.callers.range(caller..);
+        callers.flat_map(move |(at, of)| {
+            let from = if *at == caller { number + 1 } else { 0 };
+            of.calls.range(from..).map(|(number, record)| (*at, *number, record))
+        })
+    }
+}

@@ -1,0 +1,357 @@
+//! The caller's side: calls on their way to a home, and what becomes of them.
+//!
+//! A call keeps its number wherever it is sent, so that a home that already knows its answer does not carry it out again. An element that
+//! was taken for a call which nobody waits for any more goes back to where it came from: a caller that gives up early, and
+//! a second answer from a home that was thought lost, cost no element.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::channel::oneshot;
+use headcount_cluster::{Origin, WallMs};
+
+use super::answered::{Dot, Record};
+use super::{Answer, Answered, HomeRequires, HomedCommand, Refusal};
+use crate::api::Result;
+use crate::blob::Blob;
+use crate::dot::OriginIx;
+use crate::error::{Error, TryAgain};
+use crate::op::{Action, Op, Raw, Several};
+use crate::origin::Standing;
+use crate::state::State;
+use crate::wire::Frame;
+
+/// What a home made of a command: the answer, and the operation that wrote it, if there was one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Carried {
+    pub(crate) answer: Answer,
+    pub(crate) dot: Option<Dot>,
+}
+
+/// How a call begins.
+#[derive(Debug)]
+pub(crate) enum Started {
+    /// This node is the home and was ready to serve.
+    Carried(Carried),
+    /// The answer will come.
+    Later { number: u64, outcome: oneshot::Receiver<Result<Carried>> },
+}
+
+/// Who hears how a call went.
+#[derive(Debug)]
+pub(super) enum Hears {
+    Caller(oneshot::Sender<Result<Carried>>),
+    /// The blocking pop with this number.
+    Wait(u64),
+}
+
+#[derive(Debug)]
+struct Call {
+    command: HomedCommand,
+    /// Whom it was sent to.
+    sent: Option<Origin>,
+    /// What it was answered, while more than half of the nodes are not yet known to have that.
+    carried: Option<Carried>,
+    /// Nobody waits any more.
+    given_up: bool,
+    hears: Hears,
+}
+
+/// An element without a taker.
+#[derive(Debug)]
+struct Returned {
+    key: Blob,
+    position: i64,
+    value: Blob,
+}
+
+/// This node's calls.
+#[derive(Debug, Default)]
+pub(crate) struct Calls {
+    open: BTreeMap<u64, Call>,
+    last_number: u64,
+    returned: Vec<Returned>,
+    /// Numbers of calls that ended, beyond `settled`.
+    ended: BTreeSet<u64>,
+    /// All calls up to this number have ended.
+    settled: u64,
+    /// Up to where peers were told so.
+    told: u64,
+    /// Whether any call was answered by a peer's operation since.
+    answered_elsewhere: bool,
+}
+
+impl Calls {
+    pub(crate) fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    fn end(&mut self, number: u64) -> Option<Call> {
+        let call = self.open.remove(&number)?;
+        self.ended.insert(number);
+        while self.ended.remove(&(self.settled + 1)) {
+            self.settled += 1;
+        }
+        Some(call)
+    }
+}
+
+impl State {
+    /// Begins a call.
+    pub(crate) fn call(&mut self, command: HomedCommand, now: WallMs) -> Result<Started> {
+        self.check_homed(&command)?;
+        self.check_majority()?;
+        let (open, limit) = (self.homed.calls.open.len(), self.limits.max_homed_calls);
+        if open >= limit {
+            return Err(Error::TooMany {
+                what: "calls to keys' homes",
+                count: open + 1,
+                limit,
+                name: "max_homed_calls",
+            });
+        }
+        let at_once = !self.needs_confirmation() && self.homed.parked.is_empty();
+        if at_once && self.is_home(command.key()) && self.may_serve(now) {
+            return self.carry_out(&command, None, now).map(Started::Carried);
+        }
+        let (sender, outcome) = oneshot::channel();
+        let number = self.begin_call(command, Hears::Caller(sender));
+        Ok(Started::Later { number, outcome })
+    }
+
+    /// Whether a call of this node waits for being carried out.
+    pub(super) fn is_call_open(&self, number: u64) -> bool {
+        self.homed.calls.open.get(&number).is_some_and(|call| call.carried.is_none())
+    }
+
+    pub(super) fn begin_call(&mut self, command: HomedCommand, hears: Hears) -> u64 {
+        let calls = &mut self.homed.calls;
+        calls.last_number += 1;
+        let number = calls.last_number;
+        calls.open.insert(number, Call { command, sent: None, carried: None, given_up: false, hears });
+        self.route(number);
+        number
+    }
+
+    /// Whether an answer counts only when more than half of the nodes have what was written.
+    pub(super) fn needs_confirmation(&self) -> bool {
+        self.limits.home_requires == HomeRequires::Majority && !self.peers.is_empty()
+    }
+
+    /// Sends a call to its home, unless it was.
+    fn route(&mut self, number: u64) {
+        let Some(call) = self.homed.calls.open.get(&number) else { return };
+        let (sent, command) = (call.sent, call.command.clone());
+        let home = self.home_of(command.key());
+        if sent == Some(home) || call.given_up {
+            return;
+        }
+        let confirm = self.needs_confirmation();
+        let sent = self.send_homed(home, Frame::Ask { number, command, confirm }).then_some(home);
+        if let Some(call) = self.homed.calls.open.get_mut(&number) {
+            call.sent = sent;
+        }
+    }
+
+    /// Sends what is not where it belongs, and drops what nobody waits for and nobody will answer.
+    pub(super) fn route_all(&mut self) {
+        let numbers: Vec<u64> = self.homed.calls.open.keys().copied().collect();
+        for number in numbers {
+            let Some(call) = self.homed.calls.open.get(&number) else { continue };
+            let reachable = call.sent.filter(|home| *home == self.origin() || self.peers.contains_key(home));
+            match (call.given_up, reachable) {
+                (false, _) => self.route(number),
+                (true, Some(home)) => drop(self.send_homed(home, Frame::Withdraw { number })),
+                (true, None) => self.end_given_up(number),
+            }
+        }
+        self.register_waits();
+    }
+
+    /// Nobody waits for a call, and nobody will answer it. What is known to be taken for it goes back.
+    fn end_given_up(&mut self, number: u64) {
+        let carried = self.homed.calls.open.get_mut(&number).and_then(|call| call.carried.take());
+        self.end_call(number, carried.ok_or(Error::OutcomeUnknown), None);
+    }
+
+    /// What was sent to a peer may be lost: it is sent again once there is a link.
+    pub(super) fn reroute(&mut self, peer: Origin) {
+        for call in self.homed.calls.open.values_mut() {
+            if call.sent == Some(peer) && !call.given_up {
+                call.sent = None;
+            }
+        }
+        self.forget_wait_home(peer);
+        self.route_all();
+    }
+
+    /// A home has carried a command out without writing, or refuses it.
+    pub(super) fn handle_answer(&mut self, number: u64, outcome: Result<Answer, Refusal>) {
+        let Some(call) = self.homed.calls.open.get_mut(&number) else { return };
+        if outcome == Err(Refusal::NotHome) && !call.given_up {
+            call.sent = None; // the next round asks again: by then the two may see the same nodes
+            return;
+        }
+        let key = call.command.key().clone();
+        let home = call.sent.unwrap_or(self.origin());
+        let outcome = outcome.map_err(|refusal| refusal.into_error(&key, home));
+        self.end_call(number, outcome.map(|answer| Carried { answer, dot: None }), None);
+    }
+
+    /// More than half of the nodes have what answered a call.
+    pub(super) fn handle_confirmed_call(&mut self, number: u64) {
+        let carried = self.homed.calls.open.get_mut(&number).and_then(|call| call.carried.take());
+        if let Some(carried) = carried {
+            self.end_call(number, Ok(carried), None);
+        }
+    }
+
+    /// A call of this node was carried out by an operation that is applied here.
+    pub(super) fn carried(&mut self, number: u64, carried: Carried, position: Option<i64>) {
+        if self.needs_confirmation() && carried.dot.is_some() {
+            if let Some(call) = self.homed.calls.open.get_mut(&number) {
+                call.carried = Some(carried);
+            }
+        } else {
+            self.end_call(number, Ok(carried), position);
+        }
+    }
+
+    /// An operation was applied: it may answer a call, of this node or of one of which to take note.
+    pub(crate) fn note_homed(&mut self, author: OriginIx, seq: u64, op: &Op<'_>, now: WallMs) {
+        let dot = Dot { origin: self.origins.get(author).origin, seq };
+        if let Action::Settled { through } = op.action
+            && author != self.me
+        {
+            self.note_settled(dot.origin, through, now);
+        }
+        let Some(Answered { caller, number, answer }) = op.answers.as_deref() else { return };
+        if *caller != self.origin() {
+            self.note_record(*caller, *number, Record { dot, answer: answer.clone() }, now);
+            return;
+        }
+        self.unsettle();
+        self.homed.calls.answered_elsewhere = true;
+        let taken = if let Action::Take { element, .. } = &op.action { Some(element.position) } else { None };
+        if self.homed.calls.open.contains_key(number) {
+            self.carried(*number, Carried { answer: answer.clone(), dot: Some(dot) }, taken);
+        } else if let (Action::Take { key, element, .. }, Answer::Value(value)) = (&op.action, answer) {
+            // Another home had answered it too: it was thought lost.
+            let returned = Returned { key: key.0.into(), position: element.position, value: value.clone() };
+            self.homed.calls.returned.push(returned);
+        }
+    }
+
+    /// A snapshot was loaded, and with it perhaps answers: to calls of this node, and of nodes that are Gone.
+    pub(crate) fn note_answers_of_snapshot(&mut self) {
+        let me = self.origin();
+        for (number, record) in self.homed.answered.take(me) {
+            // What is beyond the snapshot's vector comes as an operation.
+            if self.origins.applied(record.dot.origin) >= record.dot.seq {
+                self.homed.calls.answered_elsewhere = true;
+                self.carried(number, Carried { answer: record.answer, dot: Some(record.dot) }, None);
+            }
+        }
+        self.unsettle();
+    }
+
+    /// Takes note of an answer to a caller that may ask for it again. One that nobody has met yet is known from now on, so that it is
+    /// given up some day if it never comes.
+    pub(crate) fn note_record(&mut self, caller: Origin, number: u64, record: Record, now: WallMs) {
+        let ix = self.origins.intern(caller, now);
+        if self.origins.get(ix).standing != Standing::Gone {
+            self.homed.answered.note(caller, number, record);
+        }
+    }
+
+    pub(crate) fn note_settled(&mut self, caller: Origin, through: u64, now: WallMs) {
+        let ix = self.origins.intern(caller, now);
+        if self.origins.get(ix).standing != Standing::Gone {
+            self.homed.answered.settle(caller, through);
+        }
+    }
+
+    fn end_call(&mut self, number: u64, outcome: Result<Carried>, position: Option<i64>) {
+        self.homed.restless = true;
+        let Some(call) = self.homed.calls.end(number) else { return };
+        let unheard = match call.hears {
+            Hears::Caller(sender) => sender.send(outcome).err(),
+            Hears::Wait(wait) => self.wait_claimed(wait, outcome),
+        };
+        if let (Some(Ok(Carried { answer: Answer::Value(value), .. })), HomedCommand::Pop { end, key, .. }) =
+            (unheard, call.command)
+        {
+            let list = self.keyspace.keys.get(&key).and_then(|entry| entry.list.as_deref());
+            let beyond = || list.map_or(0, |list| list.position_beyond(end));
+            let position = position.unwrap_or_else(beyond);
+            self.homed.calls.returned.push(Returned { key, position, value });
+        }
+    }
+
+    /// Elements whose takers are gone go back.
+    pub(super) fn put_back_returned(&mut self, now: WallMs) {
+        for Returned { key, position, value } in std::mem::take(&mut self.homed.calls.returned) {
+            let values = Several([Raw(&value)].into_iter().collect());
+            let owner = crate::dot::Owner::SHARED;
+            self.commit(now, Action::Push { key: Raw(&key), position, values, owner });
+        }
+    }
+
+    /// The caller does not wait any longer. Says what is known of its command.
+    pub(crate) fn give_up_call(&mut self, number: u64) -> Error {
+        let Some(call) = self.homed.calls.open.get_mut(&number) else { return Error::OutcomeUnknown };
+        let Some(home) = call.sent else {
+            self.homed.calls.end(number);
+            return Error::TryAgain(TryAgain::NoAnswer);
+        };
+        call.given_up = true;
+        // What is popped after all is put back.
+        let takes = matches!(call.command, HomedCommand::Pop { .. });
+        let dot = call.carried.as_ref().and_then(|carried| carried.dot);
+        self.send_homed(home, Frame::Withdraw { number });
+        self.unsettle();
+        match dot {
+            _ if takes => Error::TryAgain(TryAgain::NoAnswer),
+            None => Error::OutcomeUnknown,
+            Some(dot) => {
+                Error::NotConfirmed { confirmed: self.peers_that_have(dot), wanted: self.peers.len().div_ceil(2) }
+            }
+        }
+    }
+
+    /// Tells peers, by an operation, which answers nobody needs any more: when all is quiet, or often enough.
+    pub(super) fn tell_settled_calls(&mut self, now: WallMs) {
+        let calls = &mut self.homed.calls;
+        if calls.answered_elsewhere && calls.settled > calls.told {
+            calls.told = calls.settled;
+            calls.answered_elsewhere = !calls.open.is_empty();
+            let through = calls.settled;
+            self.commit(now, Action::Settled { through });
+        }
+    }
+
+    /// This node goes on under a new origin: what was asked under the old one is not its any more.
+    pub(crate) fn forsake_calls(&mut self, old: Origin) {
+        let sent = self.homed.calls.open.iter().filter(|(_, call)| call.sent.is_some() || call.carried.is_some());
+        let numbers: Vec<u64> = sent.map(|(number, _)| *number).collect();
+        for number in numbers {
+            self.end_call(number, Err(Error::OutcomeUnknown), None);
+        }
+        self.homed.calls.told = self.homed.calls.settled;
+        self.homed.parked.retain(|parked| parked.caller != old);
+        self.forget_wait_home(old);
+        self.register_waits();
+        self.unsettle();
+    }
+
+    fn check_homed(&self, command: &HomedCommand) -> Result<()> {
+        self.check_key(command.key())?;
+        match command {
+            HomedCommand::Pop { .. } => Ok(()),
+            HomedCommand::SetNx { value, .. } | HomedCommand::Getset { value, .. } => self.check_value(value),
+            HomedCommand::CompareAndSet { new, .. } => new.as_deref().map_or(Ok(()), |new| self.check_value(new)),
+            HomedCommand::Count { field, .. } => {
+                field.as_deref().map_or(Ok(()), |field| self.check_counted_field(field))
+            }
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Commands whose answer must be unique in the cluster: pops, `SET NX`, compare-and-set, and counters where asked for.
+//!
+//! Each key has a *home*, the node that rendezvous hashing picks among those that are Up and ready ([`agreement`]). A
+//! caller asks the home ([`calls`]), which carries commands out one after the other on what it knows ([`home`]). What
+//! it writes is an operation of its stream like any other, and the answer travels inside that operation: whoever has applied the
+//! one knows the other, so a caller reads its own write, and a new home knows what the old one had answered. A call
+//! has a number; a home that finds the number answered does not carry the command out again.
+//!
+//! Which node is the home is agreed, not assumed: it serves only while the nodes of its view hold the same view and have
+//! promised, for a second at a time, to hold no other. What it promises in the end stands at
+//! [`Presence`](crate::Presence#commands-at-a-keys-home).
+
+mod agreement;
+mod answered;
+mod calls;
+mod command;
+mod home;
+mod waiting;
+
+use std::collections::VecDeque;
+use std::str::FromStr;
+
+use headcount_cluster::{Origin, WallMs};
+
+pub(crate) use self::agreement::Agreement;
+pub(crate) use self::answered::{Answered, AnsweredCalls, Dot, Record};
+pub(crate) use self::calls::{Calls, Carried, Started};
+pub(crate) use self::command::{Answer, HomedCommand, Refusal};
+use self::home::{Asked, Confirming, Parked};
+pub(crate) use self::waiting::Popped;
+use self::waiting::{Waiters, Waits};
+use crate::state::State;
+use crate::wire::Frame;
+
+/// What must hold for a home to serve.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum HomeRequires {
+    /// The nodes that can talk agree. At a partition every side serves, so an answer is unique on its side only.
+    #[default]
+    Any,
+    /// More than half of the nodes that are Up or Down agree, and more than half have a write before it is answered.
+    Majority,
+}
+
+impl FromStr for HomeRequires {
+    type Err = UnknownRequirement;
+
+    fn from_str(text: &str) -> Result<Self, UnknownRequirement> {
+        match text {
+            "any" => Ok(Self::Any),
+            "majority" => Ok(Self::Majority),
+            other => Err(UnknownRequirement(other.chars().take(64).collect())),
+        }
+    }
+}
+
+/// A text that names no [`HomeRequires`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a key's home requires \"any\" or \"majority\", not {0:?}")]
+pub struct UnknownRequirement(String);
+
+/// What a node keeps for commands at a key's home.
+#[derive(Debug, Default)]
+pub(crate) struct Homed {
+    pub(crate) agreement: Agreement,
+    pub(crate) answered: AnsweredCalls,
+    pub(crate) calls: Calls,
+    waits: Waits,
+    waiters: Waiters,
+    parked: VecDeque<Parked>,
+    confirming: Vec<Confirming>,
+    /// Frames of this node to itself: it may be the home that it asks.
+    to_self: VecDeque<Frame>,
+    /// Whether something has happened since all was looked at.
+    restless: bool,
+}
+
+impl State {
+    /// Something has happened that calls or homes may have waited for.
+    pub(crate) fn unsettle(&mut self) {
+        self.homed.restless = true;
+    }
+
+    /// Does what calls and homes can do now; to be asked for after every input.
+    pub fn settle(&mut self, now: WallMs) {
+        while std::mem::take(&mut self.homed.restless) || self.homed_waits_for_progress(now) {
+            self.notice_view_change(now);
+            for key in std::mem::take(&mut self.keyspace.arrived) {
+                self.offer(&key, now);
+            }
+            self.put_back_returned(now);
+            while let Some(frame) = self.homed.to_self.pop_front() {
+                self.handle_homed(self.origin(), frame, now);
+            }
+            self.carry_out_parked(now);
+            self.confirm_carried_out();
+        }
+    }
+
+    /// Whether there is something to do without a new input.
+    fn homed_waits_for_progress(&mut self, now: WallMs) -> bool {
+        !self.keyspace.arrived.is_empty()
+            || self.next_parked().is_some() && self.may_serve(now)
+            || self.homed.confirming.iter().any(|confirming| self.is_confirmed(confirming.dot))
+    }
+
+    /// Sends a frame to a node, which may be this one. Returns whether it is under way.
+    fn send_homed(&mut self, to: Origin, frame: Frame) -> bool {
+        if to == self.origin() {
+            self.homed.to_self.push_back(frame);
+            self.homed.restless = true;
+            return true;
+        }
+        let Some(peer) = self.peers.get_mut(&to).filter(|peer| peer.is_greeted()) else { return false };
+        peer.send(&frame);
+        self.output = true;
+        true
+    }
+
+    /// Takes a frame of a call, a home or an agreement; other kinds are none of its business.
+    pub(crate) fn handle_homed(&mut self, from: Origin, frame: Frame, now: WallMs) {
+        self.homed.restless = true;
+        match frame {
+            Frame::Ask { number, command, confirm } => self.handle_ask(from, Asked { number, command, confirm }, now),
+            Frame::Answer { number, outcome } => self.handle_answer(number, outcome),
+            Frame::Confirmed { number } => self.handle_confirmed_call(number),
+            Frame::Wait { number, keys, since } => self.handle_wait(from, number, &keys, since, now),
+            Frame::EndWait { number } => self.remove_waiter(from, number, now),
+            Frame::Offer { number, key } => self.handle_offer(from, number, key),
+            Frame::Withdraw { number } => self.handle_withdraw(from, number),
+            Frame::Agree { number, view } => self.handle_agree(from, number, view, now),
+            Frame::Agreed { number, vector } => self.handle_agreed(from, number, vector),
+            Frame::Hello { .. }
+            | Frame::Vector { .. }
+            | Frame::Pull { .. }
+            | Frame::BeyondLog { .. }
+            | Frame::Ops { .. }
+            | Frame::Applied { .. }
+            | Frame::Interest { .. }
+            | Frame::InterestNoted { .. }
+            | Frame::Messages { .. }
+            | Frame::Gone { .. }
+            | Frame::SnapshotRequest { .. }
+            | Frame::SnapshotRefused { .. }
+            | Frame::Snapshot { .. } => {}
+        }
+    }
+
+    /// A member is Up or Down: those who are there are served, others keep their place.
+    pub(crate) fn homed_member_changed(&mut self) {
+        self.keyspace.arrived.extend(self.keyspace.awaited.iter().cloned());
+        self.unsettle();
+    }
+
+    /// What a gossip round brings: agreements are kept fresh while they are needed, and what could not be sent is tried again.
+    pub(crate) fn homed_gossip(&mut self, now: WallMs) {
+        self.refresh_agreement(now);
+        self.route_all();
+        self.tell_settled_calls(now);
+        self.unsettle();
+    }
+
+    /// A peer's link is new or gone: what it waits for here is void, and it says again what it wants.
+    pub(crate) fn homed_peer_changed(&mut self, peer: Origin, now: WallMs) {
+        self.homed.parked.retain(|parked| parked.caller != peer);
+        self.remove_waiters_of(peer, now);
+        self.reroute(peer);
+        self.unsettle();
+    }
+
+    /// Calls, blocked pops, waiters and answers that are held: zero when all is at rest.
+    pub(crate) fn open_calls(&self) -> usize {
+        let homed = &self.homed;
+        homed.calls.len() + homed.waits.len() + homed.waiters.len() + homed.parked.len() + homed.answered.len()
+    }
+}
