@@ -4,7 +4,7 @@
 //! took: while the node loads the rows as a snapshot, because the peer had nobody to keep history for, and while the peer
 //! writes them and they come as operations. An idle node shows what the machine itself does to such a loop. Where threads
 //! are more than cores the longest wait is often for a core; the system says for how long, and that is told apart. What the
-//! node does while the reader has no core is missed, so a busy machine tells too little in that column, never too much.
+//! node does while the reader has no core is missed: on a machine that is busy otherwise that column may tell too little.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
