@@ -5,23 +5,22 @@
 
 #![allow(clippy::disallowed_methods)] // it measures real time
 
+mod measure;
+
 use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
-use headcount::{Config, Event, LocalPresence, Node, Presence};
+use headcount::{Event, LocalPresence, Node, Presence};
 use headcount_cluster::{Incarnation, Member, NodeId, WallMs};
 use headcount_presence::state::State;
 use headcount_presence::{Limits, Owner};
+use measure::{MILLION, ROUNDS, median, millions, now, resident};
 
 /// Operations in a round.
 const ROUND: u64 = 200_000;
-/// Rounds of which the median counts.
-const ROUNDS: usize = 7;
-/// Rows in the large states.
-const MILLION: u64 = 1_000_000;
 
 fn main() {
     // The bench runner passes flags of its own; the one that matters is ours.
@@ -41,11 +40,6 @@ fn main() {
     });
 }
 
-/// Runs a future that never waits.
-fn now<T>(future: impl Future<Output = T>) -> T {
-    future.now_or_never().expect("a command of an in-process presence is ready at once")
-}
-
 /// A name for the `n`-th of a few thousand items.
 fn name(n: u64) -> String {
     format!("player-{}", n % 4096)
@@ -53,7 +47,7 @@ fn name(n: u64) -> String {
 
 /// Millions a second: the median over rounds of `threads` threads that each do a round of `work`.
 fn rate(threads: u64, work: impl Fn(u64) + Send + Sync) -> f64 {
-    let mut rates: Vec<f64> = (0..ROUNDS)
+    let rounds = (0..ROUNDS)
         .map(|_| {
             let start = Instant::now();
             std::thread::scope(|scope| {
@@ -62,11 +56,10 @@ fn rate(threads: u64, work: impl Fn(u64) + Send + Sync) -> f64 {
                     scope.spawn(move || (0..ROUND).for_each(|n| work(thread * ROUND + n)));
                 }
             });
-            (threads * ROUND) as f64 / start.elapsed().as_secs_f64() / 1e6
+            millions(threads * ROUND, start.elapsed())
         })
         .collect();
-    rates.sort_by(f64::total_cmp);
-    rates[ROUNDS / 2]
+    median(rounds)
 }
 
 fn in_process() {
@@ -109,12 +102,6 @@ fn in_process() {
     println!();
 }
 
-/// Bytes of this process that are in memory.
-fn resident() -> u64 {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0) * 4096
-}
-
 /// Bytes that a member of a large set takes above its own length. In a process of its own, so that nothing else counts.
 fn member_bytes() -> u64 {
     let presence = LocalPresence::new();
@@ -129,8 +116,7 @@ fn member_bytes() -> u64 {
 }
 
 fn memory() {
-    let output = std::env::current_exe().and_then(|exe| std::process::Command::new(exe).arg("--member-bytes").output());
-    let bytes = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default();
+    let bytes = measure::alone("--member-bytes");
     println!("memory of a set of a million members: {bytes} bytes a member above its own length\n");
 }
 
@@ -206,20 +192,15 @@ fn repair() {
     assert_eq!(digest, other);
 }
 
-async fn start(name: &str, seeds: Vec<String>) -> Node {
-    let mut config = Config::default();
-    config.name = Some(name.to_owned());
-    "127.0.0.1:0".clone_into(&mut config.listen);
-    config.seeds = seeds;
-    config.limits.subscriber_queue = 1_000_000;
-    let node = Node::builder(name).config(config).start().await.expect("a node");
+async fn start(name: &str, seed: Option<&Node>) -> Node {
+    let node = measure::start(name, seed).await;
     node.ready().await.expect("a ready node");
     node
 }
 
 async fn between_two_nodes() {
-    let a = start("a", vec![]).await;
-    let b = start("b", vec![a.me().addr.to_string()]).await;
+    let a = start("a", None).await;
+    let b = start("b", Some(&a)).await;
     let (on_a, on_b) = (a.presence(), b.presence());
     println!("between two nodes on loopback");
     let mut delays: Vec<Duration> = (0..5_000_u64)
@@ -252,7 +233,7 @@ async fn between_two_nodes() {
         }
     });
     let payload = [7_u8; 128];
-    let mut rates: Vec<f64> = (0..ROUNDS)
+    let rates = (0..ROUNDS)
         .map(|_| {
             let before = heard.load(Ordering::Relaxed);
             let start = Instant::now();
@@ -265,12 +246,11 @@ async fn between_two_nodes() {
             while heard.load(Ordering::Relaxed) < before + ROUND {
                 std::thread::yield_now();
             }
-            ROUND as f64 / start.elapsed().as_secs_f64() / 1e6
+            millions(ROUND, start.elapsed())
         })
         .collect();
-    rates.sort_by(f64::total_cmp);
-    println!("  messages of 128 bytes from A to B     {:>7.2} million a second", rates[ROUNDS / 2]);
-    let mut writes: Vec<f64> = (0..ROUNDS)
+    println!("  messages of 128 bytes from A to B     {:>7.2} million a second", median(rates));
+    let writes = (0..ROUNDS)
         .map(|_| {
             let start = Instant::now();
             for n in 0..ROUND {
@@ -279,24 +259,23 @@ async fn between_two_nodes() {
             while a.stats().presence.unconfirmed_ops > 0 {
                 std::thread::yield_now();
             }
-            ROUND as f64 / start.elapsed().as_secs_f64() / 1e6
+            millions(ROUND, start.elapsed())
         })
         .collect();
-    writes.sort_by(f64::total_cmp);
-    println!("  hset on A, replicated and confirmed   {:>7.2} million a second\n", writes[ROUNDS / 2]);
+    println!("  hset on A, replicated and confirmed   {:>7.2} million a second\n", median(writes));
     listener.abort();
     a.leave().await;
     b.leave().await;
 }
 
 async fn joiner() {
-    let a = start("a", vec![]).await;
+    let a = start("a", None).await;
     let presence = a.presence();
     for n in 0..MILLION {
         now(presence.sadd(&format!("set-{}", n % 1000), &n.to_string())).expect("a write");
     }
     let begin = Instant::now();
-    let b = start("b", vec![a.me().addr.to_string()]).await;
+    let b = start("b", Some(&a)).await;
     println!("a joiner with a million rows is ready after {:.2} s", begin.elapsed().as_secs_f64());
     assert_eq!(a.digest(), b.digest());
     a.leave().await;
