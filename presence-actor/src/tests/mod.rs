@@ -1,6 +1,7 @@
 //! Tests of the core in worlds with manual time and a manual network.
 
 mod commands;
+mod conflicts;
 mod convergence;
 mod garbage;
 mod homed;

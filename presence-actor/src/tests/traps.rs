@@ -1,4 +1,8 @@
 //! The traps that others fell into, one by one.
+//!
+//! 1. Remove before add. 2. Snapshot rows beyond its vector (a snapshot under fire). 3. Counters that come back. 4. Expiry by each for
+//!    himself. 5. Gone at different moments. 6. Ghosts in the vector. 7. A message that overtakes an interest. 8. A homed reply that overtakes its
+//!    write: [`super::homed`]. 9. An incarnation used twice: the cluster crate's `id` and `tests/membership.rs`.
 
 use headcount_cluster::GoneReason;
 
