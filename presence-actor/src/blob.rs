@@ -16,9 +16,12 @@ use crate::op::Raw;
 
 /// Owned, immutable bytes.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Blob(SmallVec<[u8; 24]>);
+pub(crate) struct Blob(SmallVec<[u8; Self::INLINE]>);
 
 impl Blob {
+    /// Bytes that need no allocation.
+    pub(crate) const INLINE: usize = 24;
+
     /// A copy for a caller outside.
     pub(crate) fn to_bytes(&self) -> Bytes {
         Bytes::copy_from_slice(self)

@@ -47,6 +47,9 @@ impl State {
             rows += entry.expiry.len();
         }
         assert_eq!(rows, self.keyspace.ledger.rows(), "(1) rows");
+        if rows == 0 {
+            assert_eq!(self.keyspace.ledger.bytes(), 0, "(1) what is gone costs nothing");
+        }
         let counted = owned.into_iter().map(|(origin, places)| (origin, places.len())).collect();
         assert_eq!(self.keyspace.ledger.owned_by_origin(), counted, "(1) owned rows");
         for (_, state) in self.origins.iter() {

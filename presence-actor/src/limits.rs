@@ -80,6 +80,9 @@ pub struct Limits {
     pub peer_queue_bytes: usize,
     /// Bytes of operations kept for repair, over all origins; a peer that missed more loads a snapshot. Default 64 MiB.
     pub oplog_bytes: usize,
+    /// Bytes of keys and rows, as accounted; beyond it writes that may add data fail with `OOM`, and all else goes on. What peers
+    /// write is taken all the same, or nodes would differ: give all the same. Default 4 GiB.
+    pub max_memory_bytes: usize,
     /// Bytes of a snapshot that are held while it is being received. Default 4 GiB.
     pub snapshot_bytes: usize,
     /// How far a peer's clock may be ahead before our clock stops following it. Default 60 s.
@@ -111,6 +114,7 @@ impl Default for Limits {
             subscriber_queue: 1024,
             peer_queue_bytes: 16 * 1024 * 1024,
             oplog_bytes: 64 * 1024 * 1024,
+            max_memory_bytes: 4 * 1024 * 1024 * 1024,
             snapshot_bytes: 4 * 1024 * 1024 * 1024,
             max_clock_skew: Duration::from_mins(1),
             subscribe_wait: Duration::from_secs(2),

@@ -498,6 +498,7 @@ impl State {
         Stats {
             keys: self.keyspace.keys.len(),
             rows: self.keyspace.ledger.rows(),
+            memory_bytes: self.keyspace.ledger.bytes(),
             owned_rows,
             type_conflicts: self.keyspace.type_conflicts(),
             subscriptions: self.topics.count(),

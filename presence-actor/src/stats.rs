@@ -8,6 +8,8 @@ pub struct Stats {
     pub keys: usize,
     /// Gauge: rows of all keys, hidden ones included.
     pub rows: usize,
+    /// Gauge: what keys and rows are accounted for, in bytes; capped by `max_memory_bytes`.
+    pub memory_bytes: usize,
     /// Gauge: rows that leave with their owner, by the origin that owns them, this node's first.
     pub owned_rows: Vec<(headcount_cluster::Origin, usize)>,
     /// Gauge: keys with rows of two types, of which one is hidden.

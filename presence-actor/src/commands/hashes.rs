@@ -26,7 +26,7 @@ impl State {
 
     /// `HSET key field value..`: names and values in turn. A field given twice keeps its last value.
     pub fn hset(&mut self, owner: Owner, key: &[u8], pairs: &[&[u8]], now: WallMs) -> Result<usize> {
-        self.check_key(key)?;
+        self.check_room(key)?;
         self.check_values("hset", pairs)?;
         self.bury(key, now);
         let fields = self.fields(key, now)?;

@@ -32,6 +32,13 @@ impl State {
         at_most("key", key.len(), self.limits.max_key_bytes, "max_key_bytes")
     }
 
+    /// Checks the key of a command that may add data.
+    fn check_room(&self, key: &[u8]) -> Result<()> {
+        self.check_key(key)?;
+        let (used, limit) = (self.keyspace.ledger.bytes(), self.limits.max_memory_bytes);
+        if used > limit { Err(Error::OutOfMemory { used, limit }) } else { Ok(()) }
+    }
+
     pub(crate) fn check_value(&self, value: &[u8]) -> Result<()> {
         at_most("value", value.len(), self.limits.max_value_bytes, "max_value_bytes")
     }

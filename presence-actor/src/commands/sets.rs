@@ -22,7 +22,7 @@ impl State {
 
     /// `SADD key member..`
     pub fn sadd(&mut self, owner: Owner, key: &[u8], members: &[&[u8]], now: WallMs) -> Result<usize> {
-        self.check_key(key)?;
+        self.check_room(key)?;
         self.check_values("sadd", members)?;
         self.bury(key, now);
         let set = self.members(key, now)?;

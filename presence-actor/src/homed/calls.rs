@@ -337,7 +337,7 @@ impl State {
             self.end_call(number, Err(Error::OutcomeUnknown), None);
         }
         self.homed.calls.told = self.homed.calls.settled;
-        self.homed.parked.retain(|parked| parked.caller != old);
+        self.homed.parked.drop_caller(old);
         self.forget_wait_home(old);
         self.register_waits();
         self.unsettle();

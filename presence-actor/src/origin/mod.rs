@@ -88,6 +88,11 @@ impl Origins {
         self.fenced.push_back(origin);
     }
 
+    #[cfg(test)]
+    pub(crate) fn is_fenced(&self, origin: Origin) -> bool {
+        self.fenced.contains(&origin)
+    }
+
     pub(crate) fn find(&self, origin: Origin) -> Option<OriginIx> {
         self.by_origin.get(&origin).copied()
     }

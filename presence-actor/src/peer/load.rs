@@ -229,7 +229,7 @@ impl State {
         let there = rows.is_some_and(|rows| rows.iter().any(|old| same_dot(&old.tag, &tag)));
         if !known && !there {
             self.keyspace.change(&merge.key, &self.origins, |entry, ledger, _| {
-                ledger.added(&merge.key, Slot::Expiry, &tag);
+                ledger.added(&merge.key, Slot::Expiry, &tag, 0);
                 entry.expiry.push(ExpiryRow { tag, deadline });
             });
         }
@@ -342,7 +342,7 @@ impl State {
                             let place = Place::Member(member, name(tag), tag.seq, tag.owner.0);
                             let keep = !covers(tag) || !unseen(&place);
                             if !keep {
-                                ledger.removed(&key, Slot::Member(member), tag);
+                                ledger.removed(&key, Slot::Member(member), tag, 0);
                             }
                             keep
                         });
@@ -452,8 +452,9 @@ impl Change<'_> {
         match self {
             Self::Nothing => {}
             Self::AddValue(value, expiry) => {
-                desk.added(tag);
-                register.rows.push(Row { tag: *tag, content: Content::Value { value: value.into(), expiry } });
+                let row = Row { tag: *tag, content: Content::Value { value: value.into(), expiry } };
+                desk.added(&row);
+                register.rows.push(row);
             }
             Self::SupersedeExpiry => {
                 for row in register.rows.iter_mut().filter(|row| same_dot(&row.tag, tag)) {
@@ -470,8 +471,9 @@ impl Change<'_> {
                     }
                     row.content = Content::Count(contribution);
                 } else {
-                    desk.added(tag);
-                    register.rows.push(Row { tag: *tag, content: Content::Count(contribution) });
+                    let row = Row { tag: *tag, content: Content::Count(contribution) };
+                    desk.added(&row);
+                    register.rows.push(row);
                 }
             }
             Self::DropCount => retain(register, |row| !is_count_of(row, tag), desk),

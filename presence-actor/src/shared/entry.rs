@@ -157,7 +157,7 @@ impl Entry {
         self.expiry.retain(|row| {
             let keep = !doomed(&row.tag);
             if !keep {
-                ledger.removed(key, Slot::Expiry, &row.tag);
+                ledger.removed(key, Slot::Expiry, &row.tag, 0);
             }
             keep
         });

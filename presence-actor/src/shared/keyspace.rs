@@ -170,7 +170,7 @@ impl Keyspace {
             let tag = Tag { origin: erase.author, owner: Owner::SHARED, seq: erase.seq, stamp };
             // A snapshot may have brought it, or a later one, already.
             if !entry.expiry.iter().any(|known| known.tag.origin == erase.author && known.tag.seq >= erase.seq) {
-                ledger.added(key, Slot::Expiry, &tag);
+                ledger.added(key, Slot::Expiry, &tag, 0);
                 entry.expiry.push(ExpiryRow { tag, deadline });
             }
         });
@@ -249,7 +249,10 @@ impl Keyspace {
     ) {
         let index = match self.keys.get_index_of(key) {
             Some(index) => index,
-            None => self.keys.insert_full(key.into(), Entry::default()).0,
+            None => {
+                self.ledger.key_added(key);
+                self.keys.insert_full(key.into(), Entry::default()).0
+            }
         };
         let entry = &mut self.keys[index];
         let had_deadline = entry.deadline(origins).is_some();
@@ -268,6 +271,7 @@ impl Keyspace {
         }
         if entry.is_empty() {
             self.keys.swap_remove_index(index);
+            self.ledger.key_removed(key);
         } else if entry.holds_no_data() {
             self.orphans.insert(key.into());
         }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 
+use super::cost;
 use crate::blob::Blob;
 use crate::dot::{OriginIx, Owner, Tag};
 
@@ -38,6 +39,7 @@ type Places = IndexMap<(Blob, OwnedSlot), u32, RandomState>;
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     rows: usize,
+    bytes: usize,
     owned: BTreeMap<(OriginIx, Owner), Places>,
 }
 
@@ -46,15 +48,32 @@ impl Ledger {
         self.rows
     }
 
-    pub(crate) fn added(&mut self, key: &[u8], slot: Slot<'_>, tag: &Tag) {
+    /// What keys and rows are accounted for.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(crate) fn key_added(&mut self, key: &[u8]) {
+        self.bytes += cost::of_key(key);
+    }
+
+    pub(crate) fn key_removed(&mut self, key: &[u8]) {
+        self.bytes -= cost::of_key(key);
+    }
+
+    /// A row is stored, with a value of so many bytes.
+    pub(crate) fn added(&mut self, key: &[u8], slot: Slot<'_>, tag: &Tag, value: usize) {
         self.rows += 1;
+        self.bytes += cost::of_row(key, slot, !tag.owner.is_shared(), value);
         if let Some(slot) = owned_slot(slot, tag) {
             *self.owned.entry((tag.origin, tag.owner)).or_default().entry((key.into(), slot)).or_default() += 1;
         }
     }
 
-    pub(crate) fn removed(&mut self, key: &[u8], slot: Slot<'_>, tag: &Tag) {
+    /// A row is stored no more; it had a value of so many bytes.
+    pub(crate) fn removed(&mut self, key: &[u8], slot: Slot<'_>, tag: &Tag, value: usize) {
         self.rows -= 1;
+        self.bytes -= cost::of_row(key, slot, !tag.owner.is_shared(), value);
         let Some(slot) = owned_slot(slot, tag) else { return };
         let owner = (tag.origin, tag.owner);
         let Some(places) = self.owned.get_mut(&owner) else { return };

@@ -62,7 +62,7 @@ impl Members {
         } else {
             self.rows.insert(member.into(), SmallVec::from_buf([tag]));
         }
-        ledger.added(key, Slot::Member(member), &tag);
+        ledger.added(key, Slot::Member(member), &tag, 0);
     }
 
     /// Removes the rows of a member that `doomed` names.
@@ -77,7 +77,7 @@ impl Members {
         tags.retain(|tag| {
             let keep = !doomed(tag);
             if !keep {
-                ledger.removed(key, Slot::Member(member), tag);
+                ledger.removed(key, Slot::Member(member), tag, 0);
             }
             keep
         });
@@ -92,7 +92,7 @@ impl Members {
             tags.retain(|tag| {
                 let keep = !erase.covers(tag);
                 if !keep {
-                    ledger.removed(key, Slot::Member(member), tag);
+                    ledger.removed(key, Slot::Member(member), tag, 0);
                 }
                 keep
             });

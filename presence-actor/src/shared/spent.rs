@@ -45,6 +45,11 @@ impl Spent {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.records.len()
+    }
+
     pub(crate) fn get(&self, key: &SpentKey) -> Option<&SpentCount> {
         self.records.get(key)
     }

@@ -43,6 +43,10 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting { key: "limits.subscriber_queue", slot: Slot::Count(|c| &mut c.limits.subscriber_queue, (1, 1_000_000)) },
     Setting { key: "limits.peer_queue_bytes", slot: Slot::Bytes(|c| &mut c.limits.peer_queue_bytes, (KIB, GIB)) },
     Setting { key: "limits.oplog_bytes", slot: Slot::Bytes(|c| &mut c.limits.oplog_bytes, (KIB, 64 * GIB)) },
+    Setting {
+        key: "limits.max_memory_bytes",
+        slot: Slot::Bytes(|c| &mut c.limits.max_memory_bytes, (MIB, 1024 * GIB)),
+    },
     Setting { key: "limits.snapshot_bytes", slot: Slot::Bytes(|c| &mut c.limits.snapshot_bytes, (MIB, 1024 * GIB)) },
     Setting { key: "limits.max_homed_calls", slot: Slot::Count(|c| &mut c.limits.max_homed_calls, (1, 10_000_000)) },
     Setting { key: "limits.max_blocked_pops", slot: Slot::Count(|c| &mut c.limits.max_blocked_pops, (0, 10_000_000)) },

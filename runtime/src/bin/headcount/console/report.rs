@@ -61,6 +61,7 @@ pub(super) fn stats(stats: &NodeStats) -> String {
     };
     line("keys", presence.keys as u64);
     line("rows", presence.rows as u64);
+    line("memory_bytes", presence.memory_bytes as u64);
     line("owned_rows", owned as u64);
     line("type_conflicts", presence.type_conflicts as u64);
     line("subscriptions", presence.subscriptions as u64);
