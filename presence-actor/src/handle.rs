@@ -1,8 +1,9 @@
 //! Handles: how any thread reads and writes the state without a round trip.
 //!
 //! One lock around one core. A command takes it, runs to its end (some hundred nanoseconds) and lets go; a mailbox
-//! round trip from another thread would cost thirty microseconds. The actor takes the same lock for what peers send, a
-//! slice at a time. After a write that peers must hear of, the actor is woken, but only when it sleeps.
+//! round trip from another thread would cost thirty microseconds. Readers share it. The actor
+//! takes the same lock for what peers send, a slice at a time. After a write that peers must hear of, the actor is woken, but
+//! only when it sleeps.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::channel::oneshot;
 use headcount_cluster::{WallClock, WallMs};
-use parking_lot::Mutex;
+use parking_lot::RwLock;
 use tokio::sync::{Notify, watch};
 
 use crate::ack::{Ack, AckWithin};
@@ -28,11 +29,12 @@ use crate::pubsub::topics::Family;
 use crate::reply::Ttl;
 use crate::shared::list::End;
 use crate::state::State;
+use crate::values::Values;
 
 /// The state and what belongs to reaching it from anywhere.
 #[derive(Debug)]
 pub struct Shared {
-    state: Mutex<State>,
+    state: RwLock<State>,
     clock: Arc<dyn WallClock>,
     /// Whether an actor looks after deadlines; without one, writers do.
     attended: bool,
@@ -56,7 +58,7 @@ impl Shared {
 
     fn new(state: State, clock: Arc<dyn WallClock>, attended: bool) -> Arc<Self> {
         Arc::new(Self {
-            state: Mutex::new(state),
+            state: RwLock::new(state),
             clock,
             attended,
             awake: AtomicBool::new(false),
@@ -72,7 +74,7 @@ impl Shared {
 
     /// Reads. The closure runs under the lock: it should be short.
     pub fn read<R>(&self, read: impl FnOnce(&State, WallMs) -> R) -> R {
-        let state = self.state.lock();
+        let state = self.state.read();
         // Asking the clock costs as much as the rest of a read; without deadlines nobody needs to know.
         let now = if state.needs_time() { self.clock.now() } else { WallMs(0) };
         read(&state, now)
@@ -81,7 +83,7 @@ impl Shared {
     /// Writes. The closure runs under the lock: it should be short. Wakes the actor when there is something to send.
     pub fn write<R>(&self, write: impl FnOnce(&mut State, WallMs) -> R) -> R {
         let now = self.clock.now();
-        let mut state = self.state.lock();
+        let mut state = self.state.write();
         if !self.attended && state.needs_time() {
             state.handle_time(now);
         }
@@ -413,7 +415,7 @@ impl<T: HasHandle> Presence for T {
         self.handle().confirm(written).await
     }
 
-    async fn smembers(&self, key: impl Arg) -> Result<Vec<Bytes>> {
+    async fn smembers(&self, key: impl Arg) -> Result<Values> {
         self.handle().read(|state, now| state.smembers(key.bytes(), now))
     }
 

@@ -5,6 +5,7 @@
 //! 3. An origin's log ends where the origin's applied number is, or is empty.
 //! 4. No own contribution is erased whole and still there.
 //! 5. An element's name and its row speak of one origin.
+//! 6. The list that readers of a set are given has exactly the members that they see.
 
 #![cfg(test)]
 
@@ -29,6 +30,11 @@ impl State {
             for (member, tags) in entry.set.iter().flat_map(|set| &set.rows) {
                 assert!(!tags.is_empty(), "(2) member {member:?}");
                 tags.iter().for_each(|tag| place(tag, format!("member {member:?}")));
+            }
+            if let Some(set) = &entry.set {
+                // Reading keeps the list, so that the next check finds out when something forgot to let go of it.
+                let members: Vec<_> = set.iter(&self.origins).map(crate::blob::Blob::to_bytes).collect();
+                assert_eq!(set.list(&self.origins), members, "(6) {key:?}");
             }
             for (field, register) in entry.hash.iter().flat_map(|hash| &hash.rows) {
                 assert!(!register.is_empty(), "(2) field {field:?}");

@@ -5,7 +5,7 @@
 //! [`PresenceActor`](actor::PresenceActor), which alone moves what peers send and get.
 //!
 //! # Layout
-//! - [`api`]: the trait [`Presence`]; [`args`], [`reply`], [`error`]: its types; [`command`]: commands as words
+//! - [`api`]: the trait [`Presence`]; [`args`], [`reply`], [`values`], [`error`]: its types; [`command`]: commands as words
 //! - `ack`: who must have a write before its call returns
 //! - [`limits`], [`stats`]: caps and counts
 //! - `dot`, `op`, `blob`: what a write is
@@ -42,6 +42,7 @@ pub mod state;
 pub mod stats;
 #[cfg(test)]
 mod tests;
+pub mod values;
 mod wire;
 
 pub use ack::Ack;
@@ -58,3 +59,4 @@ pub use peer::readiness::ReadyBy;
 pub use pubsub::{Event, Subscription};
 pub use reply::{Reply, Ttl, Type};
 pub use stats::Stats;
+pub use values::Values;

@@ -56,6 +56,10 @@ pub const MAX_QUEUED_FRAMES: usize = 100_000;
 /// fetched again by anti-entropy.
 pub const MAX_INBOX_BYTES: usize = 4 * 1024 * 1024;
 
+/// Members of a set up to which the list that readers were last given is kept for the next: it takes about as much memory
+/// again as the set.
+pub const MAX_KEPT_LIST: usize = 4096;
+
 /// Caps of one node's presence. All sizes are in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

@@ -46,7 +46,7 @@ pub use config::{Config, ConfigError};
 pub use headcount_cluster::{ClusterStats, GoneReason, Incarnation, Member, MemberState, NodeId, Origin};
 pub use headcount_presence::{
     Ack, Arg, Args, Command, Error, Event, HomeRequires, Limits, LocalPresence, Presence, Reply, Stats, Subscription,
-    TryAgain, Ttl, Type,
+    TryAgain, Ttl, Type, Values,
 };
 pub use node::{
     ClusterPresence, LeaveReport, MemberEvent, Members, Node, NodeBuilder, NodeError, NodeStats, Ready, ReadyBy,

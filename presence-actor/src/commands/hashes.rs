@@ -43,7 +43,8 @@ impl State {
             if let Some(register) = register {
                 observed.note_register(Some(pair[0]), register, &self.origins);
             }
-            written.0.extend([Raw(pair[0]), Raw(pair[1])]);
+            written.0.push(Raw(pair[0]));
+            written.0.push(Raw(pair[1]));
         }
         if observed.is_heavy() {
             let fields: Vec<&[u8]> = written.0.chunks_exact(2).map(|pair| pair[0].0).collect();

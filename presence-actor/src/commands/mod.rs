@@ -82,12 +82,15 @@ impl State {
     }
 
     fn is_expired(&self, entry: &Entry, now: WallMs) -> bool {
-        entry.deadline(&self.origins).is_some_and(|deadline| deadline.at <= now)
+        self.needs_time() && entry.deadline(&self.origins).is_some_and(|deadline| deadline.at <= now)
     }
 
     /// Lets an expired key go, or a deadline that concurrent removals left without a key, before something new is
     /// written under its name, so that the new does not die with the old.
     fn bury(&mut self, key: &[u8], now: WallMs) {
+        if !self.needs_time() && self.keyspace.orphans.is_empty() {
+            return;
+        }
         let is_past = |entry: &Entry| self.is_expired(entry, now) || entry.is_orphan();
         if self.keyspace.keys.get(key).is_some_and(is_past) {
             self.remove_observed(key, now);

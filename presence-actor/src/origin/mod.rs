@@ -54,6 +54,8 @@ pub(crate) struct Origins {
     fenced: VecDeque<Origin>,
     /// How many are not [`Standing::Up`]; zero makes every row visible at a glance.
     veiled: usize,
+    /// Grows whenever rows become visible or invisible: what readers were shown before may be out of date.
+    sight: u32,
 }
 
 impl Origins {
@@ -134,11 +136,17 @@ impl Origins {
         state.standing = standing;
         let is_up = standing == Standing::Up;
         self.veiled = self.veiled + usize::from(was_up) - usize::from(is_up);
+        self.sight = self.sight.wrapping_add(u32::from(was_up != is_up));
     }
 
     /// Whether some rows may be invisible.
     pub(crate) fn any_veiled(&self) -> bool {
         self.veiled > 0
+    }
+
+    /// A number that is another whenever rows have become visible or invisible.
+    pub(crate) fn sight(&self) -> u32 {
+        self.sight
     }
 
     /// Whether readers see a row: it is shared, or its owner is Up.

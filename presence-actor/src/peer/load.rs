@@ -337,17 +337,10 @@ impl State {
                 let mut desk = Desk { key: &key, field: None, ledger, spent: None };
                 retain(&mut entry.string, |row| stays(None, row), &mut desk);
                 if let Some(set) = &mut entry.set {
-                    set.rows.retain(|member, tags| {
-                        tags.retain(|tag| {
-                            let place = Place::Member(member, name(tag), tag.seq, tag.owner.0);
-                            let keep = !covers(tag) || !unseen(&place);
-                            if !keep {
-                                ledger.removed(&key, Slot::Member(member), tag, 0);
-                            }
-                            keep
-                        });
-                        !tags.is_empty()
-                    });
+                    let doomed = |member: &[u8], tag: &Tag| {
+                        covers(tag) && unseen(&Place::Member(member, name(tag), tag.seq, tag.owner.0))
+                    };
+                    set.drop_rows(&key, doomed, ledger);
                 }
                 if let Some(list) = &mut entry.list {
                     let swept = |name: &ElementKey| unseen(&Place::Element(name.origin.0, name.seq, name.index));

@@ -136,7 +136,7 @@ impl Entry {
     ) {
         self.string.erase(erase, &mut Desk { key, field: None, ledger, spent: spent.as_deref_mut() });
         if let Some(set) = &mut self.set {
-            set.erase_all(key, erase, ledger);
+            set.drop_rows(key, |_, tag| erase.covers(tag), ledger);
         }
         if let Some(hash) = &mut self.hash {
             hash.rows.retain(|field, register| {

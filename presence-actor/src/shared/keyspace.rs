@@ -247,15 +247,14 @@ impl Keyspace {
         origins: &Origins,
         change: impl FnOnce(&mut Entry, &mut Ledger, Option<&mut Spent>),
     ) {
-        let index = match self.keys.get_index_of(key) {
-            Some(index) => index,
-            None => {
-                self.ledger.key_added(key);
-                self.keys.insert_full(key.into(), Entry::default()).0
-            }
+        let index = if let Some(index) = self.keys.get_index_of(key) {
+            index
+        } else {
+            self.ledger.key_added(key);
+            self.keys.insert_full(key.into(), Entry::default()).0
         };
         let entry = &mut self.keys[index];
-        let had_deadline = entry.deadline(origins).is_some();
+        let had_deadline = !self.deadlines.is_empty() && entry.deadline(origins).is_some();
         if !self.awaited.is_empty() && self.awaited.contains(key) {
             self.arrived.push(key.into());
         }

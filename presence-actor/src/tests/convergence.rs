@@ -145,7 +145,7 @@ fn assert_same_view(world: &World) {
         let state = &world.nodes[node];
         (0_u8..4).map(move |k| {
             let key = [b'k', k];
-            let mut members = state.smembers(&key, now).unwrap_or_default();
+            let mut members = state.smembers(&key, now).unwrap_or_default().to_vec();
             let mut fields = state.hgetall(&key, now).unwrap_or_default();
             members.sort();
             fields.sort();
