@@ -4,6 +4,7 @@
 //! 2. No key, field or member is stored without a row.
 //! 3. An origin's log ends where the origin's applied number is, or is empty.
 //! 4. No own contribution is erased whole and still there.
+//! 5. Whatever names an origin by its index names one that is not forgotten.
 
 #![cfg(test)]
 
@@ -13,11 +14,13 @@ use crate::state::State;
 impl State {
     pub(crate) fn check_invariants(&self) {
         let mut rows = 0;
+        let mut rows_of = std::collections::BTreeMap::<crate::dot::OriginIx, usize>::new();
         let mut owned = std::collections::BTreeMap::<crate::dot::OriginIx, std::collections::BTreeSet<String>>::new();
         for (key, entry) in &self.keyspace.keys {
             assert!(!entry.is_empty(), "(2) {key:?} is stored without a row");
             let mut place = |tag: &crate::dot::Tag, place: String| {
                 rows += 1;
+                *rows_of.entry(tag.origin).or_default() += 1;
                 if !tag.owner.is_shared() {
                     owned.entry(tag.origin).or_default().insert(format!("{:?} {key:?} {place}", tag.owner));
                 }
@@ -38,9 +41,23 @@ impl State {
                     }
                 }
             }
-            rows += entry.expiry.len();
+            for row in &entry.expiry {
+                rows += 1;
+                *rows_of.entry(row.tag.origin).or_default() += 1;
+            }
         }
         assert_eq!(rows, self.keyspace.ledger.rows(), "(1) rows");
+        for ix in (0..self.origins.slots() as u32).map(crate::dot::OriginIx) {
+            let counted = rows_of.get(&ix).copied().unwrap_or(0);
+            assert_eq!(self.keyspace.ledger.rows_of(ix), counted, "(1) rows of {ix:?}");
+            let is_named = counted > 0
+                || self.keyspace.spent.names(ix)
+                || self.doomed.contains(&ix)
+                || self.blocked.contains(&ix)
+                || self.peers.values().any(|peer| peer.repairs.iter().any(|repair| repair.origin == ix))
+                || self.me == ix;
+            assert!(!is_named || self.origins.find(self.origins.get(ix).origin) == Some(ix), "(5) {ix:?}");
+        }
         let counted = owned.into_iter().map(|(origin, places)| (origin, places.len())).collect();
         assert_eq!(self.keyspace.ledger.owned_by_origin(), counted, "(1) owned rows");
         for (_, state) in self.origins.iter() {

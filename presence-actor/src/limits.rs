@@ -22,7 +22,8 @@ pub const MAX_SEQUENCE: u64 = u64::MAX >> 2;
 /// split into several operations.
 pub const MAX_SEEN_COUNTS: usize = 4096;
 
-/// How long erased contributions are remembered after a peer was given up that may come back with what it knew.
+/// How long erased contributions and dead origins are remembered after a peer was given up that may come back with what
+/// it knew.
 pub const SPENT_HOLD: Duration = Duration::from_hours(24);
 
 /// Erased contributions that are remembered at most.
@@ -38,8 +39,8 @@ pub const PATIENCE_ROUNDS: u64 = 25;
 /// Gossip rounds without any peer after which a node whose seeds had answered is alone. Ten seconds at the default interval.
 pub const LONELY_ROUNDS: u64 = 50;
 
-/// Gone origins that are remembered though no row of them was ever held here.
-pub const MAX_FENCED_STRANGERS: usize = 4096;
+/// Gone origins of which nothing is held that are remembered by their numbers. Every snapshot lists them.
+pub const MAX_FORGOTTEN_ORIGINS: usize = 1024;
 
 /// Frames that may wait for a peer that does not read, messages not counted; beyond it the link is closed.
 pub const MAX_QUEUED_FRAMES: usize = 100_000;

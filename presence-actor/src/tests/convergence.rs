@@ -7,7 +7,7 @@ use crate::dot::Owner;
 use crate::limits::Limits;
 
 #[derive(Debug, Clone)]
-enum Step {
+pub(super) enum Step {
     Write(usize, Write),
     /// Put what is due on the wires.
     Transmit(usize, usize),
@@ -20,7 +20,7 @@ enum Step {
 }
 
 #[derive(Debug, Clone)]
-enum Write {
+pub(super) enum Write {
     Set(u8, u8),
     Setex(u8, u8, i64),
     Incrby(u8, i64),
@@ -60,7 +60,7 @@ fn write() -> impl Strategy<Value = Write> {
     ]
 }
 
-fn step(nodes: usize) -> impl Strategy<Value = Step> {
+pub(super) fn step(nodes: usize) -> impl Strategy<Value = Step> {
     let node = 0..nodes;
     prop_oneof![
         8 => (node.clone(), write()).prop_map(|(n, w)| Step::Write(n, w)),
@@ -100,20 +100,24 @@ fn apply(world: &mut World, node: usize, write: &Write) {
     };
 }
 
+pub(super) fn perform(world: &mut World, step: &Step) {
+    match step {
+        Step::Write(node, write) => apply(world, *node, write),
+        Step::Transmit(node, most) => world.transmit(*node, *most),
+        Step::Deliver(from, to, bulk) => drop(world.deliver(*from, *to, *bulk)),
+        Step::Cut(a, b) if a != b => world.cut(*a, *b),
+        Step::Link(a, b) if a != b => world.link(*a, *b),
+        Step::Cut(..) | Step::Link(..) => {}
+        Step::Gossip(node) => world.gossip(*node),
+        Step::Pass(ms) => world.pass(*ms),
+        Step::Work => world.work(),
+    }
+}
+
 fn run(nodes: usize, limits: &Limits, steps: &[Step]) -> World {
     let mut world = World::with(nodes, limits);
     for step in steps {
-        match step {
-            Step::Write(node, write) => apply(&mut world, *node, write),
-            Step::Transmit(node, most) => world.transmit(*node, *most),
-            Step::Deliver(from, to, bulk) => drop(world.deliver(*from, *to, *bulk)),
-            Step::Cut(a, b) if a != b => world.cut(*a, *b),
-            Step::Link(a, b) if a != b => world.link(*a, *b),
-            Step::Cut(..) | Step::Link(..) => {}
-            Step::Gossip(node) => world.gossip(*node),
-            Step::Pass(ms) => world.pass(*ms),
-            Step::Work => world.work(),
-        }
+        perform(&mut world, step);
         world.check_invariants();
     }
     for a in 0..nodes {
@@ -124,7 +128,7 @@ fn run(nodes: usize, limits: &Limits, steps: &[Step]) -> World {
     world
 }
 
-fn assert_same_view(world: &World) {
+pub(super) fn assert_same_view(world: &World) {
     let now = world.now;
     let view = |node: usize| {
         let state = &world.nodes[node];

@@ -2,6 +2,7 @@
 
 mod commands;
 mod convergence;
+mod forgetting;
 mod garbage;
 mod oracle;
 mod pairs;

@@ -1,0 +1,73 @@
+//! What is remembered of origins that are Gone and of which nothing is held: how far each was known.
+//!
+//! Nothing here is told to anybody who does not speak of the origin first, so it costs no traffic; it is there for what
+//! comes late. A row, an operation or a vector of such an origin is judged by the number it was forgotten with, so that nothing
+//! of it counts as new and no owned row of it is taken. Bounded: the oldest is forgotten for good. By then whoever could
+//! still speak of it was away for as long as it takes so many others to die.
+
+use std::collections::BTreeMap;
+
+use headcount_cluster::Origin;
+
+use crate::limits::MAX_FORGOTTEN_ORIGINS;
+
+/// The numbers of forgotten origins.
+#[derive(Debug, Default)]
+pub(crate) struct Forgotten {
+    /// With the age, by which the oldest is found.
+    known: BTreeMap<Origin, (u64, u64)>,
+    by_age: BTreeMap<u64, Origin>,
+    last_age: u64,
+}
+
+impl Forgotten {
+    /// Remembers that an origin was known up to `applied`, or further.
+    pub(crate) fn remember(&mut self, origin: Origin, applied: u64) {
+        let applied = self.recall(origin).unwrap_or(0).max(applied);
+        if self.known.len() == MAX_FORGOTTEN_ORIGINS
+            && let Some((_, oldest)) = self.by_age.pop_first()
+        {
+            self.known.remove(&oldest);
+        }
+        self.last_age += 1;
+        self.known.insert(origin, (self.last_age, applied));
+        self.by_age.insert(self.last_age, origin);
+    }
+
+    /// Takes an origin out, because it is spoken of again.
+    pub(crate) fn recall(&mut self, origin: Origin) -> Option<u64> {
+        let (age, applied) = self.known.remove(&origin)?;
+        self.by_age.remove(&age);
+        Some(applied)
+    }
+
+    /// Up to where an origin was known.
+    pub(crate) fn get(&self, origin: Origin) -> Option<u64> {
+        self.known.get(&origin).map(|(_, applied)| *applied)
+    }
+
+    /// Those of which anything was ever known, the oldest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Origin, u64)> {
+        let numbered = self.by_age.values().filter_map(|origin| Some((*origin, self.get(*origin)?)));
+        numbered.filter(|(_, applied)| *applied > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cap_takes_the_oldest_and_what_is_spoken_of_again_is_as_good_as_new() {
+        let mut forgotten = Forgotten::default();
+        let many = MAX_FORGOTTEN_ORIGINS as u64;
+        (0..many).for_each(|n| forgotten.remember(Origin(n), n + 1));
+        forgotten.remember(Origin(0), 0);
+        assert_eq!(forgotten.get(Origin(0)), Some(1), "what was known stays known");
+        forgotten.remember(Origin(many), 7);
+        assert_eq!((forgotten.get(Origin(0)), forgotten.get(Origin(1))), (Some(1), None));
+        assert_eq!(forgotten.iter().count(), MAX_FORGOTTEN_ORIGINS);
+        assert_eq!(forgotten.recall(Origin(many)), Some(7));
+        assert_eq!(forgotten.iter().count(), MAX_FORGOTTEN_ORIGINS - 1);
+    }
+}
