@@ -39,8 +39,8 @@ pub const PATIENCE_ROUNDS: u64 = 25;
 /// Gossip rounds without any peer after which a node whose seeds had answered is alone. Ten seconds at the default interval.
 pub const LONELY_ROUNDS: u64 = 50;
 
-/// Gone origins of which nothing is held that are remembered by their numbers. Every snapshot lists them.
-pub const MAX_FORGOTTEN_ORIGINS: usize = 1024;
+/// Forgotten origins that are remembered by their numbers though no peer speaks of them. Every snapshot lists them.
+pub const MAX_FORGOTTEN_ORIGINS: usize = 256;
 
 /// Frames that may wait for a peer that does not read, messages not counted; beyond it the link is closed.
 pub const MAX_QUEUED_FRAMES: usize = 100_000;

@@ -2,8 +2,9 @@
 //!
 //! Nothing here is told to anybody who does not speak of the origin first, so it costs no traffic; it is there for what
 //! comes late. A row, an operation or a vector of such an origin is judged by the number it was forgotten with, so that nothing
-//! of it counts as new and no owned row of it is taken. Bounded: the oldest is forgotten for good. By then whoever could
-//! still speak of it was away for as long as it takes so many others to die.
+//! of it counts as new and no owned row of it is taken. Bounded: the oldest that no peer speaks of is forgotten for good. Whoever
+//! speaks of it later was away for as long as it takes so many others to die. One that a peer speaks of stays
+//! whatever the cap says: the peer waits to hear that this node has forgotten it.
 
 use std::collections::BTreeMap;
 
@@ -24,14 +25,20 @@ impl Forgotten {
     /// Remembers that an origin was known up to `applied`, or further.
     pub(crate) fn remember(&mut self, origin: Origin, applied: u64) {
         let applied = self.recall(origin).unwrap_or(0).max(applied);
-        if self.known.len() == MAX_FORGOTTEN_ORIGINS
-            && let Some((_, oldest)) = self.by_age.pop_first()
-        {
-            self.known.remove(&oldest);
-        }
         self.last_age += 1;
         self.known.insert(origin, (self.last_age, applied));
         self.by_age.insert(self.last_age, origin);
+    }
+
+    /// Forgets for good what exceeds the cap, the oldest first and none that is spoken of.
+    pub(crate) fn shrink(&mut self, is_spoken_of: impl Fn(Origin) -> bool) {
+        let excess = self.known.len().saturating_sub(MAX_FORGOTTEN_ORIGINS);
+        if excess > 0 {
+            let quiet = self.by_age.values().copied().filter(|origin| !is_spoken_of(*origin));
+            for origin in quiet.take(excess).collect::<Vec<_>>() {
+                self.recall(origin);
+            }
+        }
     }
 
     /// Takes an origin out, because it is spoken of again.
@@ -58,16 +65,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_cap_takes_the_oldest_and_what_is_spoken_of_again_is_as_good_as_new() {
+    fn the_cap_takes_the_oldest_of_which_nobody_speaks() {
         let mut forgotten = Forgotten::default();
         let many = MAX_FORGOTTEN_ORIGINS as u64;
         (0..many).for_each(|n| forgotten.remember(Origin(n), n + 1));
         forgotten.remember(Origin(0), 0);
         assert_eq!(forgotten.get(Origin(0)), Some(1), "what was known stays known");
+        forgotten.shrink(|_| false);
+        assert_eq!(forgotten.iter().count(), MAX_FORGOTTEN_ORIGINS, "the cap fits");
         forgotten.remember(Origin(many), 7);
-        assert_eq!((forgotten.get(Origin(0)), forgotten.get(Origin(1))), (Some(1), None));
+        forgotten.shrink(|origin| origin == Origin(1));
+        assert_eq!(forgotten.get(Origin(0)), Some(1), "it was remembered anew");
+        assert_eq!((forgotten.get(Origin(1)), forgotten.get(Origin(2))), (Some(2), None));
         assert_eq!(forgotten.iter().count(), MAX_FORGOTTEN_ORIGINS);
         assert_eq!(forgotten.recall(Origin(many)), Some(7));
-        assert_eq!(forgotten.iter().count(), MAX_FORGOTTEN_ORIGINS - 1);
     }
 }

@@ -58,6 +58,8 @@ impl State {
         if !self.readiness.is_ready() || self.load.is_some() || self.is_held() {
             return;
         }
+        let peers = &self.peers;
+        self.origins.forgotten.shrink(|origin| peers.values().any(|peer| peer.vector.contains_key(&origin)));
         match self.forgetting.batch.take() {
             None => self.begin_to_forget(),
             Some(batch) if self.keeps_history_of(&batch.vector) => self.forgetting.batch = Some(batch),

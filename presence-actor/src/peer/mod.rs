@@ -142,7 +142,8 @@ impl Peer {
 
     /// Whether the peer is done with an origin, and had it up to the same number. One without operations is in no vector.
     pub(crate) fn has_retired(&self, origin: Origin, seq: u64) -> bool {
-        if seq == 0 { !self.vector.contains_key(&origin) } else { self.retired.get(&origin) == Some(&seq) }
+        let known = if seq == 0 { &self.vector } else { &self.retired };
+        known.get(&origin).copied().unwrap_or(0) == seq
     }
 
     /// Notes what the peer says that it knows. What neither it nor this node speaks of any more is let go.
