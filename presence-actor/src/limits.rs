@@ -40,7 +40,7 @@ pub const PATIENCE_ROUNDS: u64 = 25;
 pub const LONELY_ROUNDS: u64 = 50;
 
 /// Forgotten origins that are remembered by their numbers though no peer speaks of them. Every snapshot lists them.
-pub const MAX_FORGOTTEN_ORIGINS: usize = 256;
+pub const MAX_FORGOTTEN_ORIGINS: usize = 1024;
 
 /// Frames that may wait for a peer that does not read, messages not counted; beyond it the link is closed.
 pub const MAX_QUEUED_FRAMES: usize = 100_000;

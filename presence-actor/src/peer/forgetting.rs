@@ -55,11 +55,14 @@ impl State {
     /// Forgets origins that nobody has anything of.
     pub(crate) fn forget_origins(&mut self) {
         // Who is not ready has not met everybody, and what a snapshot brings may be of anybody.
-        if !self.readiness.is_ready() || self.load.is_some() || self.is_held() {
+        if !self.readiness.is_ready() || self.load.is_some() {
             return;
         }
         let peers = &self.peers;
         self.origins.forgotten.shrink(|origin| peers.values().any(|peer| peer.vector.contains_key(&origin)));
+        if self.is_held() {
+            return;
+        }
         match self.forgetting.batch.take() {
             None => self.begin_to_forget(),
             Some(batch) if self.keeps_history_of(&batch.vector) => self.forgetting.batch = Some(batch),

@@ -114,7 +114,7 @@ impl State {
         let said = known.iter().find(|(origin, _)| *origin == me).map_or(0, |(_, seq)| seq);
         self.handle_confirmed(from, said);
         let mine = self.origins.get(self.me);
-        let reaches = mine.log.reaches(said + 1, mine.applied) && !self.lacks_dead(&known.iter().collect());
+        let reaches = resync && mine.log.reaches(said + 1, mine.applied) && !self.lacks_dead(&known.iter().collect());
         let origins = &self.origins;
         let Some(peer) = self.peers.get_mut(&from) else { return };
         if resync {

@@ -220,6 +220,30 @@ fn a_joiner_that_loads_while_others_forget_gets_ready_and_brings_nothing_back() 
     world.check_invariants();
 }
 
+/// Without history nothing but the vector says that a peer lacks what the dead wrote.
+#[test]
+fn an_origin_of_which_a_peer_lacks_something_is_not_forgotten() {
+    let mut world = World::with(3, &Limits { oplog_bytes: 0, ..Limits::default() });
+    world.sadd(0, "lobby", "removed by the dead");
+    world.settle();
+    world.isolate(1);
+    world.srem(2, "lobby", "removed by the dead");
+    world.flush();
+    let (dead, last_words) = (world.origin(2), world.members[2].clone());
+    world.cut(0, 2);
+    let now = world.now;
+    (0..2).for_each(|node| world.nodes[node].handle_member_gone(&last_words, GoneReason::Left, now));
+    (0..ENOUGH_ROUNDS).for_each(|_| world.gossip(0));
+    assert!(!forgot(&world, 0, dead));
+    world.link(0, 1);
+    (0..ENOUGH_ROUNDS).for_each(|_| {
+        (0..2).for_each(|node| world.gossip(node));
+        world.flush();
+    });
+    assert!(world.smembers(0, "lobby").is_empty() && world.smembers(1, "lobby").is_empty());
+    assert!(forgot(&world, 0, dead) && forgot(&world, 1, dead));
+}
+
 #[test]
 fn a_node_that_is_down_keeps_the_others_from_forgetting_until_it_is_back() {
     let mut world = World::new(4);
@@ -446,8 +470,15 @@ proptest! {
     #![proptest_config(ProptestConfig { max_shrink_iters: 5_000, ..ProptestConfig::default() })]
 
     #[test]
-    fn nodes_that_are_restarted_hold_the_same_rows_in_the_end(turns in prop::collection::vec(turn(), 1..150)) {
-        let mut world = World::new(3);
+    fn nodes_that_are_restarted_hold_the_same_rows_in_the_end(
+        turns in prop::collection::vec(turn(), 1..150),
+        keeps_history in any::<bool>(),
+    ) {
+        let mut limits = Limits::default();
+        if !keeps_history {
+            limits.oplog_bytes = 0; // every repair is a snapshot
+        }
+        let mut world = World::with(3, &limits);
         let link_all = |world: &mut World| {
             for (a, b) in [(0, 1), (0, 2), (1, 2)] {
                 world.link(a, b);
