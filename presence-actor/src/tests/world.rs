@@ -79,10 +79,8 @@ impl World {
         self.isolate(node);
         let old = self.members[node].clone();
         let new = member(node, old.incarnation.0 + 1);
-        for (index, state) in self.nodes.iter_mut().enumerate() {
-            if index != node {
-                state.handle_member_gone(&old, GoneReason::Superseded, self.now);
-            }
+        for other in met {
+            self.nodes[*other].handle_member_gone(&old, GoneReason::Superseded, self.now);
         }
         let limits = self.nodes[node].limits.clone();
         self.nodes[node] = State::clustered(&new, limits, self.now, new.incarnation.0);
