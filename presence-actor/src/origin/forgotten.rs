@@ -6,57 +6,50 @@
 //! speaks of it later was away for as long as it takes so many others to die. One that a peer speaks of stays
 //! whatever the cap says: the peer waits to hear that this node has forgotten it.
 
-use std::collections::BTreeMap;
-
+use foldhash::fast::RandomState;
 use headcount_cluster::Origin;
+use indexmap::IndexMap;
 
 use crate::limits::MAX_FORGOTTEN_ORIGINS;
 
-/// The numbers of forgotten origins.
+/// The numbers of forgotten origins, the oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct Forgotten {
-    /// With the age, by which the oldest is found.
-    known: BTreeMap<Origin, (u64, u64)>,
-    by_age: BTreeMap<u64, Origin>,
-    last_age: u64,
+    known: IndexMap<Origin, u64, RandomState>,
 }
 
 impl Forgotten {
     /// Remembers that an origin was known up to `applied`, or further.
     pub(crate) fn remember(&mut self, origin: Origin, applied: u64) {
         let applied = self.recall(origin).unwrap_or(0).max(applied);
-        self.last_age += 1;
-        self.known.insert(origin, (self.last_age, applied));
-        self.by_age.insert(self.last_age, origin);
+        self.known.insert(origin, applied);
     }
 
     /// Forgets for good what exceeds the cap, the oldest first and none that is spoken of.
     pub(crate) fn shrink(&mut self, is_spoken_of: impl Fn(Origin) -> bool) {
-        let excess = self.known.len().saturating_sub(MAX_FORGOTTEN_ORIGINS);
+        let mut excess = self.known.len().saturating_sub(MAX_FORGOTTEN_ORIGINS);
         if excess > 0 {
-            let quiet = self.by_age.values().copied().filter(|origin| !is_spoken_of(*origin));
-            for origin in quiet.take(excess).collect::<Vec<_>>() {
-                self.recall(origin);
-            }
+            self.known.retain(|origin, _| {
+                let keep = excess == 0 || is_spoken_of(*origin);
+                excess -= usize::from(!keep);
+                keep
+            });
         }
     }
 
     /// Takes an origin out, because it is spoken of again.
     pub(crate) fn recall(&mut self, origin: Origin) -> Option<u64> {
-        let (age, applied) = self.known.remove(&origin)?;
-        self.by_age.remove(&age);
-        Some(applied)
+        self.known.shift_remove(&origin)
     }
 
     /// Up to where an origin was known.
     pub(crate) fn get(&self, origin: Origin) -> Option<u64> {
-        self.known.get(&origin).map(|(_, applied)| *applied)
+        self.known.get(&origin).copied()
     }
 
     /// Those of which anything was ever known, the oldest first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Origin, u64)> {
-        let numbered = self.by_age.values().filter_map(|origin| Some((*origin, self.get(*origin)?)));
-        numbered.filter(|(_, applied)| *applied > 0)
+        self.known.iter().map(|(origin, applied)| (*origin, *applied)).filter(|(_, applied)| *applied > 0)
     }
 }
 

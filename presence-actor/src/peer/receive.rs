@@ -84,7 +84,9 @@ impl State {
                 peer.left_elsewhere = true;
             } else if self.origins.find(*origin).is_none() {
                 // Nothing of it was ever held here, and nothing will be.
-                self.origins.forgotten.remember(*origin, 0);
+                if !self.origins.is_gone(*origin) {
+                    self.origins.forgotten.remember(*origin, 0);
+                }
             } else if self.give_up(*origin, reason, now) {
                 self.events.push_back(StateEvent::DeclareGone(*origin, reason));
                 news.push(*origin);
