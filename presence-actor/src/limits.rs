@@ -30,7 +30,8 @@ pub const MAX_SEEN_COUNTS: usize = 4096;
 /// Commands that wait at a key's home until it may serve.
 pub const MAX_PARKED_COMMANDS: usize = 100_000;
 
-/// How long erased contributions are remembered after a peer was given up that may come back with what it knew.
+/// How long erased contributions and dead origins are remembered after a peer was given up that may come back with what
+/// it knew.
 pub const SPENT_HOLD: Duration = Duration::from_hours(24);
 
 /// Erased contributions that are remembered at most.
@@ -46,8 +47,8 @@ pub const PATIENCE_ROUNDS: u64 = 25;
 /// Gossip rounds without any peer after which a node whose seeds had answered is alone. Ten seconds at the default interval.
 pub const LONELY_ROUNDS: u64 = 50;
 
-/// Gone origins that are remembered though no row of them was ever held here.
-pub const MAX_FENCED_STRANGERS: usize = 4096;
+/// Forgotten origins that are remembered by their numbers though no peer speaks of them. Every snapshot lists them.
+pub const MAX_FORGOTTEN_ORIGINS: usize = 1024;
 
 /// Frames that may wait for a peer that does not read, messages not counted; beyond it the link is closed.
 pub const MAX_QUEUED_FRAMES: usize = 100_000;

@@ -19,6 +19,7 @@ use crate::homed::{Answered, Dot, Homed};
 use crate::limits::Limits;
 use crate::op::{Action, Op, Seen};
 use crate::origin::{Origins, Standing};
+use crate::peer::forgetting::Forgetting;
 use crate::peer::load::Load;
 use crate::peer::readiness::{Readiness, ReadyBy};
 use crate::peer::repair::Lag;
@@ -77,6 +78,7 @@ pub struct State {
     pub(crate) blocked: BTreeSet<OriginIx>,
     /// Origins that are Gone and whose rows are still being dropped.
     pub(crate) doomed: VecDeque<OriginIx>,
+    pub(crate) forgetting: Forgetting,
     pub(crate) lags: BTreeMap<Origin, Lag>,
     pub(crate) load: Option<Load>,
     pub(crate) last_load_id: u64,
@@ -128,6 +130,7 @@ impl State {
             early_erasures: Vec::new(),
             blocked: BTreeSet::new(),
             doomed: VecDeque::new(),
+            forgetting: Forgetting::default(),
             lags: BTreeMap::new(),
             load: None,
             last_load_id: 0,
@@ -230,7 +233,7 @@ impl State {
         } else if me.log.bytes() > 0 {
             me.log.clear();
         }
-        let erase = self.resolve(self.me, seq, &op.action, now);
+        let erase = self.resolve(self.me, seq, &op.action);
         self.keyspace.apply(&op, &erase, Effect::Whole, &self.origins);
         if erase.dots.iter().any(|(origin, seq)| self.origins.get(*origin).applied < *seq) {
             let mut bytes = Vec::new();
@@ -239,33 +242,34 @@ impl State {
         }
         self.origins.get_mut(self.me).applied = seq;
         self.stats.local_ops += 1;
-        self.note_homed(self.me, seq, &op, now);
+        self.note_homed(self.me, seq, &op);
     }
 
     /// Erases again what this node erased before its vector covered it: rows of a snapshot can be seen while it is
     /// merged, and what of them is still to come, from the snapshot or as operations, was observed just the same.
-    pub(crate) fn repeat_erasures(&mut self, now: WallMs) {
+    pub(crate) fn repeat_erasures(&mut self) {
         for (seq, bytes) in std::mem::take(&mut self.early_erasures) {
             let Ok(op) = crate::wire::decode_op(&mut &bytes[..]) else { continue };
-            let erase = self.resolve(self.me, seq, &op.action, now);
+            let erase = self.resolve(self.me, seq, &op.action);
             self.keyspace.apply(&op, &erase, Effect::Erasure, &self.origins);
-            if erase.dots.iter().any(|(origin, seq)| self.origins.get(*origin).applied < *seq) {
+            if !self.depends_on_nothing_missing(&op) {
                 self.early_erasures.push((seq, bytes.clone()));
             }
         }
     }
 
-    /// Resolves an operation's observation to this node's indices.
-    pub(crate) fn resolve<'a>(&mut self, author: OriginIx, seq: u64, action: &Action<'a>, now: WallMs) -> Erase<'a> {
+    /// Resolves an operation's observation to this node's indices. An origin that is not known here has nothing to erase.
+    pub(crate) fn resolve<'a>(&self, author: OriginIx, seq: u64, action: &Action<'a>) -> Erase<'a> {
         let mut erase = Erase { author, seq, dots: SmallVec::new(), counts: Vec::new() };
         if let Some(Seen { dots, counts }) = action.seen() {
             for (origin, seq) in dots {
-                erase.dots.push((self.origins.intern(*origin, now), *seq));
+                erase.dots.extend(self.origins.find(*origin).map(|ix| (ix, *seq)));
             }
             for count in counts {
+                let Some(origin) = self.origins.find(count.origin) else { continue };
                 erase.counts.push(ErasedCount {
                     field: count.field.map(|field| field.0),
-                    origin: self.origins.intern(count.origin, now),
+                    origin,
                     owner: count.owner,
                     epoch: count.epoch,
                     seq: count.seq,
@@ -278,10 +282,10 @@ impl State {
 
     /// A member is there, for the first time or again.
     pub fn handle_member_up(&mut self, member: &Member, now: WallMs) {
-        let ix = self.origins.intern(member.origin(), now);
-        if self.origins.get(ix).standing == Standing::Gone {
+        if self.origins.is_gone(member.origin()) {
             return;
         }
+        let ix = self.origins.intern(member.origin(), now);
         self.origins.get_mut(ix).member = true;
         self.origins.set_standing(ix, Standing::Up);
         self.peers.entry(member.origin()).or_insert_with(|| Peer::new(member.clone())).up = true;
@@ -321,18 +325,19 @@ impl State {
 
     /// Drops an origin's owned rows for good. Returns whether that was news.
     pub(crate) fn give_up(&mut self, origin: Origin, reason: GoneReason, now: WallMs) -> bool {
-        let ix = self.origins.intern(origin, now);
-        if ix == self.me || self.origins.get(ix).standing == Standing::Gone {
+        if origin == self.origin() || self.origins.is_gone(origin) {
             return false;
         }
+        let ix = self.origins.intern(origin, now);
         if reason == GoneReason::GraceOver {
-            self.keyspace.spent.hold(now);
+            self.hold(now);
         }
         self.origins.set_standing(ix, Standing::Gone);
         self.doomed.push_back(ix);
         self.forget_peer(origin);
         self.homed.answered.take(origin);
         self.homed_peer_changed(origin, now);
+        self.clocks_told.remove(&origin);
         self.keyspace.deadlines.recheck_overdue();
         true
     }
@@ -501,6 +506,7 @@ impl State {
             memory_bytes: self.keyspace.ledger.bytes(),
             owned_rows,
             type_conflicts: self.keyspace.type_conflicts(),
+            origins: self.origins.len(),
             subscriptions: self.topics.count(),
             open_calls: self.open_calls(),
             oplog_bytes: self.origins.iter().map(|(_, state)| state.log.bytes()).sum(),

@@ -14,6 +14,8 @@ pub struct Stats {
     pub owned_rows: Vec<(headcount_cluster::Origin, usize)>,
     /// Gauge: keys with rows of two types, of which one is hidden.
     pub type_conflicts: usize,
+    /// Gauge: incarnations of nodes that are in the version vector or may yet be, dead ones that are not forgotten included.
+    pub origins: usize,
     /// Gauge: local subscriptions.
     pub subscriptions: usize,
     /// Gauge: calls to keys' homes, blocked pops and answers that are not settled yet, of this node and of others here.

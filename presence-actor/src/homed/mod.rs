@@ -159,6 +159,7 @@ impl State {
         self.refresh_agreement(now);
         self.route_all();
         self.tell_settled_calls(now);
+        self.expect_callers(now);
         self.unsettle();
     }
 

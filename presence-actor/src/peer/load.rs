@@ -23,7 +23,7 @@ use crate::shared::list::{Element, ElementKey};
 use crate::shared::register::{Content, Contribution, Desk, Register, Row, ValueExpiry};
 use crate::shared::spent::SpentCount;
 use crate::state::State;
-use crate::wire::{self, Frame, Part, WireContent, WireExpiry, WireTag, WireVector};
+use crate::wire::{self, Frame, Known, Part, WireContent, WireExpiry, WireTag};
 
 /// A snapshot on its way here.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl Load {
 /// The work after the last chunk.
 #[derive(Debug)]
 struct Merge {
-    vector: WireVector,
+    covered: Known,
     /// Hashes of the rows that the snapshot has.
     seen: HashSet<u64, RandomState>,
     hasher: RandomState,
@@ -113,7 +113,7 @@ impl State {
     }
 
     /// Takes a chunk.
-    pub(crate) fn handle_snapshot(&mut self, from: Origin, id: u64, last: Option<WireVector>, parts: Bytes) {
+    pub(crate) fn handle_snapshot(&mut self, from: Origin, id: u64, last: Option<Known>, parts: Bytes) {
         let Some(load) = self.load.as_mut().filter(|load| load.from == from && load.id == id && !load.is_merging())
         else {
             return;
@@ -126,9 +126,9 @@ impl State {
             self.load = None;
             return;
         }
-        if let Some(vector) = last {
+        if let Some(covered) = last {
             load.merge = Some(Merge {
-                vector,
+                covered,
                 seen: HashSet::default(),
                 hasher: RandomState::default(),
                 key: Blob::default(),
@@ -150,40 +150,53 @@ impl State {
                     self.stats.garbage_frames += 1;
                     return;
                 }
-                self.repeat_erasures(now);
+                self.repeat_erasures();
             }
             (None, None) => merge.sweep_before = Some(self.keyspace.keys.len()),
             (None, Some(0)) => {
-                self.finish_load(load.from, &merge.vector.clone(), now);
+                self.finish_load(load.from, &merge.covered, now);
                 return;
             }
-            (None, Some(before)) => merge.sweep_before = Some(self.sweep(merge, before, now)),
+            (None, Some(before)) => merge.sweep_before = Some(self.sweep(merge, before)),
         }
         self.load = Some(load);
     }
 
-    fn finish_load(&mut self, from: Origin, vector: &WireVector, now: WallMs) {
-        for (origin, seq) in vector {
-            let ix = self.origins.intern(*origin, now);
-            let state = self.origins.get_mut(ix);
-            if *seq > state.applied && ix != self.me {
-                state.applied = *seq;
-                state.log.clear();
-                state.inbox.drop_through(*seq);
+    fn finish_load(&mut self, from: Origin, covered: &Known, now: WallMs) {
+        for (origin, seq) in covered.vector.iter().chain(&covered.retired) {
+            if *seq > self.origins.applied(*origin) {
+                let ix = self.origins.intern(*origin, now);
+                self.join(ix, *seq);
             }
         }
-        self.repeat_erasures(now);
+        for (origin, seq) in &covered.forgotten {
+            match self.origins.find(*origin) {
+                Some(ix) => self.join(ix, *seq),
+                None => self.origins.forgotten.remember(*origin, *seq),
+            }
+        }
+        self.repeat_erasures();
         self.note_answers_of_snapshot();
         self.keyspace.spent.restart_barrier();
         self.stats.snapshots_loaded += 1;
         self.pulls_answered_by_load = self.last_pull;
-        if let Err(error) = self.drain_inboxes(now) {
+        if let Err(error) = self.drain_inboxes() {
             tracing::warn!(%error, peer = %from, "a waiting operation could not be understood");
         }
         for peer in self.linked_peers() {
             self.tell_vector(peer, true);
         }
         self.update_readiness();
+    }
+
+    /// An origin is known up to `seq` by a snapshot.
+    fn join(&mut self, ix: OriginIx, seq: u64) {
+        let state = self.origins.get_mut(ix);
+        if seq > state.applied && ix != self.me {
+            state.applied = seq;
+            state.log.clear();
+            state.inbox.drop_through(seq);
+        }
     }
 
     fn merge_chunk(&mut self, merge: &mut Merge, chunk: &Bytes, now: WallMs) -> Result<(), CodecError> {
@@ -195,9 +208,9 @@ impl State {
                 Part::Field(field, tag, content) => self.merge_row(merge, Some(field.0), tag, content, now),
                 Part::Member(member, tag) => self.merge_member(merge, member.0, tag, now),
                 Part::Expiry(tag, deadline) => self.merge_expiry(merge, tag, deadline, now),
-                Part::Settled(caller, through) => self.note_settled(caller, through, now),
+                Part::Settled(caller, through) => self.note_settled(caller, through),
                 Part::Answered(caller, number, dot, answer) => {
-                    self.note_record(caller, number, Record { dot, answer }, now);
+                    self.note_record(caller, number, Record { dot, answer });
                 }
                 Part::Element(name, owner, value) => self.merge_element(merge, name, owner, value.0, now),
             }
@@ -301,12 +314,13 @@ impl State {
     }
 
     /// Sweeps keys from `before` towards the first, a slice of rows; returns where to go on.
-    fn sweep(&mut self, merge: &Merge, before: usize, now: WallMs) -> usize {
-        let covered: Vec<(OriginIx, u64)> =
-            merge.vector.iter().map(|(origin, seq)| (self.origins.intern(*origin, now), *seq)).collect();
-        let mut bound = vec![0; self.origins.indices().count()];
-        for (ix, seq) in covered {
-            bound[ix.0 as usize] = seq;
+    fn sweep(&mut self, merge: &Merge, before: usize) -> usize {
+        let mut bound = vec![0; self.origins.slots()];
+        for (origin, seq) in merge.covered.iter() {
+            // One that is not known here has no rows here.
+            if let Some(ix) = self.origins.find(origin) {
+                bound[ix.0 as usize] = seq;
+            }
         }
         let covers = |tag: &Tag| tag.seq <= bound[tag.origin.0 as usize];
         let mut before = before.min(self.keyspace.keys.len());

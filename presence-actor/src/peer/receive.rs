@@ -13,7 +13,7 @@ use crate::op::Op;
 use crate::origin::Standing;
 use crate::shared::keyspace::Effect;
 use crate::state::{State, StateEvent};
-use crate::wire::{self, Frame, Message, Subscribers, WireVector};
+use crate::wire::{self, Frame, Known, Message, Subscribers};
 
 impl State {
     /// Takes a frame from a peer.
@@ -36,17 +36,18 @@ impl State {
     fn understand(&mut self, from: Origin, payload: &Bytes, now: WallMs) -> Result<(), CodecError> {
         let mut tail = &payload[..];
         match wire::decode(&mut tail)? {
-            Frame::Hello { vector, ready, gone, up } => {
-                self.handle_gone(&gone, GoneReason::GraceOver, now);
+            Frame::Hello { known, ready, gone, held, up } => {
+                let reason = if held { GoneReason::GraceOver } else { GoneReason::Superseded };
+                self.handle_gone(&gone, reason, now);
                 let Some(peer) = self.peers.get_mut(&from) else { return Ok(()) };
                 peer.contact = Contact::Greeted;
                 if ready {
                     self.expect_to_meet(up);
                 }
-                self.handle_vector(from, vector, ready, true);
+                self.handle_vector(from, &known, ready, true);
                 self.homed_peer_changed(from, now);
             }
-            Frame::Vector { vector, ready, resync } => self.handle_vector(from, vector, ready, resync),
+            Frame::Vector { known, ready, resync } => self.handle_vector(from, &known, ready, resync),
             Frame::Pull { number, vector } => self.handle_pull(from, number, vector),
             Frame::BeyondLog { number } => self.handle_beyond_log(from, number),
             Frame::Ops { origin, first, .. } => self.handle_ops(from, origin, first, tail, now)?,
@@ -93,7 +94,9 @@ impl State {
                 peer.left_elsewhere = true;
             } else if self.origins.find(*origin).is_none() {
                 // Nothing of it was ever held here, and nothing will be.
-                self.origins.fence(*origin);
+                if !self.origins.is_gone(*origin) {
+                    self.origins.forgotten.remember(*origin, 0);
+                }
             } else if self.give_up(*origin, reason, now) {
                 self.events.push_back(StateEvent::DeclareGone(*origin, reason));
                 news.push(*origin);
@@ -118,12 +121,13 @@ impl State {
     }
 
     /// A peer says what it knows. `resync` also places its cursor into this node's stream.
-    fn handle_vector(&mut self, from: Origin, vector: WireVector, ready: bool, resync: bool) {
+    fn handle_vector(&mut self, from: Origin, known: &Known, ready: bool, resync: bool) {
         let me = self.origin();
-        let said = vector.iter().find(|(origin, _)| *origin == me).map_or(0, |(_, seq)| *seq);
+        let said = known.iter().find(|(origin, _)| *origin == me).map_or(0, |(_, seq)| seq);
         self.handle_confirmed(from, said);
         let mine = self.origins.get(self.me);
-        let reaches = mine.log.reaches(said + 1, mine.applied);
+        let reaches = resync && mine.log.reaches(said + 1, mine.applied) && !self.lacks_dead(&known.iter().collect());
+        let origins = &self.origins;
         let Some(peer) = self.peers.get_mut(&from) else { return };
         if resync {
             peer.cursor = reaches.then_some(said + 1);
@@ -131,18 +135,15 @@ impl State {
             peer.confirmed = said.min(mine.applied);
         }
         if ready && peer.sync_target.is_none() {
-            peer.sync_target = Some(vector.clone());
+            peer.sync_target = Some(known.iter().collect());
         }
         let was_ready = std::mem::replace(&mut peer.ready, ready);
-        for (origin, seq) in &vector {
-            let known = peer.vector.entry(*origin).or_default();
-            *known = (*seq).max(*known);
-        }
+        peer.told(known, |origin| origins.find(origin).is_some());
         if was_ready != ready {
             self.unsettle();
         }
         let behind: Vec<(Origin, u64)> =
-            vector.into_iter().filter(|(origin, seq)| *origin != me && *seq > self.expected(*origin)).collect();
+            known.iter().filter(|(origin, seq)| *origin != me && *seq > self.expected(*origin)).collect();
         if behind.is_empty() {
             return;
         }
@@ -192,7 +193,7 @@ impl State {
                 self.lags.entry(author).or_insert(Lag { target: seq, from, round: self.gossip_round });
                 break;
             } else if self.origins.get(ix).inbox.is_empty() && self.depends_on_nothing_missing(&op) {
-                self.apply_remote(ix, seq, &op, raw, now);
+                self.apply_remote(ix, seq, &op, raw);
             } else if self.origins.get_mut(ix).inbox.push(seq, raw) {
                 let round = self.gossip_round;
                 self.origins.get_mut(ix).inbox.waiting_since.get_or_insert(round);
@@ -202,8 +203,8 @@ impl State {
             }
             seq += 1;
         }
-        self.drain_inboxes(now)?;
-        self.repeat_erasures(now);
+        self.drain_inboxes()?;
+        self.repeat_erasures();
         self.observe_stamp(stamp, from, now);
         if author == from
             && let Some(peer) = self.peers.get_mut(&from)
@@ -214,22 +215,22 @@ impl State {
     }
 
     /// Whether all that an operation observed has been applied here.
-    fn depends_on_nothing_missing(&self, op: &Op<'_>) -> bool {
+    pub(crate) fn depends_on_nothing_missing(&self, op: &Op<'_>) -> bool {
         op.action.seen().is_none_or(|seen| seen.dots.iter().all(|(origin, seq)| self.origins.applied(*origin) >= *seq))
     }
 
-    fn apply_remote(&mut self, author: OriginIx, seq: u64, op: &Op<'_>, raw: &[u8], now: WallMs) {
-        let erase = self.resolve(author, seq, &op.action, now);
+    fn apply_remote(&mut self, author: OriginIx, seq: u64, op: &Op<'_>, raw: &[u8]) {
+        let erase = self.resolve(author, seq, &op.action);
         self.keyspace.apply(op, &erase, Effect::Whole, &self.origins);
         let state = self.origins.get_mut(author);
         state.applied = seq;
         state.log.append(seq, self.gossip_round, |bytes| bytes.extend_from_slice(raw));
         self.stats.remote_ops += 1;
-        self.note_homed(author, seq, op, now);
+        self.note_homed(author, seq, op);
     }
 
     /// Applies what waited for operations that have come since.
-    pub(crate) fn drain_inboxes(&mut self, now: WallMs) -> Result<(), CodecError> {
+    pub(crate) fn drain_inboxes(&mut self) -> Result<(), CodecError> {
         let mut progressed = !self.blocked.is_empty();
         while progressed {
             progressed = false;
@@ -241,7 +242,7 @@ impl State {
                         self.origins.get_mut(ix).inbox.put_back(raw);
                         break;
                     }
-                    self.apply_remote(ix, seq, &op, &raw, now);
+                    self.apply_remote(ix, seq, &op, &raw);
                     self.origins.get_mut(ix).inbox.waiting_since = Some(self.gossip_round);
                     progressed = true;
                 }
@@ -287,7 +288,7 @@ impl State {
             let state = self.origins.get(ix);
             let Standing::Hidden { since } = state.standing else { continue };
             let origin = state.origin;
-            if !state.member && now.since_ms(since) > grace_ms && self.keyspace.ledger.owns(ix) {
+            if !state.member && now.since_ms(since) > grace_ms {
                 self.handle_gone(&[origin], GoneReason::GraceOver, now);
             }
         }

@@ -1,6 +1,6 @@
 //! The count of rows, and where each owner's rows are.
 //!
-//! Rows of an owner leave together, so they are found through an index instead of a walk over all keys. Every place
+//! An origin is forgotten only when it has no row left, so rows are counted by origin. Rows of an owner leave together, so they are found through an index instead of a walk over all keys. Every place
 //! that adds or removes a row says so here; [`crate::invariants`] checks that the book agrees with the rows.
 
 use std::collections::BTreeMap;
@@ -40,6 +40,8 @@ type Places = IndexMap<(Blob, OwnedSlot), u32, RandomState>;
 pub(crate) struct Ledger {
     rows: usize,
     bytes: usize,
+    /// By the origin's index.
+    rows_of: Vec<usize>,
     owned: BTreeMap<(OriginIx, Owner), Places>,
 }
 
@@ -61,10 +63,20 @@ impl Ledger {
         self.bytes -= cost::of_key(key);
     }
 
+    /// How many rows an origin has written.
+    pub(crate) fn rows_of(&self, origin: OriginIx) -> usize {
+        self.rows_of.get(origin.0 as usize).copied().unwrap_or(0)
+    }
+
     /// A row is stored, with a value of so many bytes.
     pub(crate) fn added(&mut self, key: &[u8], slot: Slot<'_>, tag: &Tag, value: usize) {
         self.rows += 1;
         self.bytes += cost::of_row(key, slot, !tag.owner.is_shared(), value);
+        let origin = tag.origin.0 as usize;
+        if origin >= self.rows_of.len() {
+            self.rows_of.resize(origin + 1, 0);
+        }
+        self.rows_of[origin] += 1;
         if let Some(slot) = owned_slot(slot, tag) {
             *self.owned.entry((tag.origin, tag.owner)).or_default().entry((key.into(), slot)).or_default() += 1;
         }
@@ -74,6 +86,7 @@ impl Ledger {
     pub(crate) fn removed(&mut self, key: &[u8], slot: Slot<'_>, tag: &Tag, value: usize) {
         self.rows -= 1;
         self.bytes -= cost::of_row(key, slot, !tag.owner.is_shared(), value);
+        self.rows_of[tag.origin.0 as usize] -= 1;
         let Some(slot) = owned_slot(slot, tag) else { return };
         let owner = (tag.origin, tag.owner);
         let Some(places) = self.owned.get_mut(&owner) else { return };
@@ -116,11 +129,6 @@ impl Ledger {
             *counts.entry(*origin).or_default() += places.len();
         }
         counts
-    }
-
-    /// Whether an origin owns rows.
-    pub(crate) fn owns(&self, origin: OriginIx) -> bool {
-        self.any_owner(origin).is_some()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Every cap that is not a command's own argument: at the cap all is well, one past it something named happens.
 //!
-//! The caps of a command's arguments are in [`super::commands`], the inbox's with the inbox, those of calls in [`super::homed`].
+//! The caps of a command's arguments are in [`super::commands`], the inbox's and that of forgotten origins with them, those of calls in
+//! [`super::homed`].
 
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -12,10 +13,9 @@ use crate::dot::Owner;
 use crate::error::{Error, TryAgain};
 use crate::homed::{Answer, HomedCommand, Refusal};
 use crate::limits::{
-    Limits, MAX_FENCED_STRANGERS, MAX_PARKED_COMMANDS, MAX_POSITION, MAX_QUEUED_FRAMES, MAX_SEEN_BYTES,
-    MAX_SEEN_COUNTS, MAX_SEQUENCE, MAX_SPENT_COUNTS,
+    Limits, MAX_PARKED_COMMANDS, MAX_POSITION, MAX_QUEUED_FRAMES, MAX_SEEN_BYTES, MAX_SEEN_COUNTS, MAX_SEQUENCE,
+    MAX_SPENT_COUNTS,
 };
-use crate::origin::Origins;
 use crate::pubsub::Event;
 use crate::pubsub::interest::Kind;
 use crate::shared::list::End;
@@ -200,17 +200,6 @@ fn spent_contributions_beyond_the_cap_are_forgotten() {
     assert_eq!(world.nodes[0].keyspace.spent.len(), MAX_SPENT_COUNTS + 1);
     world.gossip(0);
     assert_eq!(world.nodes[0].keyspace.spent.len(), MAX_SPENT_COUNTS);
-}
-
-#[test]
-fn strangers_that_are_gone_are_remembered_up_to_the_cap() {
-    let mut origins = Origins::default();
-    let stranger = |n: usize| headcount_cluster::Origin(n as u64 + 1);
-    (0..MAX_FENCED_STRANGERS).for_each(|n| origins.fence(stranger(n)));
-    assert!(origins.is_fenced(stranger(0)), "at the cap");
-    origins.fence(stranger(MAX_FENCED_STRANGERS));
-    assert!(!origins.is_fenced(stranger(0)), "the oldest goes");
-    assert!(origins.is_fenced(stranger(MAX_FENCED_STRANGERS)));
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod caps;
 mod commands;
 mod conflicts;
 mod convergence;
+mod forgetting;
 mod garbage;
 mod homed;
 mod oracle;

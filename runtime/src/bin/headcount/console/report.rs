@@ -64,6 +64,7 @@ pub(super) fn stats(stats: &NodeStats) -> String {
     line("memory_bytes", presence.memory_bytes as u64);
     line("owned_rows", owned as u64);
     line("type_conflicts", presence.type_conflicts as u64);
+    line("origins", presence.origins as u64);
     line("subscriptions", presence.subscriptions as u64);
     line("oplog_bytes", presence.oplog_bytes as u64);
     line("open_calls", presence.open_calls as u64);
