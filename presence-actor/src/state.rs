@@ -388,6 +388,7 @@ impl State {
         while let Some(origin) = self.doomed.front().copied() {
             let Some(owner) = self.keyspace.ledger.any_owner(origin) else {
                 self.doomed.pop_front();
+                self.origins.set_bare(origin);
                 continue;
             };
             while let Some(place) = self.keyspace.ledger.any_place(origin, owner) {

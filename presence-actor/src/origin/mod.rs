@@ -42,6 +42,8 @@ pub(crate) struct OriginState {
     /// Sequence number of the last applied operation.
     pub(crate) applied: u64,
     pub(crate) standing: Standing,
+    /// Whether it is Gone and all that it owned is dropped.
+    bare: bool,
     /// Whether the membership has named it. Nobody else will ever declare one Gone that has not been.
     pub(crate) member: bool,
     pub(crate) log: Oplog,
@@ -56,7 +58,7 @@ pub(crate) struct Origins {
     free: Vec<OriginIx>,
     by_origin: BTreeMap<Origin, OriginIx>,
     pub(crate) forgotten: Forgotten,
-    /// How many are not [`Standing::Up`]; zero makes every row visible at a glance.
+    /// How many may own rows that are not visible; zero makes every row visible at a glance.
     veiled: usize,
     /// Grows whenever rows become visible or invisible: what readers were shown before may be out of date.
     sight: u32,
@@ -72,8 +74,9 @@ impl Origins {
             Some(applied) => (Standing::Gone, applied),
             None => (Standing::Hidden { since: now }, 0),
         };
+        let bare = standing == Standing::Gone;
         let (log, inbox) = (Oplog::default(), Inbox::default());
-        let state = OriginState { origin, applied, standing, member: false, log, inbox };
+        let state = OriginState { origin, applied, standing, bare, member: false, log, inbox };
         let ix = if let Some(ix) = self.free.pop() {
             *self.get_mut(ix) = state;
             ix
@@ -82,17 +85,25 @@ impl Origins {
             OriginIx(self.list.len() as u32 - 1)
         };
         self.by_origin.insert(origin, ix);
-        self.veiled += 1;
+        self.veiled += usize::from(!bare);
         ix
+    }
+
+    /// All that an origin owned is dropped; it is Gone, so there will be no more.
+    pub(crate) fn set_bare(&mut self, ix: OriginIx) {
+        let state = self.get_mut(ix);
+        if !std::mem::replace(&mut state.bare, true) {
+            self.veiled -= 1;
+        }
     }
 
     /// Lets go of an origin that is Gone. Nothing may hold its index any more.
     pub(crate) fn forget(&mut self, ix: OriginIx) {
+        self.set_bare(ix);
         let OriginState { origin, applied, standing, .. } = *self.get(ix);
         debug_assert_eq!(standing, Standing::Gone, "{origin} is forgotten");
         self.by_origin.remove(&origin);
         self.free.push(ix);
-        self.veiled -= 1;
         self.forgotten.remember(origin, applied);
     }
 
