@@ -61,6 +61,11 @@ impl Shared {
         })
     }
 
+    /// Whether an actor looks after deadlines.
+    pub(crate) fn is_attended(&self) -> bool {
+        self.attended
+    }
+
     /// The time now.
     pub fn now(&self) -> WallMs {
         self.clock.now()

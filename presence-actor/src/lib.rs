@@ -13,6 +13,7 @@
 //! - `shared/`: keys and rows, and what readers see of them
 //! - `commands/`: what a command checks, answers and writes
 //! - `pubsub/`: topics, patterns, interest, subscriptions
+//! - [`watch`]: what readers see differently, told to whoever watches
 //! - `peer/`: what goes to peers and comes from them: push, repair, snapshots, readiness
 //! - [`state`]: the core's entry; `wire`: frames
 //! - [`handle`], [`local`], [`actor`]: the shells
@@ -40,6 +41,7 @@ pub mod state;
 pub mod stats;
 #[cfg(test)]
 mod tests;
+pub mod watch;
 mod wire;
 
 pub use ack::Ack;
@@ -55,3 +57,4 @@ pub use peer::readiness::ReadyBy;
 pub use pubsub::{Event, Subscription};
 pub use reply::{Reply, Ttl, Type};
 pub use stats::Stats;
+pub use watch::{Author, Change, ChangeKind, Watch, WatchEvent, Watching};

@@ -207,10 +207,12 @@ impl State {
     pub fn close(&mut self) {
         self.closed = true;
         self.topics.close();
+        self.keyspace.watches.close();
     }
 
     /// Writes an operation of this node: numbers it, keeps it for peers, and applies it.
     pub(crate) fn commit(&mut self, now: WallMs, action: Action<'_>) {
+        self.tell_expired(now);
         let op = Op { stamp: self.clock.tick(now), action };
         let has_peers = !self.peers.is_empty();
         let me = self.origins.get_mut(self.me);
@@ -230,6 +232,7 @@ impl State {
         }
         self.origins.get_mut(self.me).applied = seq;
         self.stats.local_ops += 1;
+        self.tell_watchers(Some(self.origin()), now);
     }
 
     /// Erases again what this node erased before its vector covered it: rows of a snapshot can be seen while it is
@@ -273,7 +276,7 @@ impl State {
             return;
         }
         self.origins.get_mut(ix).member = true;
-        self.origins.set_standing(ix, Standing::Up);
+        self.change_standing(ix, Standing::Up, now);
         self.peers.entry(member.origin()).or_insert_with(|| Peer::new(member.clone())).up = true;
         self.keyspace.keep_spent = true;
         self.update_readiness();
@@ -288,7 +291,7 @@ impl State {
         if let Some(ix) = self.origins.find(member.origin())
             && self.origins.get(ix).standing == Standing::Up
         {
-            self.origins.set_standing(ix, Standing::Hidden { since: now });
+            self.change_standing(ix, Standing::Hidden { since: now }, now);
         }
         self.keyspace.deadlines.recheck_overdue();
         self.update_readiness();
@@ -316,7 +319,7 @@ impl State {
         if reason == GoneReason::GraceOver {
             self.keyspace.spent.hold(now);
         }
-        self.origins.set_standing(ix, Standing::Gone);
+        self.change_standing(ix, Standing::Gone, now);
         self.doomed.push_back(ix);
         self.forget_peer(origin);
         self.keyspace.deadlines.recheck_overdue();
@@ -335,7 +338,7 @@ impl State {
                 self.reassert(old, owner, &key, &slot, now);
             }
         }
-        self.origins.set_standing(old, Standing::Gone);
+        self.change_standing(old, Standing::Gone, now);
         self.doomed.push_back(old);
         for peer in self.peers.values_mut() {
             // What was confirmed, and how far it was pushed, speaks of the old stream.
@@ -357,6 +360,7 @@ impl State {
     pub fn work(&mut self, now: WallMs) -> bool {
         self.drop_doomed();
         self.merge_slice(now);
+        self.tell_watchers(None, now);
         self.handle_time(now);
         let due = self.keyspace.deadlines.is_due(now);
         due || !self.doomed.is_empty() || self.load.as_ref().is_some_and(Load::is_merging)
@@ -381,6 +385,7 @@ impl State {
 
     /// Removes keys whose deadline has passed, where that is this node's task: one slice of them.
     pub fn handle_time(&mut self, now: WallMs) {
+        self.tell_expired(now);
         for _ in 0..crate::limits::SLICE_ROWS {
             let Some(key) = self.keyspace.deadlines.pop_due(now) else { break };
             self.remove_or_wait(key, now);
@@ -486,6 +491,7 @@ impl State {
             owned_rows,
             type_conflicts: self.keyspace.type_conflicts(),
             subscriptions: self.topics.count(),
+            watches: self.keyspace.watches.count(),
             oplog_bytes: self.origins.iter().map(|(_, state)| state.log.bytes()).sum(),
             unconfirmed_ops: self.unconfirmed(),
             ..self.stats.clone()

@@ -14,6 +14,8 @@ pub struct Stats {
     pub type_conflicts: usize,
     /// Gauge: local subscriptions.
     pub subscriptions: usize,
+    /// Gauge: local watches of keys and prefixes.
+    pub watches: usize,
     /// Gauge: bytes of operations kept for repair.
     pub oplog_bytes: usize,
     /// Gauge: own operations that the slowest live peer has not yet confirmed.
@@ -40,6 +42,8 @@ pub struct Stats {
     pub messages_delivered: u64,
     /// Counter: messages dropped because a peer or a subscriber was too slow.
     pub messages_dropped: u64,
+    /// Counter: changes dropped because a watcher was too slow.
+    pub changes_missed: u64,
     /// Counter: frames from peers that could not be understood.
     pub garbage_frames: u64,
     /// Counter: stamps from peers whose clock is too far ahead.

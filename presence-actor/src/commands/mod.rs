@@ -12,6 +12,7 @@ mod reassert;
 mod sets;
 mod strings;
 mod topics;
+mod watches;
 
 use headcount_cluster::WallMs;
 
@@ -73,7 +74,7 @@ impl State {
         }
     }
 
-    fn is_expired(&self, entry: &Entry, now: WallMs) -> bool {
+    pub(super) fn is_expired(&self, entry: &Entry, now: WallMs) -> bool {
         entry.deadline(&self.origins).is_some_and(|deadline| deadline.at <= now)
     }
 

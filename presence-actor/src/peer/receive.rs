@@ -191,6 +191,7 @@ impl State {
         }
         self.drain_inboxes(now)?;
         self.repeat_erasures(now);
+        self.tell_watchers(Some(self.origin()), now);
         self.observe_stamp(stamp, from, now);
         if author == from
             && let Some(peer) = self.peers.get_mut(&from)
@@ -206,12 +207,14 @@ impl State {
     }
 
     fn apply_remote(&mut self, author: OriginIx, seq: u64, op: &Op<'_>, raw: &[u8], now: WallMs) {
+        self.tell_expired(now);
         let erase = self.resolve(author, seq, &op.action, now);
         self.keyspace.apply(op, &erase, Effect::Whole, &self.origins);
         let state = self.origins.get_mut(author);
         state.applied = seq;
         state.log.append(seq, self.gossip_round, |bytes| bytes.extend_from_slice(raw));
         self.stats.remote_ops += 1;
+        self.tell_watchers(Some(self.origins.get(author).origin), now);
     }
 
     /// Applies what waited for operations that have come since.

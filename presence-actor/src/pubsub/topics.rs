@@ -24,7 +24,7 @@ struct Subscriber {
     id: SubscriptionId,
     family: Family,
     session: Owner,
-    mailbox: Arc<Mailbox>,
+    mailbox: Arc<Mailbox<Event>>,
 }
 
 /// What a fan-out did.
@@ -86,7 +86,7 @@ impl Topics {
         name: &[u8],
         family: Family,
         session: Owner,
-        mailbox: Arc<Mailbox>,
+        mailbox: Arc<Mailbox<Event>>,
     ) -> SubscriptionId {
         self.last_id += 1;
         self.count += 1;

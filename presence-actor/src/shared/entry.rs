@@ -66,6 +66,14 @@ impl Entry {
         self.holds_no_data() && !self.expiry.is_empty()
     }
 
+    /// Whether rows of another type than this are stored.
+    pub(crate) fn holds_other_than(&self, shape: Type) -> bool {
+        (shape != Type::String && !self.string.is_empty())
+            || (shape != Type::Set && self.set.is_some())
+            || (shape != Type::Hash && self.hash.is_some())
+            || (shape != Type::List && self.list.is_some())
+    }
+
     /// Whether rows of more than one type are stored.
     pub(crate) fn is_mixed(&self) -> bool {
         let stored = [!self.string.is_empty(), self.set.is_some(), self.hash.is_some(), self.list.is_some()];

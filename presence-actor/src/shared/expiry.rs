@@ -84,6 +84,21 @@ impl Deadlines {
         Some(key)
     }
 
+    /// The first deadline.
+    pub(crate) fn next(&self) -> Option<WallMs> {
+        self.by_time.first().map(|(at, _)| *at)
+    }
+
+    /// The keys on the queue whose deadlines are from `from` to `now`.
+    pub(crate) fn between(&self, from: WallMs, now: WallMs) -> impl Iterator<Item = &Blob> {
+        self.by_time.range((from, Blob::default())..).take_while(move |(at, _)| *at <= now).map(|(_, key)| key)
+    }
+
+    /// All keys whose deadline has passed at `now` and that are not removed yet.
+    pub(crate) fn past(&self, now: WallMs) -> impl Iterator<Item = &Blob> {
+        self.between(WallMs(0), now).chain(&self.overdue).chain(&self.recheck)
+    }
+
     /// Remembers a due key that another origin has to remove.
     pub(crate) fn wait_for_removal(&mut self, key: Blob) {
         self.overdue.insert(key);

@@ -18,6 +18,7 @@ use crate::blob::Blob;
 use crate::dot::{OriginIx, Owner, Tag};
 use crate::op::{Action, Op, Step};
 use crate::origin::Origins;
+use crate::watch::watches::Watches;
 
 /// How much of an operation is applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +39,7 @@ pub(crate) struct Keyspace {
     mixed: BTreeSet<Blob>,
     /// Keys that have a deadline and no data: concurrent removals left it over.
     pub(crate) orphans: BTreeSet<Blob>,
+    pub(crate) watches: Watches,
 }
 
 impl Keyspace {
@@ -49,6 +51,16 @@ impl Keyspace {
     /// Applies an operation; `erase` is its observation, resolved.
     pub(crate) fn apply(&mut self, op: &Op<'_>, erase: &Erase<'_>, effect: Effect, origins: &Origins) {
         let tag = |owner: Owner| Tag { origin: erase.author, owner, seq: erase.seq, stamp: op.stamp };
+        let first_element = |position: i64| ElementKey {
+            position,
+            stamp: op.stamp,
+            origin: origins.get(erase.author).origin,
+            seq: erase.seq,
+            index: 0,
+        };
+        if !self.watches.is_empty() {
+            self.watches.touch_scope(&self.keys, &op.action, first_element, origins);
+        }
         let admitted = |owner: Owner| effect == Effect::Whole && origins.admits(erase.author, owner);
         match &op.action {
             Action::Set { key, value, deadline, owner, .. } => {
@@ -144,13 +156,7 @@ impl Keyspace {
                     return;
                 }
                 let tag = tag(*owner);
-                let mut name = ElementKey {
-                    position: *position,
-                    stamp: op.stamp,
-                    origin: origins.get(erase.author).origin,
-                    seq: erase.seq,
-                    index: 0,
-                };
+                let mut name = first_element(*position);
                 self.change(key.0, origins, |entry, ledger, _| {
                     let list = entry.list.get_or_insert_default();
                     for value in &values.0 {
@@ -193,13 +199,9 @@ impl Keyspace {
     }
 
     /// Drops the rows that an owner has at a place of the [`Ledger`].
-    pub(crate) fn drop_place(
-        &mut self,
-        (key, slot): &(Blob, OwnedSlot),
-        origin: OriginIx,
-        owner: Owner,
-        origins: &Origins,
-    ) {
+    pub(crate) fn drop_place(&mut self, place: &(Blob, OwnedSlot), origin: OriginIx, owner: Owner, origins: &Origins) {
+        self.watches.touch_place(&self.keys, place, origins);
+        let (key, slot) = place;
         let doomed = |tag: &Tag| tag.origin == origin && tag.owner == owner;
         self.change(key, origins, |entry, ledger, spent| {
             match slot {
@@ -229,7 +231,8 @@ impl Keyspace {
         });
     }
 
-    /// Changes a key and brings the books up to date.
+    /// Changes a key and brings the books up to date. What readers may see differently afterwards has to be touched
+    /// in `watches` before.
     pub(crate) fn change(
         &mut self,
         key: &[u8],

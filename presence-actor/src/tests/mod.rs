@@ -7,4 +7,5 @@ mod oracle;
 mod pairs;
 mod regressions;
 mod traps;
+mod watching;
 mod world;
