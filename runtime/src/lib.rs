@@ -45,7 +45,9 @@ pub use bytes::Bytes;
 pub use config::{Config, ConfigError};
 pub use headcount_cluster::{ClusterStats, GoneReason, Incarnation, Member, MemberState, NodeId, Origin};
 pub use headcount_presence::{
-    Ack, Arg, Args, Command, Error, Event, Limits, LocalPresence, Presence, Reply, Stats, Subscription, Ttl, Type,
+    Ack, Arg, Args, Author, Change, ChangeKind, Command, Diff, Error, Event, Limits, LocalPresence, Presence,
+    PresenceDiffs, PresenceRef, Presences, Present, Reply, Stats, Subscription, Tracked, Tracking, Ttl, Type, Watch,
+    WatchEvent, Watching,
 };
 pub use node::{
     ClusterPresence, LeaveReport, MemberEvent, Members, Node, NodeBuilder, NodeError, NodeStats, Ready, ReadyBy,

@@ -110,7 +110,7 @@ impl State {
         self.keyspace.deadlines.next()
     }
 
-    fn author(&self, origin: Origin) -> Author {
+    pub(crate) fn author(&self, origin: Origin) -> Author {
         let node = if origin == self.origin() {
             self.node.clone()
         } else {

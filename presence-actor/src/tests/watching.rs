@@ -11,15 +11,17 @@ use proptest::prelude::*;
 
 use super::convergence::{self, Step};
 use super::world::{World, member};
+use crate::api::Presence;
 use crate::dot::Owner;
 use crate::error::Error;
 use crate::limits::Limits;
+use crate::local::LocalPresence;
 use crate::pubsub::Mailbox;
 use crate::reply::{Ttl, Type};
 use crate::shared::list::End;
 use crate::state::State;
 use crate::watch::watches::{Selector, WatchId};
-use crate::watch::{Change, ChangeKind, WatchEvent};
+use crate::watch::{Change, ChangeKind, WatchEvent, Watching};
 
 const SHARED: Owner = Owner::SHARED;
 
@@ -625,4 +627,33 @@ fn a_return_after_gone_is_told_to_peers_and_is_nothing_new_at_home() {
     world.settle();
     assert_eq!(ears[0].hears(), ["Added bob by n1"]);
     assert!(ears[1].hears().is_empty());
+}
+
+/// A clock that goes with tokio's, which a test holds.
+#[derive(Debug)]
+struct Paused(tokio::time::Instant);
+
+impl headcount_cluster::WallClock for Paused {
+    fn now(&self) -> WallMs {
+        WallMs(1_000_000 + self.0.elapsed().as_millis() as u64)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_an_actor_a_watch_hears_of_an_expiry_though_nobody_writes() {
+    use ChangeKind::{Deadline, Expired, Set};
+    let clock = Arc::new(Paused(tokio::time::Instant::now()));
+    let presence = LocalPresence::with(Limits::default(), clock);
+    let mut watch = presence.watch("k").await.unwrap();
+    presence.set("k", "v").await.unwrap();
+    presence.expire("k", 100).await.unwrap();
+    presence.expire("k", 10).await.unwrap();
+    let mut heard = Vec::new();
+    for _ in 0..4 {
+        let Some(WatchEvent::Change(change)) = watch.recv().await else { panic!("the node runs") };
+        heard.push((change.kind, change.author.is_some()));
+    }
+    assert_eq!(heard, [(Set, true), (Deadline, true), (Deadline, true), (Expired, false)]);
+    assert_eq!(watch.current(), Ok(vec![]));
+    assert_eq!(presence.exists("k").await, Ok(0));
 }
