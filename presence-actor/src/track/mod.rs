@@ -1,6 +1,6 @@
 //! Tracking: who is present under a topic, with what they want known of them, in the manner of Phoenix's Presence.
 //!
-//! Nothing here is replicated in a way of its own. A topic is a hash under [`rows::KEY_PREFIX`] and the topic's name, which as the
+//! Nothing here is replicated in a way of its own. A topic is a hash under the prefix `headcount:presence:` and the topic's name, which as the
 //! rest of the key may hold any bytes. A tracked session is one field of it: the 32 digits of its [`PresenceRef`], then the key
 //! it is tracked under; the value is its meta. The row belongs to the handle's session, or to the node when
 //! the handle has none, so that a crash hides it and Gone drops it as any owned row. Several sessions under one key are several
