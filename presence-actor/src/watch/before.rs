@@ -216,3 +216,32 @@ impl Before {
         changes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dot::Owner;
+    use crate::limits::Limits;
+    use crate::state::State;
+
+    /// A chunk of a snapshot can take one field and bring another: who replays that must not think in between that the
+    /// key, and its deadline, are gone.
+    #[test]
+    fn a_key_that_stays_is_never_empty_in_between() {
+        let (now, later) = (WallMs(1_000_000), 1_000);
+        let mut state = State::local(Limits::default());
+        state.hset(Owner::SHARED, b"k", &[b"f", b"1"], now).unwrap();
+        state.expire(b"k", later, now).unwrap();
+        let key = Blob::from(&b"k"[..]);
+        let entry = state.keyspace.keys.get(&key);
+        let mut before = Before::new(entry, &state.origins);
+        for field in [&b"f"[..], b"g"] {
+            before.note(Spot::Field(field.into()), entry, &state.origins);
+        }
+        state.hset(Owner::SHARED, b"k", &[b"g", b"2"], now).unwrap();
+        state.hdel(b"k", &[b"f"], now).unwrap();
+        let changes = before.changes(&key, state.keyspace.keys.get(&key), false, None, &state.origins);
+        let kinds: Vec<_> = changes.iter().map(|change| (change.kind, change.field.as_deref())).collect();
+        assert_eq!(kinds, [(ChangeKind::Set, Some(&b"g"[..])), (ChangeKind::Removed, Some(&b"f"[..]))]);
+    }
+}
