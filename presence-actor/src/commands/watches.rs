@@ -6,6 +6,7 @@ use headcount_cluster::{Origin, WallMs};
 
 use super::at_most;
 use crate::api::Result;
+use crate::blob::Blob;
 use crate::dot::OriginIx;
 use crate::error::Error;
 use crate::origin::Standing;
@@ -29,8 +30,10 @@ impl State {
         let id = self.keyspace.watches.add(selector, Arc::clone(&mailbox));
         // What the newcomer does not see any more it is not told of.
         self.keyspace.watches.advance_expired(now);
-        for key in self.keyspace.deadlines.past(now).filter(|key| selector.covers(key)) {
-            self.keyspace.watches.set_expired(key, true);
+        let past = self.keyspace.deadlines.past(now).filter(|key| selector.covers(key));
+        let hidden = |key: &&Blob| self.keyspace.keys.get(*key).is_some_and(|entry| self.is_expired(entry, now));
+        for key in past.filter(hidden).cloned().collect::<Vec<_>>() {
+            self.keyspace.watches.set_expired(&key, true);
         }
         Ok((id, mailbox))
     }

@@ -57,11 +57,12 @@ impl Deadlines {
         if at.is_none() && self.is_empty() {
             return;
         }
+        // Also of a key that begins anew without a deadline: nobody would look at it again.
+        self.overdue.remove(key);
+        self.recheck.remove(key);
         if self.by_key.get(key).copied() == at {
             return;
         }
-        self.overdue.remove(key);
-        self.recheck.remove(key);
         if let Some((key, old)) = self.by_key.swap_remove_entry(key) {
             self.by_time.remove(&(old, key));
         }

@@ -347,6 +347,20 @@ fn who_begins_to_watch_is_not_told_of_what_it_did_not_see() {
 }
 
 #[test]
+fn a_key_that_began_anew_after_an_expiry_that_another_was_to_remove_is_watched_as_any() {
+    let mut world = World::new(2);
+    world.nodes[1].set(SHARED, b"k", b"v", Some(1), world.now).unwrap();
+    world.flush();
+    world.cut(0, 1);
+    world.pass(1_000);
+    world.sadd(0, "k", "a");
+    assert!(!world.nodes[0].needs_time(), "the old deadline is forgotten");
+    let ear = Ear::on_key(&mut world, 0, "k");
+    world.del(0, "k");
+    assert_eq!(ear.hears(), ["Removed a by n0"]);
+}
+
+#[test]
 fn a_snapshot_is_told_as_what_it_changes() {
     let limits = Limits { oplog_bytes: 0, ..Limits::default() };
     let mut world = World::with(2, &limits);
