@@ -340,7 +340,9 @@ pub trait Presence: Clone + Send + Sync + 'static {
     #[must_use]
     fn acknowledged(&self, ack: Ack, timeout: Duration) -> Self;
 
-    /// A handle whose writes belong to this node: their rows are hidden while it is Down and dropped when it is Gone.
+    /// A handle whose writes belong to this node: their rows are hidden while it is Down and dropped when it is Gone. Who
+    /// overwrites a value takes it over: what was there before does not come back when the new owner leaves, and what
+    /// comes after is not the former owner's to take along.
     #[must_use]
     fn owned(&self) -> Self;
 

@@ -67,6 +67,11 @@ impl Shared {
         })
     }
 
+    /// Whether an actor looks after deadlines.
+    pub(crate) fn is_attended(&self) -> bool {
+        self.attended
+    }
+
     /// The time now.
     pub fn now(&self) -> WallMs {
         self.clock.now()
@@ -229,23 +234,23 @@ impl HasHandle for ClusterPresence {
 }
 
 /// A write, and what its confirmation takes.
-struct Written<R> {
-    value: R,
+pub(crate) struct Written<R> {
+    pub(crate) value: R,
     wanted: usize,
     seq: u64,
 }
 
 impl ClusterPresence {
-    fn read<R>(&self, read: impl FnOnce(&State, WallMs) -> R) -> R {
+    pub(crate) fn read<R>(&self, read: impl FnOnce(&State, WallMs) -> R) -> R {
         self.scope.shared.read(read)
     }
 
-    fn write<R>(&self, write: impl FnOnce(&mut State, Owner, WallMs) -> R) -> R {
+    pub(crate) fn write<R>(&self, write: impl FnOnce(&mut State, Owner, WallMs) -> R) -> R {
         self.scope.shared.write(|state, now| write(state, self.scope.owner, now))
     }
 
     /// Writes, and takes note of who has to confirm it.
-    fn begin<R>(&self, write: impl FnOnce(&mut State, Owner, WallMs) -> Result<R>) -> Result<Written<R>> {
+    pub(crate) fn begin<R>(&self, write: impl FnOnce(&mut State, Owner, WallMs) -> Result<R>) -> Result<Written<R>> {
         self.write(|state, owner, now| {
             let wanted = state.peers_needed(self.within.ack)?;
             Ok(Written { value: write(state, owner, now)?, wanted, seq: state.written() })
@@ -253,7 +258,7 @@ impl ClusterPresence {
     }
 
     /// Waits until a write is confirmed as the handle demands.
-    async fn confirm<R>(&self, written: Result<Written<R>>) -> Result<R> {
+    pub(crate) async fn confirm<R>(&self, written: Result<Written<R>>) -> Result<R> {
         let Written { value, wanted, seq } = written?;
         let confirmed = |state: &State| state.peers_that_confirmed(seq);
         if wanted == 0 || self.scope.shared.wait_until(self.within.timeout, |state| confirmed(state) >= wanted).await {

@@ -14,6 +14,8 @@
 //! - `commands/`: what a command checks, answers and writes
 //! - `homed/`: commands whose answer is unique in the cluster: homes, calls, agreement, blocking pops
 //! - `pubsub/`: topics, patterns, interest, subscriptions
+//! - [`watch`]: what readers see differently, told to whoever watches
+//! - [`track`]: who is present under a topic, on rows and watches
 //! - `peer/`: what goes to peers and comes from them: push, repair, snapshots, readiness
 //! - [`state`]: the core's entry; `wire`: frames
 //! - [`handle`], [`local`], [`actor`]: the shells
@@ -42,7 +44,9 @@ pub mod state;
 pub mod stats;
 #[cfg(test)]
 mod tests;
+pub mod track;
 pub mod values;
+pub mod watch;
 mod wire;
 
 pub use ack::Ack;
@@ -59,4 +63,6 @@ pub use peer::readiness::ReadyBy;
 pub use pubsub::{Event, Subscription};
 pub use reply::{Reply, Ttl, Type};
 pub use stats::Stats;
+pub use track::{Diff, PresenceDiffs, PresenceRef, Presences, Present, Tracked, Tracking};
 pub use values::Values;
+pub use watch::{Author, Change, ChangeKind, Watch, WatchEvent, Watching};

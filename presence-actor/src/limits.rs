@@ -81,6 +81,10 @@ pub struct Limits {
     pub max_subscriptions: usize,
     /// Messages that wait for one subscriber; beyond it the oldest are dropped and counted. Default 1,024.
     pub subscriber_queue: usize,
+    /// Most watches of keys and prefixes on this node. Default 100,000.
+    pub max_watches: usize,
+    /// Changes that wait for one watcher; beyond it the oldest are dropped and counted. Default 1,024.
+    pub watcher_queue: usize,
     /// Bytes of messages that wait for one peer; beyond it new ones are dropped and counted. Default 16 MiB.
     pub peer_queue_bytes: usize,
     /// Bytes of operations kept for repair, over all origins; a peer that missed more loads a snapshot. Default 64 MiB.
@@ -117,6 +121,8 @@ impl Default for Limits {
             max_message_bytes: 1024 * 1024,
             max_subscriptions: 1_000_000,
             subscriber_queue: 1024,
+            max_watches: 100_000,
+            watcher_queue: 1024,
             peer_queue_bytes: 16 * 1024 * 1024,
             oplog_bytes: 64 * 1024 * 1024,
             max_memory_bytes: 4 * 1024 * 1024 * 1024,

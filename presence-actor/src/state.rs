@@ -214,6 +214,7 @@ impl State {
         self.closed = true;
         self.topics.close();
         self.homed = Homed::default();
+        self.keyspace.watches.close();
     }
 
     /// Writes an operation of this node: numbers it, keeps it for peers, and applies it.
@@ -223,6 +224,7 @@ impl State {
 
     /// Writes an operation that answers another node's call.
     pub(crate) fn commit_answering(&mut self, now: WallMs, action: Action<'_>, answers: Option<Box<Answered>>) {
+        self.tell_expired(now);
         let op = Op { stamp: self.clock.tick(now), answers, action };
         let has_peers = !self.peers.is_empty();
         let me = self.origins.get_mut(self.me);
@@ -243,6 +245,7 @@ impl State {
         self.origins.get_mut(self.me).applied = seq;
         self.stats.local_ops += 1;
         self.note_homed(self.me, seq, &op);
+        self.tell_watchers(Some(self.origin()), now);
     }
 
     /// Erases again what this node erased before its vector covered it: rows of a snapshot can be seen while it is
@@ -287,7 +290,7 @@ impl State {
         }
         let ix = self.origins.intern(member.origin(), now);
         self.origins.get_mut(ix).member = true;
-        self.origins.set_standing(ix, Standing::Up);
+        self.change_standing(ix, Standing::Up, now);
         self.peers.entry(member.origin()).or_insert_with(|| Peer::new(member.clone())).up = true;
         self.keyspace.keep_spent = true;
         self.homed_member_changed();
@@ -303,7 +306,7 @@ impl State {
         if let Some(ix) = self.origins.find(member.origin())
             && self.origins.get(ix).standing == Standing::Up
         {
-            self.origins.set_standing(ix, Standing::Hidden { since: now });
+            self.change_standing(ix, Standing::Hidden { since: now }, now);
         }
         self.keyspace.deadlines.recheck_overdue();
         self.homed_member_changed();
@@ -332,7 +335,7 @@ impl State {
         if reason == GoneReason::GraceOver {
             self.hold(now);
         }
-        self.origins.set_standing(ix, Standing::Gone);
+        self.change_standing(ix, Standing::Gone, now);
         self.doomed.push_back(ix);
         self.forget_peer(origin);
         self.homed.answered.take(origin);
@@ -354,7 +357,7 @@ impl State {
                 self.reassert(old, owner, &key, &slot, now);
             }
         }
-        self.origins.set_standing(old, Standing::Gone);
+        self.change_standing(old, Standing::Gone, now);
         self.doomed.push_back(old);
         self.forsake_calls(self.origins.get(old).origin);
         for peer in self.peers.values_mut() {
@@ -377,6 +380,7 @@ impl State {
     pub fn work(&mut self, now: WallMs) -> bool {
         self.drop_doomed();
         self.merge_slice(now);
+        self.tell_watchers(None, now);
         self.handle_time(now);
         self.settle(now);
         let due = self.keyspace.deadlines.is_due(now);
@@ -403,6 +407,7 @@ impl State {
 
     /// Removes keys whose deadline has passed, where that is this node's task: one slice of them.
     pub fn handle_time(&mut self, now: WallMs) {
+        self.tell_expired(now);
         for _ in 0..crate::limits::SLICE_ROWS {
             let Some(key) = self.keyspace.deadlines.pop_due(now) else { break };
             self.remove_or_wait(key, now);
@@ -510,6 +515,7 @@ impl State {
             origins: self.origins.len(),
             subscriptions: self.topics.count(),
             open_calls: self.open_calls(),
+            watches: self.keyspace.watches.count(),
             oplog_bytes: self.origins.iter().map(|(_, state)| state.log.bytes()).sum(),
             unconfirmed_ops: self.unconfirmed(),
             ..self.stats.clone()

@@ -20,6 +20,8 @@ pub struct Stats {
     pub subscriptions: usize,
     /// Gauge: calls to keys' homes, blocked pops and answers that are not settled yet, of this node and of others here.
     pub open_calls: usize,
+    /// Gauge: local watches of keys and prefixes.
+    pub watches: usize,
     /// Gauge: bytes of operations kept for repair.
     pub oplog_bytes: usize,
     /// Gauge: own operations that the slowest live peer has not yet confirmed.
@@ -46,6 +48,8 @@ pub struct Stats {
     pub messages_delivered: u64,
     /// Counter: messages dropped because a peer or a subscriber was too slow.
     pub messages_dropped: u64,
+    /// Counter: changes dropped because a watcher was too slow.
+    pub changes_missed: u64,
     /// Counter: frames from peers that could not be understood.
     pub garbage_frames: u64,
     /// Counter: stamps from peers whose clock is too far ahead.

@@ -12,7 +12,7 @@ use crate::blob::Blob;
 use crate::dot::Owner;
 use crate::homed::{Answer, Dot, HomedCommand, Refusal};
 use crate::limits::{MAX_POSITION, MAX_SEQUENCE};
-use crate::op::{Action, Op, Raw};
+use crate::op::{Action, Op, Raw, Several};
 use crate::pubsub::interest::Kind;
 use crate::shared::list::ElementKey;
 
@@ -213,11 +213,14 @@ pub(crate) fn decode_op<'a>(run: &mut &'a [u8]) -> Result<Op<'a>, CodecError> {
     let op: Op<'_> = codec::take(run)?;
     match &op.action {
         Action::Incr { step, .. } => believable(step.epoch)?,
-        Action::Push { position, .. } => believable_position(*position)?,
+        Action::Push { position, values, .. } => {
+            believable_position(*position)?;
+            something(values)?;
+        }
+        Action::Sadd { members, .. } => something(members)?,
         Action::Take { element, .. } => believable_name(element)?,
         Action::Set { .. }
         | Action::Del { .. }
-        | Action::Sadd { .. }
         | Action::Srem { .. }
         | Action::Hset { .. }
         | Action::Hdel { .. }
@@ -255,6 +258,11 @@ pub(crate) fn decode_part<'a>(chunk: &mut &'a [u8]) -> Result<Part<'a>, CodecErr
         }
     }
     Ok(part)
+}
+
+/// An addition of nothing would leave a container without rows.
+fn something(values: &Several<'_>) -> Result<(), CodecError> {
+    if values.0.is_empty() { Err(CodecError::malformed("an addition of nothing")) } else { Ok(()) }
 }
 
 fn believable_name(name: &ElementKey) -> Result<(), CodecError> {

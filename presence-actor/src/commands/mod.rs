@@ -13,6 +13,7 @@ mod reassert;
 mod sets;
 mod strings;
 mod topics;
+mod watches;
 
 use headcount_cluster::WallMs;
 
@@ -81,7 +82,7 @@ impl State {
         }
     }
 
-    fn is_expired(&self, entry: &Entry, now: WallMs) -> bool {
+    pub(crate) fn is_expired(&self, entry: &Entry, now: WallMs) -> bool {
         self.needs_time() && entry.deadline(&self.origins).is_some_and(|deadline| deadline.at <= now)
     }
 

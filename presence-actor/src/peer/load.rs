@@ -23,6 +23,7 @@ use crate::shared::list::{Element, ElementKey};
 use crate::shared::register::{Content, Contribution, Desk, Register, Row, ValueExpiry};
 use crate::shared::spent::SpentCount;
 use crate::state::State;
+use crate::watch::before::Spot;
 use crate::wire::{self, Frame, Known, Part, WireContent, WireExpiry, WireTag};
 
 /// A snapshot on its way here.
@@ -180,7 +181,7 @@ impl State {
         self.keyspace.spent.restart_barrier();
         self.stats.snapshots_loaded += 1;
         self.pulls_answered_by_load = self.last_pull;
-        if let Err(error) = self.drain_inboxes() {
+        if let Err(error) = self.drain_inboxes(now) {
             tracing::warn!(%error, peer = %from, "a waiting operation could not be understood");
         }
         for peer in self.linked_peers() {
@@ -230,6 +231,7 @@ impl State {
         if known || set.is_some_and(there) {
             return;
         }
+        self.touch(&merge.key, || Some(Spot::Member(member.into())));
         self.keyspace.change(&merge.key, &self.origins, |entry, ledger, _| {
             entry.set.get_or_insert_default().add(&merge.key, member, tag, ledger);
         });
@@ -241,6 +243,7 @@ impl State {
         let rows = self.keyspace.keys.get(&merge.key).map(|entry| &entry.expiry);
         let there = rows.is_some_and(|rows| rows.iter().any(|old| same_dot(&old.tag, &tag)));
         if !known && !there {
+            self.touch(&merge.key, || None);
             self.keyspace.change(&merge.key, &self.origins, |entry, ledger, _| {
                 ledger.added(&merge.key, Slot::Expiry, &tag, 0);
                 entry.expiry.push(ExpiryRow { tag, deadline });
@@ -255,6 +258,7 @@ impl State {
         if known {
             return;
         }
+        self.touch(&merge.key, || Some(Spot::Element(name)));
         self.keyspace.change(&merge.key, &self.origins, |entry, ledger, _| {
             let element = Element { origin: tag.origin, owner, value: value.into() };
             entry.list.get_or_insert_default().add(&merge.key, name, element, ledger);
@@ -291,6 +295,7 @@ impl State {
         if matches!(change, Change::Nothing) {
             return;
         }
+        self.touch(&key, || Some(field.map_or(Spot::String, |field| Spot::Field(field.into()))));
         self.keyspace.change(&key, &self.origins, |entry, ledger, _| {
             let mut desk = Desk { key: &key, field, ledger, spent: None };
             match field {
@@ -303,6 +308,13 @@ impl State {
                 }
             }
         });
+    }
+
+    /// A slot of a key is about to change, or with `None` nothing but its deadline.
+    fn touch(&mut self, key: &Blob, spot: impl FnOnce() -> Option<Spot>) {
+        if !self.keyspace.watches.is_empty() {
+            self.keyspace.watches.touch(&self.keyspace.keys, key, spot(), &self.origins);
+        }
     }
 
     /// A row's tag with this node's index, and whether the vector covers it; `None` when its owner is Gone.
@@ -337,6 +349,7 @@ impl State {
                 continue;
             }
             let key = key.clone();
+            self.keyspace.watches.touch_all(&self.keyspace.keys, &key, &self.origins);
             let unseen = |place: &Place<'_>| !merge.seen.contains(&merge.hash(&key, place));
             let origins = &self.origins;
             let name = |tag: &Tag| origins.get(tag.origin).origin.0;

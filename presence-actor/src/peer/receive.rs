@@ -193,7 +193,7 @@ impl State {
                 self.lags.entry(author).or_insert(Lag { target: seq, from, round: self.gossip_round });
                 break;
             } else if self.origins.get(ix).inbox.is_empty() && self.depends_on_nothing_missing(&op) {
-                self.apply_remote(ix, seq, &op, raw);
+                self.apply_remote(ix, seq, &op, raw, now);
             } else if self.origins.get_mut(ix).inbox.push(seq, raw) {
                 let round = self.gossip_round;
                 self.origins.get_mut(ix).inbox.waiting_since.get_or_insert(round);
@@ -203,8 +203,9 @@ impl State {
             }
             seq += 1;
         }
-        self.drain_inboxes()?;
+        self.drain_inboxes(now)?;
         self.repeat_erasures();
+        self.tell_watchers(Some(self.origin()), now);
         self.observe_stamp(stamp, from, now);
         if author == from
             && let Some(peer) = self.peers.get_mut(&from)
@@ -219,7 +220,8 @@ impl State {
         op.action.seen().is_none_or(|seen| seen.dots.iter().all(|(origin, seq)| self.origins.applied(*origin) >= *seq))
     }
 
-    fn apply_remote(&mut self, author: OriginIx, seq: u64, op: &Op<'_>, raw: &[u8]) {
+    fn apply_remote(&mut self, author: OriginIx, seq: u64, op: &Op<'_>, raw: &[u8], now: WallMs) {
+        self.tell_expired(now);
         let erase = self.resolve(author, seq, &op.action);
         self.keyspace.apply(op, &erase, Effect::Whole, &self.origins);
         let state = self.origins.get_mut(author);
@@ -227,10 +229,11 @@ impl State {
         state.log.append(seq, self.gossip_round, |bytes| bytes.extend_from_slice(raw));
         self.stats.remote_ops += 1;
         self.note_homed(author, seq, op);
+        self.tell_watchers(Some(self.origins.get(author).origin), now);
     }
 
     /// Applies what waited for operations that have come since.
-    pub(crate) fn drain_inboxes(&mut self) -> Result<(), CodecError> {
+    pub(crate) fn drain_inboxes(&mut self, now: WallMs) -> Result<(), CodecError> {
         let mut progressed = !self.blocked.is_empty();
         while progressed {
             progressed = false;
@@ -242,7 +245,7 @@ impl State {
                         self.origins.get_mut(ix).inbox.put_back(raw);
                         break;
                     }
-                    self.apply_remote(ix, seq, &op, &raw);
+                    self.apply_remote(ix, seq, &op, &raw, now);
                     self.origins.get_mut(ix).inbox.waiting_since = Some(self.gossip_round);
                     progressed = true;
                 }

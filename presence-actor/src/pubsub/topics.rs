@@ -24,7 +24,7 @@ struct Subscriber {
     id: SubscriptionId,
     family: Family,
     session: Owner,
-    mailbox: Arc<Mailbox>,
+    mailbox: Arc<Mailbox<Event>>,
 }
 
 /// Who subscribed to a name.
@@ -100,7 +100,7 @@ impl Topics {
         name: &[u8],
         family: Family,
         session: Owner,
-        mailbox: Arc<Mailbox>,
+        mailbox: Arc<Mailbox<Event>>,
     ) -> SubscriptionId {
         self.last_id += 1;
         self.count += 1;

@@ -32,6 +32,11 @@ impl Fields {
         self.rows.len()
     }
 
+    /// Whether readers see any field. Looks no further than the first.
+    fn shows_any(&self, origins: &Origins) -> bool {
+        self.rows.values().any(|register| register.view(origins).is_some())
+    }
+
     /// Takes a field whose last row went away out of the map.
     pub(crate) fn tidy(&mut self, field: &[u8]) {
         if self.rows.get(field).is_some_and(Register::is_empty) {
@@ -66,6 +71,14 @@ impl Entry {
         self.holds_no_data() && !self.expiry.is_empty()
     }
 
+    /// Whether rows of another type than this are stored.
+    pub(crate) fn holds_other_than(&self, shape: Type) -> bool {
+        (shape != Type::String && !self.string.is_empty())
+            || (shape != Type::Set && self.set.is_some())
+            || (shape != Type::Hash && self.hash.is_some())
+            || (shape != Type::List && self.list.is_some())
+    }
+
     /// Whether rows of more than one type are stored.
     pub(crate) fn is_mixed(&self) -> bool {
         let stored = [!self.string.is_empty(), self.set.is_some(), self.hash.is_some(), self.list.is_some()];
@@ -78,13 +91,13 @@ impl Entry {
             return self.winning_shape(origins);
         }
         if let Some(set) = &self.set {
-            return (!origins.any_veiled() || set.len(origins) > 0).then_some(Type::Set);
+            return (!origins.any_veiled() || set.iter(origins).next().is_some()).then_some(Type::Set);
         }
         if let Some(hash) = &self.hash {
-            return (!origins.any_veiled() || hash.len(origins) > 0).then_some(Type::Hash);
+            return (!origins.any_veiled() || hash.shows_any(origins)).then_some(Type::Hash);
         }
         if let Some(list) = &self.list {
-            return (!origins.any_veiled() || list.len(origins) > 0).then_some(Type::List);
+            return (!origins.any_veiled() || list.iter(origins).next().is_some()).then_some(Type::List);
         }
         self.string.view(origins).map(|_| Type::String)
     }

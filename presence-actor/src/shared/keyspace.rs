@@ -20,6 +20,7 @@ use crate::blob::Blob;
 use crate::dot::{OriginIx, Owner, Tag};
 use crate::op::{Action, Op, Several, Step};
 use crate::origin::Origins;
+use crate::watch::watches::Watches;
 
 /// How much of an operation is applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +45,7 @@ pub(crate) struct Keyspace {
     pub(crate) awaited: BTreeSet<Blob>,
     /// and those of them that have changed.
     pub(crate) arrived: Vec<Blob>,
+    pub(crate) watches: Watches,
 }
 
 impl Keyspace {
@@ -55,6 +57,16 @@ impl Keyspace {
     /// Applies an operation; `erase` is its observation, resolved.
     pub(crate) fn apply(&mut self, op: &Op<'_>, erase: &Erase<'_>, effect: Effect, origins: &Origins) {
         let tag = |owner: Owner| Tag { origin: erase.author, owner, seq: erase.seq, stamp: op.stamp };
+        let first_element = |position: i64| ElementKey {
+            position,
+            stamp: op.stamp,
+            origin: origins.get(erase.author).origin,
+            seq: erase.seq,
+            index: 0,
+        };
+        if !self.watches.is_empty() {
+            self.watches.touch_scope(&self.keys, &op.action, first_element, origins);
+        }
         let admitted = |owner: Owner| effect == Effect::Whole && origins.admits(erase.author, owner);
         match &op.action {
             Action::Set { key, value, deadline, owner, .. } => {
@@ -91,25 +103,8 @@ impl Keyspace {
                 });
             }
             Action::Hset { key, pairs, owner, .. } => {
-                self.change(key.0, origins, |entry, ledger, mut spent| {
-                    let hash = entry.hash.get_or_insert_default();
-                    for pair in pairs.0.chunks_exact(2) {
-                        let (field, value) = (pair[0].0, pair[1].0);
-                        let mut desk = Desk { key: key.0, field: Some(field), ledger, spent: spent.as_deref_mut() };
-                        let register = match hash.rows.get_mut(field) {
-                            Some(register) => register,
-                            None => hash.rows.entry(field.into()).or_default(),
-                        };
-                        register.erase(erase, &mut desk);
-                        if admitted(*owner) {
-                            register.put(tag(*owner), value, ValueExpiry::Never, &mut desk);
-                        }
-                        if register.is_empty() {
-                            hash.rows.swap_remove(field);
-                        }
-                    }
-                    entry.tidy();
-                });
+                let tag = admitted(*owner).then(|| tag(*owner));
+                self.replace_fields(key.0, pairs, tag, erase, origins);
             }
             Action::Hdel { key, fields, .. } => {
                 self.change(key.0, origins, |entry, ledger, mut spent| {
@@ -150,6 +145,36 @@ impl Keyspace {
                 }
             }
         }
+    }
+
+    /// Takes away what was observed of fields, and writes their new values unless their owner is Gone.
+    fn replace_fields(
+        &mut self,
+        key: &[u8],
+        pairs: &Several<'_>,
+        tag: Option<Tag>,
+        erase: &Erase<'_>,
+        origins: &Origins,
+    ) {
+        self.change(key, origins, |entry, ledger, mut spent| {
+            let hash = entry.hash.get_or_insert_default();
+            for pair in pairs.0.chunks_exact(2) {
+                let (field, value) = (pair[0].0, pair[1].0);
+                let mut desk = Desk { key, field: Some(field), ledger, spent: spent.as_deref_mut() };
+                let register = match hash.rows.get_mut(field) {
+                    Some(register) => register,
+                    None => hash.rows.entry(field.into()).or_default(),
+                };
+                register.erase(erase, &mut desk);
+                if let Some(tag) = tag {
+                    register.put(tag, value, ValueExpiry::Never, &mut desk);
+                }
+                if register.is_empty() {
+                    hash.rows.swap_remove(field);
+                }
+            }
+            entry.tidy();
+        });
     }
 
     fn expire(
@@ -204,13 +229,9 @@ impl Keyspace {
     }
 
     /// Drops the rows that an owner has at a place of the [`Ledger`].
-    pub(crate) fn drop_place(
-        &mut self,
-        (key, slot): &(Blob, OwnedSlot),
-        origin: OriginIx,
-        owner: Owner,
-        origins: &Origins,
-    ) {
+    pub(crate) fn drop_place(&mut self, place: &(Blob, OwnedSlot), origin: OriginIx, owner: Owner, origins: &Origins) {
+        self.watches.touch_place(&self.keys, place, origins);
+        let (key, slot) = place;
         let doomed = |tag: &Tag| tag.origin == origin && tag.owner == owner;
         self.change(key, origins, |entry, ledger, spent| {
             match slot {
@@ -240,7 +261,8 @@ impl Keyspace {
         });
     }
 
-    /// Changes a key and brings the books up to date.
+    /// Changes a key and brings the books up to date. What readers may see differently afterwards has to be touched
+    /// in `watches` before.
     pub(crate) fn change(
         &mut self,
         key: &[u8],

@@ -112,6 +112,11 @@ impl Ledger {
         self.owned.get(&(origin, owner)).map(|places| places.keys().cloned().collect()).unwrap_or_default()
     }
 
+    /// All places of an origin's owned rows.
+    pub(crate) fn places_of(&self, origin: OriginIx) -> impl Iterator<Item = &(Blob, OwnedSlot)> {
+        self.owned.range((origin, Owner::SHARED)..=(origin, Owner(u32::MAX))).flat_map(|(_, places)| places.keys())
+    }
+
     /// The owners of an origin that have rows.
     pub(crate) fn owners(&self, origin: OriginIx) -> Vec<Owner> {
         self.owned.range((origin, Owner::SHARED)..=(origin, Owner(u32::MAX))).map(|((_, owner), _)| *owner).collect()

@@ -170,7 +170,7 @@ pub(super) fn assert_same_view(world: &World) {
 }
 
 /// A few hundred by default; `./test --long` raises `PROPTEST_CASES`.
-fn cases() -> ProptestConfig {
+pub(super) fn cases() -> ProptestConfig {
     ProptestConfig { max_shrink_iters: 20_000, ..ProptestConfig::default() }
 }
 

@@ -467,7 +467,7 @@ fn a_snapshot_under_fire_is_exact() {
     assert_eq!(world.everywhere("games").as_deref(), Some("3000"));
 }
 
-fn next(mailbox: &crate::pubsub::Mailbox) -> Option<bytes::Bytes> {
+fn next(mailbox: &crate::pubsub::Mailbox<crate::pubsub::Event>) -> Option<bytes::Bytes> {
     let waker = futures::task::noop_waker();
     match mailbox.poll_next(&mut std::task::Context::from_waker(&waker)) {
         std::task::Poll::Ready(Some(crate::pubsub::Event::Message { payload, .. })) => Some(payload),

@@ -41,6 +41,8 @@ pub(super) const SETTINGS: &[Setting] = &[
         slot: Slot::Count(|c| &mut c.limits.max_subscriptions, (0, 100_000_000)),
     },
     Setting { key: "limits.subscriber_queue", slot: Slot::Count(|c| &mut c.limits.subscriber_queue, (1, 1_000_000)) },
+    Setting { key: "limits.max_watches", slot: Slot::Count(|c| &mut c.limits.max_watches, (0, 10_000_000)) },
+    Setting { key: "limits.watcher_queue", slot: Slot::Count(|c| &mut c.limits.watcher_queue, (1, 1_000_000)) },
     Setting { key: "limits.peer_queue_bytes", slot: Slot::Bytes(|c| &mut c.limits.peer_queue_bytes, (KIB, GIB)) },
     Setting { key: "limits.oplog_bytes", slot: Slot::Bytes(|c| &mut c.limits.oplog_bytes, (KIB, 64 * GIB)) },
     Setting {
