@@ -1,6 +1,11 @@
 //! Commands at a key's home: answers that are given once, whoever dies and whatever is lost.
 
-mod faults;
+mod blocked_pops;
+mod lost_calls;
+mod overtaking;
+mod steps;
+mod storm;
+mod views;
 
 use futures::channel::oneshot;
 use headcount_cluster::Origin;
@@ -16,6 +21,7 @@ use crate::shared::list::End;
 use crate::tests::world::{World, member};
 
 /// A call on its way, or its outcome.
+#[derive(Debug)]
 enum Call {
     Open { number: u64, outcome: oneshot::Receiver<Result<Carried>> },
     Ended(Result<Answer>),

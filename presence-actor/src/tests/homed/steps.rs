@@ -9,6 +9,7 @@ use headcount_cluster::ring;
 
 use super::{Call, count};
 use crate::error::Error;
+use crate::state::State;
 use crate::tests::world::World;
 use crate::wire::{self, Frame};
 
@@ -40,7 +41,9 @@ impl World {
     pub(super) fn rounds_of(&mut self, nodes: &[usize], rounds: usize) {
         for _ in 0..rounds {
             self.pass(ROUND_MS);
-            nodes.iter().for_each(|node| self.gossip(*node));
+            for node in nodes {
+                self.gossip(*node);
+            }
             self.flush();
         }
     }
@@ -66,10 +69,9 @@ impl World {
 
     /// Lets some nodes go on until one of them serves as a home.
     pub(super) fn until_serving(&mut self, node: usize, among: &[usize]) {
-        let key = self.key_where(|world, key| world.home(node, key) == node);
-        let mut call = self.call(node, count(&format!("{key}:serving")));
-        let is_home = self.key_where(|world, key| key.starts_with('k') && world.home(node, key) == node);
-        drop(is_home);
+        let name = |key: &str| format!("serving:{key}");
+        let key = name(&key_where(|key| self.home(node, &name(key)) == node));
+        let mut call = self.call(node, count(&key));
         for _ in 0..20 {
             self.flush();
             if call.outcome().is_some() {
@@ -79,4 +81,129 @@ impl World {
         }
         panic!("node {node} does not serve");
     }
+
+    /// Nobody waits for a call any more. Returns what its caller is told.
+    pub(super) fn give_up(&mut self, node: usize, call: Call) -> Error {
+        let Call::Open { number, outcome } = call else { panic!("it has ended: {call:?}") };
+        drop(outcome);
+        let told = self.nodes[node].give_up_call(number);
+        self.settle_calls(node);
+        told
+    }
+
+    /// The home of a key if there were only these nodes.
+    pub(super) fn home_among(&self, nodes: &[usize], key: &str) -> usize {
+        let names = nodes.iter().map(|node| &self.members[*node].node);
+        let home = ring::home(key.as_bytes(), names).unwrap();
+        *nodes.iter().find(|node| self.members[**node].node == *home).unwrap()
+    }
+
+    /// A node puts all that it has to say on its links, and one of the others hears it.
+    pub(super) fn tell(&mut self, from: usize, to: usize) {
+        self.transmit(from, usize::MAX);
+        while self.deliver(from, to, false) {}
+        self.settle_calls(to);
+    }
+
+    /// Delivers frame by frame until nothing is under way. No time passes.
+    pub(super) fn flush_frame_by_frame(&mut self) {
+        let mut moved = true;
+        while std::mem::take(&mut moved) {
+            (0..self.nodes.len()).for_each(|node| self.transmit(node, 1));
+            for (from, to) in self.pairs() {
+                if self.deliver(from, to, false) {
+                    moved = true;
+                    self.settle_calls(to);
+                }
+            }
+        }
+    }
+
+    /// Takes from a node what it has for another.
+    pub(super) fn take_sent(&mut self, from: usize, to: usize) -> Vec<Sent> {
+        let origin = self.origin(to);
+        let frames = std::iter::from_fn(|| self.nodes[from].poll_stream(origin));
+        frames.map(|frame| Sent { from, to, frame }).collect()
+    }
+
+    /// A frame that was taken arrives.
+    pub(super) fn hand(&mut self, sent: &Sent) {
+        let (from, now) = (self.origin(sent.from), self.now);
+        self.nodes[sent.to].handle_frame(from, &sent.frame, now).unwrap();
+        self.settle_calls(sent.to);
+    }
+
+    /// All that a node has for another arrives.
+    pub(super) fn hand_over(&mut self, from: usize, to: usize) {
+        for sent in self.take_sent(from, to) {
+            self.hand(&sent);
+        }
+    }
+
+    /// Some nodes hear each other until they have nothing to say; the others hear nothing.
+    pub(super) fn talk(&mut self, nodes: &[usize]) {
+        let pairs: Vec<_> = self.pairs().into_iter().filter(|(a, b)| nodes.contains(a) && nodes.contains(b)).collect();
+        for node in nodes {
+            self.settle_calls(*node);
+        }
+        let mut moved = true;
+        while std::mem::take(&mut moved) {
+            for (from, to) in &pairs {
+                let sent = self.take_sent(*from, *to);
+                moved |= !sent.is_empty();
+                for sent in &sent {
+                    self.hand(sent);
+                }
+            }
+            let now = self.now;
+            for node in nodes {
+                while self.nodes[*node].work(now) {}
+            }
+        }
+    }
+
+    /// All that a node has for another arrives, but operations are held back and returned.
+    pub(super) fn hand_over_but_operations(&mut self, from: usize, to: usize) -> Vec<Sent> {
+        let (held, heard): (Vec<_>, Vec<_>) = self.take_sent(from, to).into_iter().partition(Sent::is_operations);
+        for sent in &heard {
+            self.hand(sent);
+        }
+        held
+    }
+
+    /// One frame of each class goes from a node to another. Returns whether there was one.
+    pub(super) fn hand_one(&mut self, from: usize, to: usize) -> bool {
+        if !self.is_linked(from, to) {
+            return false;
+        }
+        let origin = self.origin(to);
+        let mut moved = false;
+        for poll in [State::poll_stream, State::poll_bulk] {
+            if let Some(frame) = poll(&mut self.nodes[from], origin) {
+                self.hand(&Sent { from, to, frame });
+                moved = true;
+            }
+        }
+        let now = self.now;
+        while self.nodes[to].work(now) {}
+        moved
+    }
+
+    /// All pairs of two nodes, in both directions.
+    pub(super) fn pairs(&self) -> Vec<(usize, usize)> {
+        let nodes = self.nodes.len();
+        (0..nodes).flat_map(|a| (0..nodes).map(move |b| (a, b))).filter(|(a, b)| a != b).collect()
+    }
+}
+
+/// A key of which something is true.
+pub(super) fn key_where(fits: impl Fn(&str) -> bool) -> String {
+    keys_where(1, fits).remove(0)
+}
+
+/// The first keys of which something is true.
+pub(super) fn keys_where(count: usize, fits: impl Fn(&str) -> bool) -> Vec<String> {
+    let keys: Vec<String> = (0..3_000).map(|n| format!("k{n}")).filter(|key| fits(key)).take(count).collect();
+    assert_eq!(keys.len(), count, "no such keys");
+    keys
 }

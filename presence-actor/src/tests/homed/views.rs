@@ -1,0 +1,220 @@
+//! Who serves when nodes do not see the same: with broken links, stopped processes, slow links, splits and joiners.
+//!
+//! Two dangers stand against each other. Two homes may serve one key at a time, or one that has not learned what the other did;
+//! and none may serve at all though enough nodes could agree. Each test is for one of them.
+
+use std::collections::VecDeque;
+
+use headcount_cluster::WallMs;
+
+use super::steps::{ROUND_MS, Sent, key_where};
+use super::*;
+use crate::state::State;
+
+/// Milliseconds that a frame takes on a slow link: there and back is longer than a gossip round.
+const SLOW_MS: u64 = 120;
+
+fn answered(calls: &mut [Call]) -> usize {
+    calls.iter_mut().filter_map(Call::outcome).count()
+}
+
+/// Found by a review: a node left its view when a link broke, so one that could talk to both sides had promised itself to two homes.
+#[test]
+fn one_broken_link_does_not_make_two_homes_while_a_third_talks_to_both() {
+    let mut world = World::new(3);
+    world.push(1, "warm", &["x"]);
+    world.settle();
+    let name = key_where(|key| world.home_among(&[0, 1], key) == 0 && world.home_among(&[1, 2], key) == 2);
+    world.push(1, &name, &["a"]);
+    world.settle();
+    world.cut(0, 2); // all stay Up for all; 1 is linked to both
+    let mut calls = [world.call(0, pop(&name)), world.call(2, pop(&name))];
+    for _ in 0..25 {
+        // Rounds first, delivery afterwards: frames take a moment.
+        world.pass(ROUND_MS);
+        world.gossip_unheard(&[0, 1, 2]);
+        world.flush();
+    }
+    let got = calls.each_mut().map(|call| call.outcome() == Some(Ok(value("a"))));
+    assert_ne!(got, [true, true], "delivered twice");
+}
+
+/// Found by a review: the same link stopped all homes where a majority is required, as no two nodes held the same view.
+#[test]
+fn one_broken_link_of_three_does_not_stop_the_majority() {
+    let mut world = with_majority(3);
+    world.settle();
+    world.cut(0, 2);
+    let asked = (0..3).flat_map(|node| (0..20).map(move |n| (node, format!("c{n}"))));
+    let mut calls: Vec<Call> = asked.map(|(node, name)| world.call(node, count(&name))).collect();
+    world.rounds_of(&[0, 1, 2], 25);
+    assert!(answered(&mut calls) > 0, "none of {} answered in 5 s though 1 talks to both", calls.len());
+}
+
+/// Found by a review: a home that went on without a silent node was patient anew after each command.
+#[test]
+fn a_home_that_goes_on_without_a_stopped_node_serves_all_commands() {
+    let mut world = World::new(3);
+    let name = world.key_of(0);
+    world.settle();
+    // 2 is stopped: its link stands, nothing comes from it, it is Up for the others.
+    let mut calls: Vec<Call> = Vec::new();
+    for _ in 0..25 {
+        world.now = world.now.plus_ms(ROUND_MS);
+        world.gossip_unheard(&[0, 1]);
+        calls.extend([(); 2].map(|()| world.call(1, count(&name))));
+        world.talk(&[0, 1]);
+    }
+    let done = answered(&mut calls);
+    assert!(done >= calls.len() - 2, "{done} of {} in 5 s", calls.len());
+}
+
+/// All frames take their time from node to node.
+#[derive(Default)]
+struct SlowLinks(VecDeque<(WallMs, Sent)>);
+
+impl SlowLinks {
+    /// What nodes have to say leaves them, and what left them long enough ago arrives.
+    fn carry(&mut self, world: &mut World) {
+        let due = world.now.plus_ms(SLOW_MS);
+        for (from, to) in world.pairs() {
+            self.0.extend(world.take_sent(from, to).into_iter().map(|sent| (due, sent)));
+        }
+        while let Some((_, sent)) = self.0.pop_front_if(|(due, _)| *due <= world.now) {
+            world.hand(&sent);
+        }
+    }
+}
+
+/// Found by a review: a consent counted only until the next question, and with slow links it always came after that.
+#[test]
+fn agreement_is_reached_when_there_and_back_takes_longer_than_a_gossip_round() {
+    let mut world = with_majority(3);
+    let name = world.key_of(0);
+    world.settle();
+    let (mut links, mut calls) = (SlowLinks::default(), Vec::new());
+    for ms in (20..=6_000).step_by(20) {
+        world.pass(20);
+        if ms % ROUND_MS == 0 {
+            world.gossip_unheard(&[0, 1, 2]);
+        }
+        (0..3).for_each(|node| world.settle_calls(node));
+        links.carry(&mut world);
+        if ms % 500 == 0 && ms < 5_000 {
+            calls.push(world.call(1, count(&name)));
+        }
+    }
+    let done = answered(&mut calls);
+    assert!(done + 1 >= calls.len(), "{done} of {} answered in 6 s", calls.len());
+}
+
+/// Its home is stopped, and the others hold it for Down: the next home has popped the list's first element.
+fn popped_while_home_is_stopped(world: &mut World) -> String {
+    let name = key_where(|key| world.home(0, key) == 0 && world.home_among(&[1, 2], key) == 1);
+    world.push(0, &name, &["a", "b"]);
+    world.settle();
+    world.until_serving(0, &[0, 1, 2]);
+    world.rounds_of(&[0, 1, 2], 1);
+    // The links stand.
+    for node in [1, 2] {
+        world.believe(node, 0, false);
+    }
+    let mut taken = world.call(1, pop(&name));
+    for _ in 0..20 {
+        world.now = world.now.plus_ms(ROUND_MS);
+        for node in [1, 2] {
+            world.gossip(node);
+        }
+        world.talk(&[1, 2]);
+    }
+    assert_eq!(taken.outcome(), Some(Ok(value("a"))));
+    name
+}
+
+/// Found by a review: a home that had been stopped took fresh consents for the old ones' continuation, and served from before the stop.
+#[test]
+fn a_home_that_was_stopped_learns_what_was_taken_before_it_serves() {
+    for mut world in [with_majority(3), World::new(3)] {
+        let name = popped_while_home_is_stopped(&mut world);
+        // 0 goes on, and the others hear that it is there.
+        for node in [1, 2] {
+            world.believe(node, 0, true);
+        }
+        world.gossip_unheard(&[1, 2]);
+        world.talk(&[1, 2]);
+        // Its timers fire at once. Questions and consents travel; operations are slower.
+        world.gossip_unheard(&[0]);
+        let mut held = Vec::new();
+        for _ in 0..2 {
+            for node in [1, 2] {
+                world.hand_over(0, node);
+            }
+            held.extend([1, 2].map(|node| world.hand_over_but_operations(node, 0)));
+        }
+        let mut again = world.call(0, pop(&name));
+        for sent in held.iter().flatten() {
+            world.hand(sent);
+        }
+        world.rest();
+        assert_eq!(again.outcome(), Some(Ok(value("b"))), "{:?}", world.nodes[0].limits.home_requires);
+    }
+}
+
+/// Found by a review: nodes that were given up after the grace time did not count any more, so each side of a split had a majority.
+#[test]
+fn a_majority_is_not_had_by_both_sides_of_a_long_split() {
+    let mut world = with_majority(5);
+    world.push(0, "q", &["a"]);
+    world.rest();
+    let across: Vec<_> = world.pairs().into_iter().filter(|(a, b)| (*a < 2) != (*b < 2)).collect();
+    for (a, b) in &across {
+        world.cut(*a, *b);
+        world.believe(*a, *b, false);
+    }
+    let mut early = world.call(0, pop("q"));
+    assert!(matches!(early.outcome(), Some(Err(Error::TryAgain(TryAgain::NoMajority { .. })))));
+    // The grace time is over.
+    for (a, b) in &across {
+        world.gone_at(*a, *b);
+    }
+    let mut calls = [world.call(0, pop("q")), world.call(2, pop("q"))];
+    world.rounds_of(&[0, 1, 2, 3, 4], 20);
+    let got = calls.each_mut().map(|call| call.outcome() == Some(Ok(value("a"))));
+    assert_ne!(got, [true, true], "delivered on both sides");
+}
+
+/// Found by a review: a node that had met nobody yet took itself for the home of everything, and knew nothing.
+#[test]
+fn a_joiner_does_not_serve_before_it_is_ready() {
+    for home_requires in [HomeRequires::Any, HomeRequires::Majority] {
+        let limits = Limits { home_requires, ..Limits::default() };
+        let mut world = World::with(2, &limits);
+        world.set(0, "lock", "held");
+        world.settle();
+        // Started with seeds; nothing is heard of them yet.
+        let mut joiner = State::clustered(&member(2, 1), limits, world.now, 2);
+        assert!(joiner.ready().is_none());
+        let lock = HomedCommand::SetNx { key: key("lock"), value: key("mine"), seconds: None };
+        let started = joiner.call(lock, world.now);
+        assert!(
+            !matches!(&started, Ok(Started::Carried(Carried { answer: Answer::Flag(true), .. }))),
+            "it got a lock that is held: {started:?}"
+        );
+    }
+}
+
+/// Found by a review: a home stopped asking for consent when a command had waited for long, and nobody asked any more.
+#[test]
+fn a_command_that_waited_long_is_carried_out_once_all_agree() {
+    let mut world = with_majority(3);
+    let name = world.key_of(0);
+    world.settle();
+    let mut call = world.call(0, count(&name));
+    // The others are stopped for three seconds; they stay Up.
+    for _ in 0..15 {
+        world.now = world.now.plus_ms(ROUND_MS);
+        world.gossip_unheard(&[0]);
+    }
+    world.rounds_of(&[0, 1, 2], 30);
+    assert_eq!(call.outcome(), Some(Ok(Answer::Number(1))), "six seconds after all is well again");
+}
