@@ -135,7 +135,9 @@ impl PresenceActor {
 
     /// Does a slice of background work and asks for the next.
     fn work(&mut self, context: &mut Context<Self>) {
-        self.working = self.shared.write(State::work);
+        // What is left of a load is large; it is dropped after the lock is free.
+        let (working, _litter) = self.shared.write(|state, now| (state.work(now), state.take_litter()));
+        self.working = working;
         if self.working {
             context.notify(Work);
         } else {

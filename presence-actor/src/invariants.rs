@@ -15,7 +15,7 @@ impl State {
     pub(crate) fn check_invariants(&self) {
         let mut rows = 0;
         let mut owned = std::collections::BTreeMap::<crate::dot::OriginIx, std::collections::BTreeSet<String>>::new();
-        for (key, entry) in &self.keyspace.keys {
+        for (key, entry) in self.keyspace.keys.iter() {
             assert!(!entry.is_empty(), "(2) {key:?} is stored without a row");
             let mut place = |tag: &crate::dot::Tag, place: String| {
                 rows += 1;
@@ -26,11 +26,11 @@ impl State {
             for row in &entry.string.rows {
                 place(&row.tag, "string".into());
             }
-            for (member, tags) in entry.set.iter().flat_map(|set| &set.rows) {
+            for (member, tags) in entry.set.iter().flat_map(|set| set.rows.iter()) {
                 assert!(!tags.is_empty(), "(2) member {member:?}");
                 tags.iter().for_each(|tag| place(tag, format!("member {member:?}")));
             }
-            for (field, register) in entry.hash.iter().flat_map(|hash| &hash.rows) {
+            for (field, register) in entry.hash.iter().flat_map(|hash| hash.rows.iter()) {
                 assert!(!register.is_empty(), "(2) field {field:?}");
                 for row in &register.rows {
                     place(&row.tag, format!("field {field:?}"));

@@ -79,6 +79,8 @@ pub struct State {
     pub(crate) doomed: VecDeque<OriginIx>,
     pub(crate) lags: BTreeMap<Origin, Lag>,
     pub(crate) load: Option<Load>,
+    /// What is left of a load that ended: to be dropped where nobody waits.
+    pub(crate) litter: Option<Load>,
     pub(crate) last_load_id: u64,
     pub(crate) last_pull: u64,
     /// Pulls up to this number were sent before the last snapshot was loaded.
@@ -98,12 +100,13 @@ pub struct State {
 }
 
 impl State {
-    /// A node without peers, now and for ever.
-    pub fn local(limits: Limits) -> Self {
-        Self::with_origin(Origin(0), None, limits, WallMs(0), 0)
+    /// A node without peers, now and for ever. With `seed` names are hashed.
+    pub fn local(limits: Limits, seed: u64) -> Self {
+        Self::with_origin(Origin(0), None, limits, WallMs(0), seed)
     }
 
-    /// A node of a cluster. `seed` decides which peers it chooses for anti-entropy.
+    /// A node of a cluster. `seed` decides how names are hashed, and which peers it chooses for anti-entropy; where
+    /// names come from outside, nobody there should know it.
     pub fn clustered(me: &Member, limits: Limits, now: WallMs, seed: u64) -> Self {
         Self::with_origin(me.origin(), Some(me.node.clone()), limits, now, seed)
     }
@@ -119,9 +122,9 @@ impl State {
             clock: HlcClock::new(limits.max_clock_skew.as_millis() as u64),
             limits,
             origins,
-            keyspace: Keyspace::default(),
-            topics: Topics::default(),
-            interest: Interest::default(),
+            keyspace: Keyspace::new(seed),
+            topics: Topics::new(seed),
+            interest: Interest::new(seed),
             interest_version: 0,
             homed: Homed::default(),
             peers: BTreeMap::new(),
@@ -130,6 +133,7 @@ impl State {
             doomed: VecDeque::new(),
             lags: BTreeMap::new(),
             load: None,
+            litter: None,
             last_load_id: 0,
             last_pull: 0,
             pulls_answered_by_load: 0,
@@ -366,6 +370,11 @@ impl State {
             peer.queue.push_back(Item::Frame(bytes.clone()));
             self.output = true;
         }
+    }
+
+    /// What the caller should drop once nobody waits for it.
+    pub fn take_litter(&mut self) -> Option<impl Send + use<>> {
+        self.litter.take()
     }
 
     /// Works on what must not hold others up, one slice at a time. Returns whether there is more to do.

@@ -62,7 +62,7 @@ impl State {
 
     /// `HGETALL key`.
     pub fn hgetall(&self, key: &[u8], now: WallMs) -> Result<Vec<(Bytes, Bytes)>> {
-        let rows = self.fields(key, now)?.into_iter().flat_map(|fields| &fields.rows);
+        let rows = self.fields(key, now)?.into_iter().flat_map(|fields| fields.rows.iter());
         let seen = rows.filter_map(|(field, register)| Some((field, register.view(&self.origins)?)));
         Ok(seen.map(|(field, view)| (field.to_bytes(), view.to_bytes())).collect())
     }

@@ -72,7 +72,7 @@ impl Observed {
 
     pub(super) fn note_entry(&mut self, entry: &Entry, origins: &Origins) {
         self.note_register(None, &entry.string, origins);
-        for (field, register) in entry.hash.iter().flat_map(|hash| &hash.rows) {
+        for (field, register) in entry.hash.iter().flat_map(|hash| hash.rows.iter()) {
             self.note_register(Some(field), register, origins);
         }
         for tag in entry.set.iter().flat_map(|set| set.rows.values()).flatten() {

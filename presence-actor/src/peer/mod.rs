@@ -10,6 +10,7 @@ pub(crate) mod readiness;
 mod receive;
 pub(crate) mod repair;
 pub(crate) mod snapshot;
+mod sweep;
 mod transmit;
 
 use std::collections::{BTreeMap, VecDeque};

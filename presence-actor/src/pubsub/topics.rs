@@ -9,7 +9,7 @@ use super::interest::Kind;
 use super::{Event, Mailbox, glob};
 use crate::blob::Blob;
 use crate::dot::Owner;
-use crate::shared::Rows;
+use crate::shared::rows::Rows;
 
 /// Identifies a subscription on this node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,8 +37,9 @@ pub(crate) struct Delivered {
 }
 
 /// Subscribers by topic and by pattern.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Topics {
+    seed: u64,
     exact: Rows<Vec<Subscriber>>,
     patterns: Rows<Vec<Subscriber>>,
     by_session: BTreeMap<(Owner, SubscriptionId), (Kind, Blob)>,
@@ -47,6 +48,12 @@ pub(crate) struct Topics {
 }
 
 impl Topics {
+    /// None, of names that are hashed with `seed`.
+    pub(crate) fn new(seed: u64) -> Self {
+        let (exact, patterns) = (Rows::new(seed), Rows::new(seed));
+        Self { seed, exact, patterns, by_session: BTreeMap::new(), count: 0, last_id: 0 }
+    }
+
     fn of(&mut self, kind: Kind) -> &mut Rows<Vec<Subscriber>> {
         match kind {
             Kind::Topic => &mut self.exact,
@@ -94,7 +101,7 @@ impl Topics {
         if !session.is_shared() {
             self.by_session.insert((session, id), (kind, name.into()));
         }
-        self.of(kind).entry(name.into()).or_default().push(Subscriber { id, family, session, mailbox });
+        self.of(kind).get_or_insert_with(name, Vec::new).push(Subscriber { id, family, session, mailbox });
         id
     }
 
@@ -131,7 +138,7 @@ impl Topics {
             keep
         });
         if list.is_empty() {
-            rows.swap_remove(name);
+            rows.remove(name);
         }
         self.count -= ended.len();
         for session in &ended {
@@ -145,7 +152,7 @@ impl Topics {
         for subscriber in self.exact.values().chain(self.patterns.values()).flatten() {
             subscriber.mailbox.close();
         }
-        *self = Self { last_id: self.last_id, ..Self::default() };
+        *self = Self { last_id: self.last_id, ..Self::new(self.seed) };
     }
 
     /// Hands a message to every subscriber it is for.

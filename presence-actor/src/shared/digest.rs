@@ -40,10 +40,10 @@ pub(crate) fn of_entry(key: &[u8], entry: &Entry, origins: &Origins) -> u64 {
         })
     };
     let mut sum = register(0, &[], &entry.string);
-    for (field, rows) in entry.hash.iter().flat_map(|hash| &hash.rows) {
+    for (field, rows) in entry.hash.iter().flat_map(|hash| hash.rows.iter()) {
         sum = sum.wrapping_add(register(2, field, rows));
     }
-    for (member, tags) in entry.set.iter().flat_map(|set| &set.rows) {
+    for (member, tags) in entry.set.iter().flat_map(|set| set.rows.iter()) {
         sum = tags.iter().fold(sum, |sum, tag| sum.wrapping_add(hash(4, member, tag, &[])));
     }
     for (key, element) in entry.list.iter().flat_map(|list| &list.elements) {

@@ -5,25 +5,30 @@
 
 use headcount_cluster::{Hlc, Origin};
 
-use super::Rows;
 use super::erase::Erase;
 use super::expiry::{Deadline, ExpiryRow, in_force};
 use super::ledger::{Ledger, Slot};
 use super::list::List;
 use super::members::Members;
 use super::register::{Content, Desk, Register, ValueExpiry};
+use super::rows::Rows;
 use super::spent::Spent;
 use crate::dot::Tag;
 use crate::origin::Origins;
 use crate::reply::Type;
 
 /// A hash's fields.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Fields {
     pub(crate) rows: Rows<Register>,
 }
 
 impl Fields {
+    /// None, to be hashed with `seed`.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { rows: Rows::new(seed) }
+    }
+
     /// How many fields readers see.
     pub(crate) fn len(&self, origins: &Origins) -> usize {
         if origins.any_veiled() {
@@ -35,7 +40,7 @@ impl Fields {
     /// Takes a field whose last row went away out of the map.
     pub(crate) fn tidy(&mut self, field: &[u8]) {
         if self.rows.get(field).is_some_and(Register::is_empty) {
-            self.rows.swap_remove(field);
+            self.rows.remove(field);
         }
     }
 }
@@ -117,7 +122,8 @@ impl Entry {
         }
     }
 
-    /// All tags of rows that a removal of the whole key observes.
+    /// The tags of all rows.
+    #[cfg(test)]
     pub(crate) fn tags(&self) -> impl Iterator<Item = Tag> {
         let fields = self.hash.iter().flat_map(|hash| hash.rows.values()).flat_map(|field| &field.rows);
         let members = self.set.iter().flat_map(|set| set.rows.values()).flatten();
@@ -148,14 +154,14 @@ impl Entry {
         if let Some(list) = &mut self.list {
             list.drop_rows(key, |_, tag| erase.covers(tag), ledger);
         }
-        self.drop_expiry(key, |tag| erase.covers(tag), ledger);
+        self.drop_expiry(key, |row| erase.covers(&row.tag), ledger);
         self.tidy();
     }
 
     /// Takes the expiry rows away that `doomed` names.
-    pub(crate) fn drop_expiry(&mut self, key: &[u8], doomed: impl Fn(&Tag) -> bool, ledger: &mut Ledger) {
+    pub(crate) fn drop_expiry(&mut self, key: &[u8], doomed: impl Fn(&ExpiryRow) -> bool, ledger: &mut Ledger) {
         self.expiry.retain(|row| {
-            let keep = !doomed(&row.tag);
+            let keep = !doomed(row);
             if !keep {
                 ledger.removed(key, Slot::Expiry, &row.tag);
             }

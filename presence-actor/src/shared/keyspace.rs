@@ -8,13 +8,14 @@ use std::collections::BTreeSet;
 
 use headcount_cluster::{Hlc, WallMs};
 
-use super::Rows;
-use super::entry::Entry;
+use super::entry::{Entry, Fields};
 use super::erase::Erase;
 use super::expiry::{Deadlines, ExpiryRow};
 use super::ledger::{Ledger, OwnedSlot, Slot};
 use super::list::{Element, ElementKey};
-use super::register::{Desk, ValueExpiry};
+use super::members::Members;
+use super::register::{Desk, Register, ValueExpiry};
+use super::rows::Rows;
 use super::spent::Spent;
 use crate::blob::Blob;
 use crate::dot::{OriginIx, Owner, Tag};
@@ -29,8 +30,10 @@ pub(crate) enum Effect {
     Erasure,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Keyspace {
+    /// With which the rows of all keys are hashed.
+    pub(crate) seed: u64,
     pub(crate) keys: Rows<Entry>,
     pub(crate) ledger: Ledger,
     pub(crate) deadlines: Deadlines,
@@ -47,6 +50,22 @@ pub(crate) struct Keyspace {
 }
 
 impl Keyspace {
+    /// No keys, and rows to come that are hashed with `seed`.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            keys: Rows::new(seed),
+            ledger: Ledger::default(),
+            deadlines: Deadlines::new(seed),
+            spent: Spent::default(),
+            keep_spent: false,
+            mixed: BTreeSet::new(),
+            orphans: BTreeSet::new(),
+            awaited: BTreeSet::new(),
+            arrived: Vec::new(),
+        }
+    }
+
     /// Keys with rows of more than one type.
     pub(crate) fn type_conflicts(&self) -> usize {
         self.mixed.len()
@@ -55,6 +74,7 @@ impl Keyspace {
     /// Applies an operation; `erase` is its observation, resolved.
     pub(crate) fn apply(&mut self, op: &Op<'_>, erase: &Erase<'_>, effect: Effect, origins: &Origins) {
         let tag = |owner: Owner| Tag { origin: erase.author, owner, seq: erase.seq, stamp: op.stamp };
+        let seed = self.seed;
         let admitted = |owner: Owner| effect == Effect::Whole && origins.admits(erase.author, owner);
         match &op.action {
             Action::Set { key, value, deadline, owner, .. } => {
@@ -75,7 +95,7 @@ impl Keyspace {
                     return;
                 }
                 self.change(key.0, origins, |entry, ledger, _| {
-                    let set = entry.set.get_or_insert_default();
+                    let set = entry.set.get_or_insert_with(|| Box::new(Members::new(seed)));
                     for member in &members.0 {
                         set.add(key.0, member.0, tag(*owner), ledger);
                     }
@@ -92,20 +112,17 @@ impl Keyspace {
             }
             Action::Hset { key, pairs, owner, .. } => {
                 self.change(key.0, origins, |entry, ledger, mut spent| {
-                    let hash = entry.hash.get_or_insert_default();
+                    let hash = entry.hash.get_or_insert_with(|| Box::new(Fields::new(seed)));
                     for pair in pairs.0.chunks_exact(2) {
                         let (field, value) = (pair[0].0, pair[1].0);
                         let mut desk = Desk { key: key.0, field: Some(field), ledger, spent: spent.as_deref_mut() };
-                        let register = match hash.rows.get_mut(field) {
-                            Some(register) => register,
-                            None => hash.rows.entry(field.into()).or_default(),
-                        };
+                        let register = hash.rows.get_or_insert_with(field, Register::default);
                         register.erase(erase, &mut desk);
                         if admitted(*owner) {
                             register.put(tag(*owner), value, ValueExpiry::Never, &mut desk);
                         }
                         if register.is_empty() {
-                            hash.rows.swap_remove(field);
+                            hash.rows.remove(field);
                         }
                     }
                     entry.tidy();
@@ -162,7 +179,7 @@ impl Keyspace {
         origins: &Origins,
     ) {
         self.change(key, origins, |entry, ledger, _| {
-            entry.drop_expiry(key, |tag| erase.covers(tag), ledger);
+            entry.drop_expiry(key, |row| erase.covers(&row.tag), ledger);
             entry.supersede_value_expiry(erase);
             if effect == Effect::Erasure {
                 return;
@@ -188,16 +205,14 @@ impl Keyspace {
     }
 
     fn count(&mut self, key: &[u8], field: Option<&[u8]>, tag: Tag, step: Step, origins: &Origins) {
+        let seed = self.seed;
         self.change(key, origins, |entry, ledger, spent| {
             let mut desk = Desk { key, field, ledger, spent };
             match field {
                 None => entry.string.step(tag, step, &mut desk),
                 Some(field) => {
-                    let hash = entry.hash.get_or_insert_default();
-                    match hash.rows.get_mut(field) {
-                        Some(register) => register.step(tag, step, &mut desk),
-                        None => hash.rows.entry(field.into()).or_default().step(tag, step, &mut desk),
-                    }
+                    let hash = entry.hash.get_or_insert_with(|| Box::new(Fields::new(seed)));
+                    hash.rows.get_or_insert_with(field, Register::default).step(tag, step, &mut desk);
                 }
             }
         });
@@ -247,11 +262,7 @@ impl Keyspace {
         origins: &Origins,
         change: impl FnOnce(&mut Entry, &mut Ledger, Option<&mut Spent>),
     ) {
-        let index = match self.keys.get_index_of(key) {
-            Some(index) => index,
-            None => self.keys.insert_full(key.into(), Entry::default()).0,
-        };
-        let entry = &mut self.keys[index];
+        let entry = self.keys.get_or_insert_with(key, Entry::default);
         let had_deadline = entry.deadline(origins).is_some();
         if !self.awaited.is_empty() && self.awaited.contains(key) {
             self.arrived.push(key.into());
@@ -267,7 +278,7 @@ impl Keyspace {
             self.mixed.remove(key);
         }
         if entry.is_empty() {
-            self.keys.swap_remove_index(index);
+            self.keys.remove(key);
         } else if entry.holds_no_data() {
             self.orphans.insert(key.into());
         }

@@ -5,9 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use foldhash::fast::RandomState;
-use indexmap::IndexMap;
-
 use crate::blob::Blob;
 use crate::dot::{OriginIx, Owner, Tag};
 
@@ -22,7 +19,7 @@ pub(crate) enum Slot<'a> {
 }
 
 /// Where an owned row stands, as the index remembers it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum OwnedSlot {
     String,
     Member(Blob),
@@ -31,8 +28,8 @@ pub(crate) enum OwnedSlot {
     Elements,
 }
 
-/// Places of rows, with how many rows of the owner stand at each.
-type Places = IndexMap<(Blob, OwnedSlot), u32, RandomState>;
+/// Places of rows, with how many rows of the owner stand at each. Ordered, because a tree grows without a pause.
+type Places = BTreeMap<(Blob, OwnedSlot), u32>;
 
 /// The book of rows.
 #[derive(Debug, Default)]
@@ -62,7 +59,7 @@ impl Ledger {
         if let Some(count) = places.get_mut(&place) {
             *count -= 1;
             if *count == 0 {
-                places.swap_remove(&place);
+                places.remove(&place);
             }
         }
         if places.is_empty() {
@@ -72,7 +69,7 @@ impl Ledger {
 
     /// Some place of an owner's rows.
     pub(crate) fn any_place(&self, origin: OriginIx, owner: Owner) -> Option<(Blob, OwnedSlot)> {
-        self.owned.get(&(origin, owner))?.last().map(|(place, _)| place.clone())
+        self.owned.get(&(origin, owner))?.last_key_value().map(|(place, _)| place.clone())
     }
 
     /// All places of an owner's rows.

@@ -6,22 +6,27 @@
 use headcount_cluster::{Hlc, Origin};
 use smallvec::SmallVec;
 
-use super::Rows;
 use super::erase::Erase;
 use super::ledger::{Ledger, Slot};
 use super::register::rank;
+use super::rows::Rows;
 use crate::dot::Tag;
 use crate::origin::Origins;
 
 /// The rows of one member.
 pub(crate) type Tags = SmallVec<[Tag; 1]>;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Members {
     pub(crate) rows: Rows<Tags>,
 }
 
 impl Members {
+    /// None, to be hashed with `seed`.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { rows: Rows::new(seed) }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
@@ -60,7 +65,7 @@ impl Members {
             }
             tags.push(tag);
         } else {
-            self.rows.insert(member.into(), SmallVec::from_buf([tag]));
+            self.rows.insert(member, SmallVec::from_buf([tag]));
         }
         ledger.added(key, Slot::Member(member), &tag);
     }
@@ -82,7 +87,7 @@ impl Members {
             keep
         });
         if tags.is_empty() {
-            self.rows.swap_remove(member);
+            self.rows.remove(member);
         }
     }
 
