@@ -21,6 +21,7 @@ use crate::op::{Action, Op, Seen};
 use crate::origin::{Origins, Standing};
 use crate::peer::load::Load;
 use crate::peer::readiness::{Readiness, ReadyBy};
+use crate::peer::receive::Unapplied;
 use crate::peer::repair::Lag;
 use crate::peer::{Item, Peer};
 use crate::pubsub::interest::Interest;
@@ -78,6 +79,10 @@ pub struct State {
     /// Origins that are Gone and whose rows are still being dropped.
     pub(crate) doomed: VecDeque<OriginIx>,
     pub(crate) lags: BTreeMap<Origin, Lag>,
+    /// What is left of the last frame of operations,
+    pub(crate) unapplied: Option<Unapplied>,
+    /// and whether operations that waited for others may be applied after it.
+    pub(crate) draining: bool,
     pub(crate) load: Option<Load>,
     /// What is left of a load that ended: to be dropped where nobody waits.
     pub(crate) litter: Option<Load>,
@@ -132,6 +137,8 @@ impl State {
             blocked: BTreeSet::new(),
             doomed: VecDeque::new(),
             lags: BTreeMap::new(),
+            unapplied: None,
+            draining: false,
             load: None,
             litter: None,
             last_load_id: 0,
@@ -379,12 +386,13 @@ impl State {
 
     /// Works on what must not hold others up, one slice at a time. Returns whether there is more to do.
     pub fn work(&mut self, now: WallMs) -> bool {
+        self.work_on_rest(now);
         self.drop_doomed();
         self.merge_slice(now);
         self.handle_time(now);
         self.settle(now);
         let due = self.keyspace.deadlines.is_due(now);
-        due || !self.doomed.is_empty() || self.load.as_ref().is_some_and(Load::is_merging)
+        due || self.has_rest() || !self.doomed.is_empty() || self.load.as_ref().is_some_and(Load::is_merging)
     }
 
     fn drop_doomed(&mut self) {

@@ -163,7 +163,7 @@ impl State {
             }
             self.repeat_erasures(now);
         } else if merge.swept.is_at_end() {
-            self.finish_load(load.from, &merge.vector.clone(), now);
+            self.finish_load(&merge.vector.clone(), now);
             self.litter = Some(load);
             return;
         } else {
@@ -172,7 +172,7 @@ impl State {
         self.load = Some(load);
     }
 
-    fn finish_load(&mut self, from: Origin, vector: &WireVector, now: WallMs) {
+    fn finish_load(&mut self, vector: &WireVector, now: WallMs) {
         for (origin, seq) in vector {
             let ix = self.origins.intern(*origin, now);
             let state = self.origins.get_mut(ix);
@@ -187,9 +187,7 @@ impl State {
         self.keyspace.spent.restart_barrier();
         self.stats.snapshots_loaded += 1;
         self.pulls_answered_by_load = self.last_pull;
-        if let Err(error) = self.drain_inboxes(now) {
-            tracing::warn!(%error, peer = %from, "a waiting operation could not be understood");
-        }
+        self.draining = true;
         for peer in self.linked_peers() {
             self.tell_vector(peer, true);
         }

@@ -7,7 +7,7 @@
 
 pub(crate) mod load;
 pub(crate) mod readiness;
-mod receive;
+pub(crate) mod receive;
 pub(crate) mod repair;
 pub(crate) mod snapshot;
 mod sweep;

@@ -164,18 +164,13 @@ impl State {
     fn put_piece(&self, piece: Piece<'_>, chunk: &mut Chunk) {
         let tag = |tag: &Tag| wire_tag(tag, &self.origins);
         match piece {
-            Piece::String(register) => {
-                register.rows.iter().for_each(|row| chunk.put(&Part::String(tag(&row.tag), wire_content(row))));
-            }
+            Piece::String(row) => chunk.put(&Part::String(tag(&row.tag), wire_content(row))),
             Piece::Expiry(rows) => rows.iter().for_each(|row| chunk.put(&Part::Expiry(tag(&row.tag), row.deadline))),
             Piece::Member(member, tags) => {
                 tags.iter().for_each(|row| chunk.put(&Part::Member(Raw(member), tag(row))));
             }
             Piece::Element(name, element) => chunk.put(&Part::Element(*name, element.owner, Raw(&element.value))),
-            Piece::Field(field, register) => {
-                let rows = register.rows.iter();
-                rows.for_each(|row| chunk.put(&Part::Field(Raw(field), tag(&row.tag), wire_content(row))));
-            }
+            Piece::Field(field, row) => chunk.put(&Part::Field(Raw(field), tag(&row.tag), wire_content(row))),
         }
     }
 }

@@ -25,8 +25,8 @@ impl Sweep<'_> {
     /// Whether a row of a piece is to be removed.
     pub(super) fn dooms(&self, key: &[u8], piece: Piece<'_>) -> bool {
         match piece {
-            Piece::String(register) => register.rows.iter().any(|row| self.dooms_row(key, None, row)),
-            Piece::Field(field, register) => register.rows.iter().any(|row| self.dooms_row(key, Some(field), row)),
+            Piece::String(row) => self.dooms_row(key, None, row),
+            Piece::Field(field, row) => self.dooms_row(key, Some(field), row),
             Piece::Expiry(rows) => rows.iter().any(|row| self.dooms_expiry(key, row)),
             Piece::Member(member, tags) => tags.iter().any(|tag| self.dooms_member(key, member, tag)),
             Piece::Element(name, element) => self.dooms_element(key, name, &element.tag(name)),
@@ -37,10 +37,10 @@ impl Sweep<'_> {
     pub(super) fn remove(&self, keyspace: &mut Keyspace, key: &Blob, spot: &Spot) {
         keyspace.change(key, self.origins, |entry, ledger, _| {
             match spot {
-                Spot::String => {
+                Spot::String(_) => {
                     self.clean(&mut entry.string, &mut Desk { key, field: None, ledger, spent: None });
                 }
-                Spot::Field(field) => {
+                Spot::Field(field, _) => {
                     if let Some(hash) = &mut entry.hash {
                         if let Some(register) = hash.rows.get_mut(field) {
                             self.clean(register, &mut Desk { key, field: Some(field), ledger, spent: None });

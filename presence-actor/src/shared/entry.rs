@@ -13,7 +13,6 @@ use super::members::Members;
 use super::register::{Content, Desk, Register, ValueExpiry};
 use super::rows::Rows;
 use super::spent::Spent;
-use crate::dot::Tag;
 use crate::origin::Origins;
 use crate::reply::Type;
 
@@ -124,7 +123,7 @@ impl Entry {
 
     /// The tags of all rows.
     #[cfg(test)]
-    pub(crate) fn tags(&self) -> impl Iterator<Item = Tag> {
+    pub(crate) fn tags(&self) -> impl Iterator<Item = crate::dot::Tag> {
         let fields = self.hash.iter().flat_map(|hash| hash.rows.values()).flat_map(|field| &field.rows);
         let members = self.set.iter().flat_map(|set| set.rows.values()).flatten();
         let elements = self.list.iter().flat_map(|list| &list.elements).map(|(key, element)| element.tag(key));

@@ -2,36 +2,42 @@
 //!
 //! It goes over keys and, within a key, over its pieces, in the order of hashes ([`Rows::after`](super::rows::Rows::after)) or of elements.
 //! A cursor names the last piece that was seen, so what is added, removed or moved meanwhile matters not: every piece
-//! that stays is met once. A piece is all that one slot holds, and is never taken apart: its rows change together.
+//! that stays is met once. Values come one by one, because each may be as large as a frame has room for.
 
 use std::ops::ControlFlow;
+
+use smallvec::SmallVec;
 
 use super::entry::Entry;
 use super::expiry::ExpiryRow;
 use super::keyspace::Keyspace;
 use super::list::{Element, ElementKey};
 use super::members::Tags;
-use super::register::Register;
+use super::register::{Register, Row};
 use crate::blob::Blob;
+use crate::dot::OriginIx;
 
-/// What one slot of a key holds.
+/// What a walk meets at once.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Piece<'a> {
-    String(&'a Register),
+    String(&'a Row),
     Expiry(&'a [ExpiryRow]),
     Member(&'a Blob, &'a Tags),
     Element(&'a ElementKey, &'a Element),
-    Field(&'a Blob, &'a Register),
+    Field(&'a Blob, &'a Row),
 }
 
-/// The slot of a piece. Slots of one kind stand together, kinds in this order.
+/// Which row of a register, by origin and sequence number.
+type Dot = (OriginIx, u64);
+
+/// The place of a piece. Those of one kind stand together, kinds in this order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Spot {
-    String,
+    String(Dot),
     Expiry,
     Member(Blob),
     Element(ElementKey),
-    Field(Blob),
+    Field(Blob, Dot),
 }
 
 /// Where a walk stands.
@@ -47,21 +53,20 @@ pub(crate) enum Cursor {
 impl Piece<'_> {
     pub(crate) fn spot(&self) -> Spot {
         match self {
-            Self::String(_) => Spot::String,
+            Self::String(row) => Spot::String(dot(row)),
             Self::Expiry(_) => Spot::Expiry,
             Self::Member(member, _) => Spot::Member((*member).clone()),
             Self::Element(name, _) => Spot::Element(**name),
-            Self::Field(field, _) => Spot::Field((*field).clone()),
+            Self::Field(field, row) => Spot::Field((*field).clone(), dot(row)),
         }
     }
 
     /// How many rows it has.
     pub(crate) fn rows(&self) -> usize {
         match self {
-            Self::String(register) | Self::Field(_, register) => register.rows.len(),
             Self::Expiry(rows) => rows.len(),
             Self::Member(_, tags) => tags.len(),
-            Self::Element(..) => 1,
+            Self::String(_) | Self::Element(..) | Self::Field(..) => 1,
         }
     }
 }
@@ -98,26 +103,45 @@ impl Keyspace {
 }
 
 impl Entry {
-    /// The pieces after a slot; all when none is given.
+    /// The pieces after one; all when none is given.
     fn pieces_after<'a>(&'a self, seen: Option<Spot>) -> impl Iterator<Item = Piece<'a>> + use<'a> {
-        let string = seen.is_none() && !self.string.is_empty();
-        let expiry = matches!(seen, None | Some(Spot::String)) && !self.expiry.is_empty();
-        let set = self.set.as_ref().filter(|_| !matches!(seen, Some(Spot::Element(_) | Spot::Field(_))));
-        let list = self.list.as_ref().filter(|_| !matches!(seen, Some(Spot::Field(_))));
-        let (member, element, field) = match seen {
-            Some(Spot::Member(member)) => (Some(member), None, None),
-            Some(Spot::Element(name)) => (None, Some(name), None),
-            Some(Spot::Field(field)) => (None, None, Some(field)),
-            Some(Spot::String | Spot::Expiry) | None => (None, None, None),
+        let string = matches!(seen, None | Some(Spot::String(_))).then_some(&self.string);
+        let expiry = matches!(seen, None | Some(Spot::String(_))) && !self.expiry.is_empty();
+        let set = self.set.as_ref().filter(|_| !matches!(seen, Some(Spot::Element(_) | Spot::Field(..))));
+        let list = self.list.as_ref().filter(|_| !matches!(seen, Some(Spot::Field(..))));
+        let (row, member, element, field) = match seen {
+            Some(Spot::String(dot)) => (Some(dot), None, None, None),
+            Some(Spot::Member(member)) => (None, Some(member), None, None),
+            Some(Spot::Element(name)) => (None, None, Some(name), None),
+            Some(Spot::Field(field, dot)) => (Some(dot), None, None, Some(field)),
+            Some(Spot::Expiry) | None => (None, None, None, None),
         };
-        let string = string.then_some(Piece::String(&self.string));
+        let values = string.into_iter().flat_map(move |register| rows_after(register, row)).map(Piece::String);
         let expiry = expiry.then_some(Piece::Expiry(&self.expiry));
-        let members = set.map(|set| set.rows.after(member));
-        let elements = list.map(|list| list.after(element));
-        let fields = self.hash.as_ref().map(|hash| hash.rows.after(field));
-        let members = members.into_iter().flatten().map(|(member, tags)| Piece::Member(member, tags));
-        let elements = elements.into_iter().flatten().map(|(name, element)| Piece::Element(name, element));
-        let fields = fields.into_iter().flatten().map(|(field, register)| Piece::Field(field, register));
-        string.into_iter().chain(expiry).chain(members).chain(elements).chain(fields)
+        let members = set.into_iter().flat_map(move |set| set.rows.after(member.clone()));
+        let elements = list.into_iter().flat_map(move |list| list.after(element));
+        let hash = self.hash.as_ref();
+        let begun = hash.and_then(|hash| hash.rows.get_key_value(field.as_deref()?)).map(|field| (field, row));
+        let fields = hash.into_iter().flat_map(move |hash| hash.rows.after(field.clone())).map(|field| (field, None));
+        let fields = begun
+            .into_iter()
+            .chain(fields)
+            .flat_map(|((field, register), seen)| rows_after(register, seen).map(move |row| Piece::Field(field, row)));
+        values
+            .chain(expiry)
+            .chain(members.map(|(member, tags)| Piece::Member(member, tags)))
+            .chain(elements.map(|(name, element)| Piece::Element(name, element)))
+            .chain(fields)
     }
+}
+
+/// The rows of a register after one, by origin and number: a row that stays keeps its place or moves towards the end.
+fn rows_after(register: &Register, seen: Option<Dot>) -> impl Iterator<Item = &Row> {
+    let mut rows: SmallVec<[&Row; 1]> = register.rows.iter().filter(|row| seen < Some(dot(row))).collect();
+    rows.sort_unstable_by_key(|row| dot(row));
+    rows.into_iter()
+}
+
+fn dot(row: &Row) -> Dot {
+    (row.tag.origin, row.tag.seq)
 }
