@@ -23,7 +23,7 @@ impl State {
                     owned.entry(tag.origin).or_default().insert(format!("{:?} {key:?} {place}", tag.owner));
                 }
             };
-            for row in &entry.string.rows {
+            for row in entry.string.rows.iter() {
                 place(&row.tag, "string".into());
             }
             for (member, tags) in entry.set.iter().flat_map(|set| set.rows.iter()) {
@@ -32,9 +32,9 @@ impl State {
             }
             for (field, register) in entry.hash.iter().flat_map(|hash| hash.rows.iter()) {
                 assert!(!register.is_empty(), "(2) field {field:?}");
-                for row in &register.rows {
+                for row in register.rows.iter() {
                     place(&row.tag, format!("field {field:?}"));
-                    if let Content::Count(count) = &row.content {
+                    if let Content::Count(count) = row.content() {
                         assert!(count.erased_through < row.tag.seq, "(4) {key:?} {field:?} {row:?}");
                     }
                 }

@@ -47,9 +47,9 @@ impl Observed {
     }
 
     pub(super) fn note_register(&mut self, field: Option<&[u8]>, register: &Register, origins: &Origins) {
-        for row in &register.rows {
+        for row in register.rows.iter() {
             self.note(&row.tag);
-            if let Content::Count(count) = &row.content
+            if let Content::Count(count) = row.content()
                 && row.tag.origin != self.me
             {
                 self.counts.push(Counted {
@@ -75,7 +75,7 @@ impl Observed {
         for (field, register) in entry.hash.iter().flat_map(|hash| hash.rows.iter()) {
             self.note_register(Some(field), register, origins);
         }
-        for tag in entry.set.iter().flat_map(|set| set.rows.values()).flatten() {
+        for tag in entry.set.iter().flat_map(|set| set.rows.values()).flat_map(|tags| tags.iter()) {
             self.note(tag);
         }
         for (key, element) in entry.list.iter().flat_map(|list| &list.elements) {

@@ -51,7 +51,7 @@ impl State {
         let mut observed = Observed::nothing(self.me);
         observed.note(&row.tag);
         let seen = observed.seen(&self.origins);
-        match (&row.content, field) {
+        match (row.content(), field) {
             (Content::Value { value, .. }, Some(field)) => {
                 let pairs = Several([field, Raw(value)].into_iter().collect());
                 self.commit(now, Action::Hset { key: Raw(key), pairs, owner, seen });
@@ -59,7 +59,7 @@ impl State {
             (Content::Value { value, expiry }, None) => {
                 let entry = self.keyspace.keys.get(key);
                 let deadline = match expiry {
-                    ValueExpiry::At(at) => Some(*at),
+                    ValueExpiry::At(at) => Some(at),
                     ValueExpiry::Never => None,
                     ValueExpiry::Superseded => {
                         entry.and_then(|entry| entry.deadline(&self.origins)).map(|deadline| deadline.at)

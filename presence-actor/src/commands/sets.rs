@@ -46,7 +46,7 @@ impl State {
         let mut removed: BTreeSet<&[u8]> = BTreeSet::new();
         for member in members.iter().filter(|member| set.contains(member, &self.origins)) {
             removed.insert(member);
-            set.rows.get(*member).into_iter().flatten().for_each(|tag| observed.note(tag));
+            set.rows.get(member).into_iter().flat_map(|tags| tags.iter()).for_each(|tag| observed.note(tag));
         }
         if !removed.is_empty() {
             let seen = observed.seen(&self.origins);

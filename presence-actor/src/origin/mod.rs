@@ -62,7 +62,7 @@ impl Origins {
         if let Some(ix) = self.by_origin.get(&origin) {
             return *ix;
         }
-        let ix = OriginIx(self.list.len() as u32);
+        let ix = OriginIx::new(self.list.len());
         let standing = if self.fenced.contains(&origin) { Standing::Gone } else { Standing::Hidden { since: now } };
         self.list.push(OriginState {
             origin,
@@ -93,11 +93,11 @@ impl Origins {
     }
 
     pub(crate) fn get(&self, ix: OriginIx) -> &OriginState {
-        &self.list[ix.0 as usize]
+        &self.list[ix.index()]
     }
 
     pub(crate) fn get_mut(&mut self, ix: OriginIx) -> &mut OriginState {
-        &mut self.list[ix.0 as usize]
+        &mut self.list[ix.index()]
     }
 
     /// In the order of the wire's origins, which is the same on every node.
@@ -106,7 +106,7 @@ impl Origins {
     }
 
     pub(crate) fn indices(&self) -> impl Iterator<Item = OriginIx> + use<> {
-        (0..self.list.len() as u32).map(OriginIx)
+        (0..self.list.len()).map(OriginIx::new)
     }
 
     /// Sequence number applied of an origin; zero when it was never heard of.

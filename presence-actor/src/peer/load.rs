@@ -321,7 +321,7 @@ impl State {
             merge.vector.iter().map(|(origin, seq)| (self.origins.intern(*origin, now), *seq)).collect();
         let mut bound = vec![0; self.origins.indices().count()];
         for (ix, seq) in covered {
-            bound[ix.0 as usize] = seq;
+            bound[ix.index()] = seq;
         }
         let mut swept = std::mem::take(&mut merge.swept);
         let sweep = Sweep { merge, bound, origins: &self.origins };
@@ -376,11 +376,11 @@ fn judge<'a>(
     content: WireContent<'a>,
     spent: Option<SpentCount>,
 ) -> Change<'a> {
-    let mut rows = register.into_iter().flat_map(|register| &register.rows);
+    let mut rows = register.into_iter().flat_map(|register| register.rows.iter());
     match content {
         WireContent::Value { value, expiry } => {
-            let here = rows.find_map(|row| match &row.content {
-                Content::Value { expiry, .. } if same_dot(&row.tag, tag) => Some(*expiry),
+            let here = rows.find_map(|row| match row.content() {
+                Content::Value { expiry, .. } if same_dot(&row.tag, tag) => Some(expiry),
                 Content::Value { .. } | Content::Count(_) => None,
             });
             match (here, expiry) {
@@ -430,13 +430,11 @@ impl Change<'_> {
             Self::Nothing => {}
             Self::AddValue(value, expiry) => {
                 desk.added(tag);
-                register.rows.push(Row { tag: *tag, content: Content::Value { value: value.into(), expiry } });
+                register.rows.push(Row::value(*tag, value, expiry));
             }
             Self::SupersedeExpiry => {
                 for row in register.rows.iter_mut().filter(|row| same_dot(&row.tag, tag)) {
-                    if let Content::Value { expiry, .. } = &mut row.content {
-                        *expiry = ValueExpiry::Superseded;
-                    }
+                    row.supersede_expiry();
                 }
             }
             Self::PutCount(contribution) => {
@@ -445,10 +443,10 @@ impl Change<'_> {
                     if tag.seq > row.tag.seq {
                         row.tag = *tag;
                     }
-                    row.content = Content::Count(contribution);
+                    *row = Row::count(row.tag, contribution);
                 } else {
                     desk.added(tag);
-                    register.rows.push(Row { tag: *tag, content: Content::Count(contribution) });
+                    register.rows.push(Row::count(*tag, contribution));
                 }
             }
             Self::DropCount => retain(register, |row| !is_count_of(row, tag), desk),
@@ -467,14 +465,14 @@ pub(super) fn retain(register: &mut Register, keep: impl Fn(&Row) -> bool, desk:
 }
 
 fn find_count<'a>(register: Option<&'a Register>, tag: &Tag) -> Option<(&'a Tag, &'a Contribution)> {
-    register?.rows.iter().find(|row| is_count_of(row, tag)).and_then(|row| match &row.content {
+    register?.rows.iter().find(|row| is_count_of(row, tag)).and_then(|row| match row.content() {
         Content::Count(count) => Some((&row.tag, count)),
         Content::Value { .. } => None,
     })
 }
 
 fn is_count_of(row: &Row, tag: &Tag) -> bool {
-    row.tag.origin == tag.origin && row.tag.owner == tag.owner && matches!(row.content, Content::Count(_))
+    row.tag.origin == tag.origin && row.tag.owner == tag.owner && matches!(row.content(), Content::Count(_))
 }
 
 fn same_dot(a: &Tag, b: &Tag) -> bool {

@@ -180,13 +180,13 @@ fn wire_tag(tag: &Tag, origins: &Origins) -> WireTag {
 }
 
 fn wire_content(row: &Row) -> WireContent<'_> {
-    match &row.content {
+    match row.content() {
         Content::Value { value, expiry } => WireContent::Value {
             value: Raw(value),
             expiry: match expiry {
                 ValueExpiry::Superseded => WireExpiry::Superseded,
                 ValueExpiry::Never => WireExpiry::Never,
-                ValueExpiry::At(at) => WireExpiry::At(*at),
+                ValueExpiry::At(at) => WireExpiry::At(at),
             },
         },
         Content::Count(count) => WireContent::Count {

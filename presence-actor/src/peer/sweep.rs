@@ -71,7 +71,7 @@ impl Sweep<'_> {
 
     fn dooms_row(&self, key: &[u8], field: Option<&[u8]>, row: &Row) -> bool {
         let origin = self.origin(&row.tag);
-        let place = match row.content {
+        let place = match row.content() {
             Content::Value { .. } => Place::Value(field, origin, row.tag.seq),
             Content::Count(_) => Place::Count(field, origin, row.tag.owner.0),
         };
@@ -92,7 +92,7 @@ impl Sweep<'_> {
     }
 
     fn covers(&self, tag: &Tag) -> bool {
-        tag.seq <= self.bound[tag.origin.0 as usize]
+        tag.seq <= self.bound[tag.origin.index()]
     }
 
     fn origin(&self, tag: &Tag) -> u64 {

@@ -23,7 +23,7 @@ pub(crate) fn of_entry(key: &[u8], entry: &Entry, origins: &Origins) -> u64 {
     };
     let register = |slot: u8, name: &[u8], register: &super::register::Register| {
         register.rows.iter().fold(0_u64, |sum, row| {
-            sum.wrapping_add(match &row.content {
+            sum.wrapping_add(match row.content() {
                 Content::Value { value, expiry } => {
                     let expiry = match expiry {
                         ValueExpiry::Superseded => 1,

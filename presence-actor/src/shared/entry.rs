@@ -10,7 +10,7 @@ use super::expiry::{Deadline, ExpiryRow, in_force};
 use super::ledger::{Ledger, Slot};
 use super::list::List;
 use super::members::Members;
-use super::register::{Content, Desk, Register, ValueExpiry};
+use super::register::{Desk, Register, ValueExpiry};
 use super::rows::Rows;
 use super::spent::Spent;
 use crate::origin::Origins;
@@ -124,8 +124,8 @@ impl Entry {
     /// The tags of all rows.
     #[cfg(test)]
     pub(crate) fn tags(&self) -> impl Iterator<Item = crate::dot::Tag> {
-        let fields = self.hash.iter().flat_map(|hash| hash.rows.values()).flat_map(|field| &field.rows);
-        let members = self.set.iter().flat_map(|set| set.rows.values()).flatten();
+        let fields = self.hash.iter().flat_map(|hash| hash.rows.values()).flat_map(|field| field.rows.iter());
+        let members = self.set.iter().flat_map(|set| set.rows.values()).flat_map(|tags| tags.iter());
         let elements = self.list.iter().flat_map(|list| &list.elements).map(|(key, element)| element.tag(key));
         let rows = self.string.rows.iter().chain(fields).map(|row| row.tag);
         rows.chain(members.copied()).chain(elements).chain(self.expiry.iter().map(|row| row.tag))
@@ -170,11 +170,9 @@ impl Entry {
 
     /// Says of the values that were observed that an expiry row decides now.
     pub(crate) fn supersede_value_expiry(&mut self, erase: &Erase<'_>) {
-        for row in &mut self.string.rows {
-            if let Content::Value { expiry, .. } = &mut row.content
-                && erase.covers(&row.tag)
-            {
-                *expiry = ValueExpiry::Superseded;
+        for row in self.string.rows.iter_mut() {
+            if erase.covers(&row.tag) {
+                row.supersede_expiry();
             }
         }
     }

@@ -4,17 +4,17 @@
 //! that two servers put into a lobby stays until both are gone.
 
 use headcount_cluster::{Hlc, Origin};
-use smallvec::SmallVec;
 
 use super::erase::Erase;
 use super::ledger::{Ledger, Slot};
 use super::register::rank;
 use super::rows::Rows;
 use crate::dot::Tag;
+use crate::few::Few;
 use crate::origin::Origins;
 
 /// The rows of one member.
-pub(crate) type Tags = SmallVec<[Tag; 1]>;
+pub(crate) type Tags = Few<Tag>;
 
 #[derive(Debug)]
 pub(crate) struct Members {
@@ -51,7 +51,12 @@ impl Members {
 
     /// The latest write that readers see; decides between types.
     pub(crate) fn newest(&self, origins: &Origins) -> Option<(Hlc, Origin)> {
-        self.rows.values().flatten().filter(|tag| origins.sees(tag)).map(|tag| rank(tag, origins)).max()
+        self.rows
+            .values()
+            .flat_map(|tags| tags.iter())
+            .filter(|tag| origins.sees(tag))
+            .map(|tag| rank(tag, origins))
+            .max()
     }
 
     /// Adds a member; an earlier row of the same origin and owner is replaced.
@@ -65,7 +70,7 @@ impl Members {
             }
             tags.push(tag);
         } else {
-            self.rows.insert(member, SmallVec::from_buf([tag]));
+            self.rows.insert(member, Few::One(tag));
         }
         ledger.added(key, Slot::Member(member), &tag);
     }
