@@ -7,6 +7,7 @@ use std::ops::{Deref, DerefMut};
 pub(crate) enum Few<T> {
     One(T),
     /// None, or more than one.
+    #[allow(clippy::box_collection)] // a thin pointer: a vector would make every one larger
     Other(Option<Box<Vec<T>>>),
 }
 

@@ -23,14 +23,14 @@ impl State {
                     owned.entry(tag.origin).or_default().insert(format!("{:?} {key:?} {place}", tag.owner));
                 }
             };
-            for row in entry.string.rows.iter() {
+            for row in entry.string().rows.iter() {
                 place(&row.tag, "string".into());
             }
-            for (member, tags) in entry.set.iter().flat_map(|set| set.rows.iter()) {
+            for (member, tags) in entry.set().into_iter().flat_map(|set| set.rows.iter()) {
                 assert!(!tags.is_empty(), "(2) member {member:?}");
                 tags.iter().for_each(|tag| place(tag, format!("member {member:?}")));
             }
-            for (field, register) in entry.hash.iter().flat_map(|hash| hash.rows.iter()) {
+            for (field, register) in entry.hash().into_iter().flat_map(|hash| hash.rows.iter()) {
                 assert!(!register.is_empty(), "(2) field {field:?}");
                 for row in register.rows.iter() {
                     place(&row.tag, format!("field {field:?}"));
@@ -39,12 +39,12 @@ impl State {
                     }
                 }
             }
-            assert!(entry.list.as_ref().is_none_or(|list| !list.is_empty()), "(2) the list of {key:?}");
-            for (name, element) in entry.list.iter().flat_map(|list| &list.elements) {
+            assert!(entry.list().is_none_or(|list| !list.is_empty()), "(2) the list of {key:?}");
+            for (name, element) in entry.list().into_iter().flat_map(|list| &list.elements) {
                 place(&element.tag(name), "elements".into());
                 assert_eq!(self.origins.get(element.origin).origin, name.origin, "(5) {name:?}");
             }
-            rows += entry.expiry.len();
+            rows += entry.expiry().len();
         }
         assert_eq!(rows, self.keyspace.ledger.rows(), "(1) rows");
         let counted = owned.into_iter().map(|(origin, places)| (origin, places.len())).collect();

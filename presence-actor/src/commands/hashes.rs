@@ -17,7 +17,7 @@ use crate::state::State;
 impl State {
     fn fields(&self, key: &[u8], now: WallMs) -> Result<Option<&Fields>> {
         self.check_open()?;
-        Ok(self.typed(key, Type::Hash, now)?.and_then(|entry| entry.hash.as_deref()))
+        Ok(self.typed(key, Type::Hash, now)?.and_then(|entry| entry.hash()))
     }
 
     fn field<'a>(&'a self, fields: Option<&'a Fields>, field: &[u8]) -> Option<View<'a>> {

@@ -22,7 +22,7 @@ impl State {
                 return;
             }
             (OwnedSlot::Elements, Some(entry)) => {
-                let elements = entry.list.iter().flat_map(|list| &list.elements);
+                let elements = entry.list().into_iter().flat_map(|list| &list.elements);
                 let theirs = elements.filter(|(_, element)| element.origin == old && element.owner == owner);
                 let theirs: Vec<(i64, Blob)> =
                     theirs.map(|(name, element)| (name.position, element.value.clone())).collect();
@@ -32,9 +32,9 @@ impl State {
                 }
                 return;
             }
-            (OwnedSlot::String, Some(entry)) => entry.string.rows.to_vec(),
+            (OwnedSlot::String, Some(entry)) => entry.string().rows.to_vec(),
             (OwnedSlot::Field(field), Some(entry)) => {
-                let register = entry.hash.as_ref().and_then(|hash| hash.rows.get(&**field));
+                let register = entry.hash().and_then(|hash| hash.rows.get(field));
                 register.map(|register| register.rows.to_vec()).unwrap_or_default()
             }
         };

@@ -17,7 +17,7 @@ use crate::state::State;
 impl State {
     fn members(&self, key: &[u8], now: WallMs) -> Result<Option<&Members>> {
         self.check_open()?;
-        Ok(self.typed(key, Type::Set, now)?.and_then(|entry| entry.set.as_deref()))
+        Ok(self.typed(key, Type::Set, now)?.and_then(|entry| entry.set()))
     }
 
     /// `SADD key member..`

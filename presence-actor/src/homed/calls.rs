@@ -280,7 +280,7 @@ impl State {
         if let (Some(Ok(Carried { answer: Answer::Value(value), .. })), HomedCommand::Pop { end, key, .. }) =
             (unheard, call.command)
         {
-            let list = self.keyspace.keys.get(&key).and_then(|entry| entry.list.as_deref());
+            let list = self.keyspace.keys.get(&key).and_then(|entry| entry.list());
             let beyond = || list.map_or(0, |list| list.position_beyond(end));
             let position = position.unwrap_or_else(beyond);
             self.homed.calls.returned.push(Returned { key, position, value });

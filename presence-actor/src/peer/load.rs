@@ -19,7 +19,7 @@ use crate::blob::Blob;
 use crate::dot::{OriginIx, Owner, Tag};
 use crate::homed::Record;
 use crate::limits::{PATIENCE_ROUNDS, SLICE_ROWS};
-use crate::shared::entry::Fields;
+use crate::shared::entry::Entry;
 use crate::shared::expiry::ExpiryRow;
 use crate::shared::ledger::Slot;
 use crate::shared::list::{Element, ElementKey};
@@ -225,13 +225,13 @@ impl State {
                 tags.iter().any(|old| old.origin == tag.origin && old.owner == tag.owner && old.seq >= tag.seq)
             })
         };
-        let set = self.keyspace.keys.get(&merge.key).and_then(|entry| entry.set.as_deref());
+        let set = self.keyspace.keys.get(&merge.key).and_then(|entry| entry.set());
         if known || set.is_some_and(there) {
             return;
         }
         let seed = self.keyspace.seed;
         self.keyspace.change(&merge.key, &self.origins, |entry, ledger, _| {
-            let set = entry.set.get_or_insert_with(|| Box::new(Members::new(seed)));
+            let set = entry.make_set(seed);
             set.add(&merge.key, member, tag, ledger);
         });
     }
@@ -239,12 +239,12 @@ impl State {
     fn merge_expiry(&mut self, merge: &mut Merge, tag: WireTag, deadline: Option<WallMs>, now: WallMs) {
         merge.saw(&Place::Expiry(tag.origin.0, tag.seq));
         let Some((tag, known)) = self.admit(tag, now) else { return };
-        let rows = self.keyspace.keys.get(&merge.key).map(|entry| &entry.expiry);
+        let rows = self.keyspace.keys.get(&merge.key).map(Entry::expiry);
         let there = rows.is_some_and(|rows| rows.iter().any(|old| same_dot(&old.tag, &tag)));
         if !known && !there {
             self.keyspace.change(&merge.key, &self.origins, |entry, ledger, _| {
                 ledger.added(&merge.key, Slot::Expiry, &tag);
-                entry.expiry.push(ExpiryRow { tag, deadline });
+                entry.expiry_mut().push(ExpiryRow { tag, deadline });
             });
         }
     }
@@ -258,7 +258,7 @@ impl State {
         }
         self.keyspace.change(&merge.key, &self.origins, |entry, ledger, _| {
             let element = Element { origin: tag.origin, owner, value: value.into() };
-            entry.list.get_or_insert_default().add(&merge.key, name, element, ledger);
+            entry.make_list().add(&merge.key, name, element, ledger);
         });
     }
 
@@ -284,8 +284,8 @@ impl State {
             self.keyspace.spent.record(spent_key, SpentCount { epoch, seq: tag.seq, total });
         }
         let registers = self.keyspace.keys.get(&key).map(|entry| match field {
-            None => Some(&entry.string),
-            Some(field) => entry.hash.as_ref().and_then(|hash| hash.rows.get(field)),
+            None => Some(entry.string()),
+            Some(field) => entry.hash().and_then(|hash| hash.rows.get(field)),
         });
         let register = registers.flatten();
         let change = judge(register, &tag, known, applied, content, spent_here);
@@ -296,12 +296,11 @@ impl State {
         self.keyspace.change(&key, &self.origins, |entry, ledger, _| {
             let mut desk = Desk { key: &key, field, ledger, spent: None };
             match field {
-                None => change.apply(&mut entry.string, &tag, &mut desk),
+                None => change.apply(entry.string_mut(), &tag, &mut desk),
                 Some(field) => {
-                    let hash = entry.hash.get_or_insert_with(|| Box::new(Fields::new(seed)));
+                    let hash = entry.make_hash(seed);
                     change.apply(hash.rows.get_or_insert_with(field, Register::default), &tag, &mut desk);
                     hash.tidy(field);
-                    entry.tidy();
                 }
             }
         });

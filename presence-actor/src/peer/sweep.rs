@@ -35,32 +35,29 @@ impl Sweep<'_> {
 
     /// Removes what is to be removed of a piece.
     pub(super) fn remove(&self, keyspace: &mut Keyspace, key: &Blob, spot: &Spot) {
-        keyspace.change(key, self.origins, |entry, ledger, _| {
-            match spot {
-                Spot::String(_) => {
-                    self.clean(&mut entry.string, &mut Desk { key, field: None, ledger, spent: None });
-                }
-                Spot::Field(field, _) => {
-                    if let Some(hash) = &mut entry.hash {
-                        if let Some(register) = hash.rows.get_mut(field) {
-                            self.clean(register, &mut Desk { key, field: Some(field), ledger, spent: None });
-                        }
-                        hash.tidy(field);
+        keyspace.change(key, self.origins, |entry, ledger, _| match spot {
+            Spot::String(_) => {
+                self.clean(entry.string_mut(), &mut Desk { key, field: None, ledger, spent: None });
+            }
+            Spot::Field(field, _) => {
+                if let Some(hash) = entry.hash_mut() {
+                    if let Some(register) = hash.rows.get_mut(field) {
+                        self.clean(register, &mut Desk { key, field: Some(field), ledger, spent: None });
                     }
-                }
-                Spot::Expiry => entry.drop_expiry(key, |row| self.dooms_expiry(key, row), ledger),
-                Spot::Member(member) => {
-                    if let Some(set) = &mut entry.set {
-                        set.drop_member(key, member, |tag| self.dooms_member(key, member, tag), ledger);
-                    }
-                }
-                Spot::Element(name) => {
-                    if let Some(list) = &mut entry.list {
-                        list.remove(key, name, ledger);
-                    }
+                    hash.tidy(field);
                 }
             }
-            entry.tidy();
+            Spot::Expiry => entry.drop_expiry(key, |row| self.dooms_expiry(key, row), ledger),
+            Spot::Member(member) => {
+                if let Some(set) = entry.set_mut() {
+                    set.drop_member(key, member, |tag| self.dooms_member(key, member, tag), ledger);
+                }
+            }
+            Spot::Element(name) => {
+                if let Some(list) = entry.list_mut() {
+                    list.remove(key, name, ledger);
+                }
+            }
         });
     }
 

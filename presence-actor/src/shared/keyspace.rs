@@ -8,12 +8,11 @@ use std::collections::BTreeSet;
 
 use headcount_cluster::{Hlc, WallMs};
 
-use super::entry::{Entry, Fields};
+use super::entry::Entry;
 use super::erase::Erase;
 use super::expiry::{Deadlines, ExpiryRow};
 use super::ledger::{Ledger, OwnedSlot, Slot};
 use super::list::{Element, ElementKey};
-use super::members::Members;
 use super::register::{Desk, Register, ValueExpiry};
 use super::rows::Rows;
 use super::spent::Spent;
@@ -83,7 +82,7 @@ impl Keyspace {
                     entry.erase_all(key.0, erase, ledger, spent.as_deref_mut());
                     if admitted(*owner) {
                         let mut desk = Desk { key: key.0, field: None, ledger, spent };
-                        entry.string.put(tag(*owner), value.0, expiry, &mut desk);
+                        entry.string_mut().put(tag(*owner), value.0, expiry, &mut desk);
                     }
                 });
             }
@@ -95,7 +94,7 @@ impl Keyspace {
                     return;
                 }
                 self.change(key.0, origins, |entry, ledger, _| {
-                    let set = entry.set.get_or_insert_with(|| Box::new(Members::new(seed)));
+                    let set = entry.make_set(seed);
                     for member in &members.0 {
                         set.add(key.0, member.0, tag(*owner), ledger);
                     }
@@ -103,16 +102,15 @@ impl Keyspace {
             }
             Action::Srem { key, members, .. } => {
                 self.change(key.0, origins, |entry, ledger, _| {
-                    let Some(set) = &mut entry.set else { return };
+                    let Some(set) = entry.set_mut() else { return };
                     for member in &members.0 {
                         set.drop_member(key.0, member.0, |tag| erase.covers(tag), ledger);
                     }
-                    entry.tidy();
                 });
             }
             Action::Hset { key, pairs, owner, .. } => {
                 self.change(key.0, origins, |entry, ledger, mut spent| {
-                    let hash = entry.hash.get_or_insert_with(|| Box::new(Fields::new(seed)));
+                    let hash = entry.make_hash(seed);
                     for pair in pairs.0.chunks_exact(2) {
                         let (field, value) = (pair[0].0, pair[1].0);
                         let mut desk = Desk { key: key.0, field: Some(field), ledger, spent: spent.as_deref_mut() };
@@ -125,12 +123,11 @@ impl Keyspace {
                             hash.rows.remove(field);
                         }
                     }
-                    entry.tidy();
                 });
             }
             Action::Hdel { key, fields, .. } => {
                 self.change(key.0, origins, |entry, ledger, mut spent| {
-                    let Some(hash) = &mut entry.hash else { return };
+                    let Some(hash) = entry.hash_mut() else { return };
                     for field in &fields.0 {
                         if let Some(register) = hash.rows.get_mut(field.0) {
                             let spent = spent.as_deref_mut();
@@ -138,7 +135,6 @@ impl Keyspace {
                         }
                         hash.tidy(field.0);
                     }
-                    entry.tidy();
                 });
             }
             Action::Incr { key, field, owner, step } => {
@@ -154,9 +150,8 @@ impl Keyspace {
             }
             Action::Take { key, element, .. } => {
                 self.change(key.0, origins, |entry, ledger, _| {
-                    let Some(list) = &mut entry.list else { return };
+                    let Some(list) = entry.list_mut() else { return };
                     list.remove(key.0, element, ledger);
-                    entry.tidy();
                 });
             }
             Action::Settled { .. } => {}
@@ -186,9 +181,9 @@ impl Keyspace {
             }
             let tag = Tag { origin: erase.author, owner: Owner::SHARED, seq: erase.seq, stamp };
             // A snapshot may have brought it, or a later one, already.
-            if !entry.expiry.iter().any(|known| known.tag.origin == erase.author && known.tag.seq >= erase.seq) {
+            if !entry.expiry().iter().any(|known| known.tag.origin == erase.author && known.tag.seq >= erase.seq) {
                 ledger.added(key, Slot::Expiry, &tag);
-                entry.expiry.push(ExpiryRow { tag, deadline });
+                entry.expiry_mut().push(ExpiryRow { tag, deadline });
             }
         });
     }
@@ -196,7 +191,7 @@ impl Keyspace {
     fn push(&mut self, key: &[u8], position: i64, values: &Several<'_>, tag: Tag, origins: &Origins) {
         let origin = origins.get(tag.origin).origin;
         self.change(key, origins, |entry, ledger, _| {
-            let list = entry.list.get_or_insert_default();
+            let list = entry.make_list();
             for (index, value) in (0..).zip(&values.0) {
                 let name = ElementKey { position, stamp: tag.stamp, origin, seq: tag.seq, index };
                 list.add(key, name, Element { origin: tag.origin, owner: tag.owner, value: value.0.into() }, ledger);
@@ -209,9 +204,9 @@ impl Keyspace {
         self.change(key, origins, |entry, ledger, spent| {
             let mut desk = Desk { key, field, ledger, spent };
             match field {
-                None => entry.string.step(tag, step, &mut desk),
+                None => entry.string_mut().step(tag, step, &mut desk),
                 Some(field) => {
-                    let hash = entry.hash.get_or_insert_with(|| Box::new(Fields::new(seed)));
+                    let hash = entry.make_hash(seed);
                     hash.rows.get_or_insert_with(field, Register::default).step(tag, step, &mut desk);
                 }
             }
@@ -227,31 +222,28 @@ impl Keyspace {
         origins: &Origins,
     ) {
         let doomed = |tag: &Tag| tag.origin == origin && tag.owner == owner;
-        self.change(key, origins, |entry, ledger, spent| {
-            match slot {
-                OwnedSlot::String => {
-                    entry.string.drop_rows(doomed, &mut Desk { key, field: None, ledger, spent });
-                }
-                OwnedSlot::Member(member) => {
-                    if let Some(set) = &mut entry.set {
-                        set.drop_member(key, member, doomed, ledger);
-                    }
-                }
-                OwnedSlot::Elements => {
-                    if let Some(list) = &mut entry.list {
-                        list.drop_rows(key, |_, tag| doomed(tag), ledger);
-                    }
-                }
-                OwnedSlot::Field(field) => {
-                    if let Some(hash) = &mut entry.hash {
-                        if let Some(register) = hash.rows.get_mut(&**field) {
-                            register.drop_rows(doomed, &mut Desk { key, field: Some(field), ledger, spent });
-                        }
-                        hash.tidy(field);
-                    }
+        self.change(key, origins, |entry, ledger, spent| match slot {
+            OwnedSlot::String => {
+                entry.string_mut().drop_rows(doomed, &mut Desk { key, field: None, ledger, spent });
+            }
+            OwnedSlot::Member(member) => {
+                if let Some(set) = entry.set_mut() {
+                    set.drop_member(key, member, doomed, ledger);
                 }
             }
-            entry.tidy();
+            OwnedSlot::Elements => {
+                if let Some(list) = entry.list_mut() {
+                    list.drop_rows(key, |_, tag| doomed(tag), ledger);
+                }
+            }
+            OwnedSlot::Field(field) => {
+                if let Some(hash) = entry.hash_mut() {
+                    if let Some(register) = hash.rows.get_mut(field) {
+                        register.drop_rows(doomed, &mut Desk { key, field: Some(field), ledger, spent });
+                    }
+                    hash.tidy(field);
+                }
+            }
         });
     }
 
@@ -268,6 +260,7 @@ impl Keyspace {
             self.arrived.push(key.into());
         }
         change(entry, &mut self.ledger, self.keep_spent.then_some(&mut self.spent));
+        entry.tidy();
         let deadline = entry.deadline(origins);
         if had_deadline || deadline.is_some() {
             self.deadlines.set(key, deadline.map(|deadline| deadline.at));

@@ -169,6 +169,8 @@ pub(crate) struct Register {
 }
 
 impl Register {
+    pub(crate) const EMPTY: Self = Self { rows: Few::Other(None) };
+
     pub(crate) fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }

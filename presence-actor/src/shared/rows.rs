@@ -149,7 +149,7 @@ impl<V> Rows<V> {
     }
 
     /// The rows after a name, be it there or not, in the order of hashes; all when none is given.
-    pub(crate) fn after<'a>(&'a self, name: Option<Blob>) -> impl Iterator<Item = (&'a Blob, &'a V)> + use<'a, V> {
+    pub(crate) fn after(&self, name: Option<Blob>) -> impl Iterator<Item = (&Blob, &V)> + use<'_, V> {
         let passed = name.map(|name| (self.hash(&name), name));
         let (single, slots) = match &self.table {
             Table::Single(segment) => (Some(segment), &[][..]),
@@ -278,7 +278,7 @@ impl<V> Segment<V> {
         let mut start = 0;
         for lanes in self.marks.chunks(LANES) {
             // All of them without a branch, which the compiler makes one comparison of.
-            if lanes.iter().fold(false, |found, mark| found | (*mark == sought)) {
+            if lanes.iter().map(|mark| u16::from(*mark == sought)).sum::<u16>() > 0 {
                 let fits = |index: &usize| lanes[*index] == sought && *self.rows[start + index].0 == *name;
                 if let Some(index) = (0..lanes.len()).find(fits) {
                     return Some(start + index);

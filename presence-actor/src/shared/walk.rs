@@ -104,11 +104,11 @@ impl Keyspace {
 
 impl Entry {
     /// The pieces after one; all when none is given.
-    fn pieces_after<'a>(&'a self, seen: Option<Spot>) -> impl Iterator<Item = Piece<'a>> + use<'a> {
-        let string = matches!(seen, None | Some(Spot::String(_))).then_some(&self.string);
-        let expiry = matches!(seen, None | Some(Spot::String(_))) && !self.expiry.is_empty();
-        let set = self.set.as_ref().filter(|_| !matches!(seen, Some(Spot::Element(_) | Spot::Field(..))));
-        let list = self.list.as_ref().filter(|_| !matches!(seen, Some(Spot::Field(..))));
+    fn pieces_after(&self, seen: Option<Spot>) -> impl Iterator<Item = Piece<'_>> + use<'_> {
+        let string = matches!(seen, None | Some(Spot::String(_))).then_some(self.string());
+        let expiry = matches!(seen, None | Some(Spot::String(_))) && !self.expiry().is_empty();
+        let set = self.set().filter(|_| !matches!(seen, Some(Spot::Element(_) | Spot::Field(..))));
+        let list = self.list().filter(|_| !matches!(seen, Some(Spot::Field(..))));
         let (row, member, element, field) = match seen {
             Some(Spot::String(dot)) => (Some(dot), None, None, None),
             Some(Spot::Member(member)) => (None, Some(member), None, None),
@@ -117,10 +117,10 @@ impl Entry {
             Some(Spot::Expiry) | None => (None, None, None, None),
         };
         let values = string.into_iter().flat_map(move |register| rows_after(register, row)).map(Piece::String);
-        let expiry = expiry.then_some(Piece::Expiry(&self.expiry));
+        let expiry = expiry.then_some(Piece::Expiry(self.expiry()));
         let members = set.into_iter().flat_map(move |set| set.rows.after(member.clone()));
         let elements = list.into_iter().flat_map(move |list| list.after(element));
-        let hash = self.hash.as_ref();
+        let hash = self.hash();
         let begun = hash.and_then(|hash| hash.rows.get_key_value(field.as_deref()?)).map(|field| (field, row));
         let fields = hash.into_iter().flat_map(move |hash| hash.rows.after(field.clone())).map(|field| (field, None));
         let fields = begun
