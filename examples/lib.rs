@@ -2,6 +2,7 @@
 //!
 //! - `hello`: two nodes share a set and a topic
 //! - `lobby`: who is online, on which node, and what becomes of them when a node dies
+//! - `who_is_here`: who joins and leaves a room, as every node hears of it
 //!
 //! Run one with `cargo run -p headcount-examples --example hello`. Each ends by itself, and fails when it did not show
 //! what it tells.

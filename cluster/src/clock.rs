@@ -7,7 +7,6 @@
 //! Nothing here reads a clock; shells hand the time in, so that a simulation can own it.
 
 use std::fmt;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -42,8 +41,18 @@ pub trait WallClock: Send + Sync + fmt::Debug + 'static {
 pub struct SystemClock;
 
 impl WallClock for SystemClock {
+    /// As of the kernel's last tick, a few milliseconds ago at most: every write asks, and the exact time costs 30 ns, a
+    /// fourth of the fastest write.
+    #[cfg(target_os = "linux")]
+    fn now(&self) -> WallMs {
+        let since = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
+        WallMs(u64::try_from(since.tv_sec).unwrap_or_default() * 1000 + since.tv_nsec as u64 / 1_000_000)
+    }
+
+    #[cfg(not(target_os = "linux"))]
     #[allow(clippy::disallowed_methods)] // the one place that reads the wall clock
     fn now(&self) -> WallMs {
+        use std::time::{SystemTime, UNIX_EPOCH};
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         WallMs(since.as_millis() as u64)
     }

@@ -14,6 +14,7 @@ use crate::args::{Arg, Args};
 use crate::error::Error;
 use crate::pubsub::Subscription;
 use crate::reply::Ttl;
+use crate::values::Values;
 
 /// A command's outcome.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -127,11 +128,12 @@ pub trait Presence: Clone + Send + Sync + 'static {
     /// [`Error::WrongType`], [`Error::TooLarge`], [`Error::TooMany`], [`Error::WrongArity`] without members, [`Error::Closed`].
     fn sadd(&self, key: impl Arg, members: impl Args) -> impl Future<Output = Result<usize>> + Send;
 
-    /// All members of a set, in no particular order.
+    /// All members of a set, in no particular order. While the set does not change, reading it again hands out the same list
+    /// and copies nothing, unless it has more than [`MAX_KEPT_LIST`](crate::limits::MAX_KEPT_LIST) members.
     ///
     /// # Errors
     /// [`Error::WrongType`], [`Error::Closed`].
-    fn smembers(&self, key: impl Arg) -> impl Future<Output = Result<Vec<Bytes>>> + Send;
+    fn smembers(&self, key: impl Arg) -> impl Future<Output = Result<Values>> + Send;
 
     /// Whether a set has a member; false when there is no such key.
     ///
@@ -338,7 +340,9 @@ pub trait Presence: Clone + Send + Sync + 'static {
     #[must_use]
     fn acknowledged(&self, ack: Ack, timeout: Duration) -> Self;
 
-    /// A handle whose writes belong to this node: their rows are hidden while it is Down and dropped when it is Gone.
+    /// A handle whose writes belong to this node: their rows are hidden while it is Down and dropped when it is Gone. Who
+    /// overwrites a value takes it over: what was there before does not come back when the new owner leaves, and what
+    /// comes after is not the former owner's to take along.
     #[must_use]
     fn owned(&self) -> Self;
 

@@ -15,16 +15,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::op::Raw;
 
-/// Bytes that fit in place.
-const IN_PLACE: usize = 15;
-
 /// Owned, immutable bytes.
 #[derive(Clone)]
 pub(crate) struct Blob(Held);
 
 #[derive(Clone)]
 enum Held {
-    Short(Length, [u8; IN_PLACE]),
+    Short(Length, [u8; Blob::INLINE]),
     /// A thin pointer: one with a length would make every blob larger.
     Long(Box<Box<[u8]>>),
 }
@@ -35,12 +32,15 @@ enum Held {
 enum Length { L0, L1, L2, L3, L4, L5, L6, L7, L8, L9, L10, L11, L12, L13, L14, L15 }
 
 #[rustfmt::skip]
-const LENGTHS: [Length; IN_PLACE + 1] = {
+const LENGTHS: [Length; Blob::INLINE + 1] = {
     use Length::{L0, L1, L2, L3, L4, L5, L6, L7, L8, L9, L10, L11, L12, L13, L14, L15};
     [L0, L1, L2, L3, L4, L5, L6, L7, L8, L9, L10, L11, L12, L13, L14, L15]
 };
 
 impl Blob {
+    /// Bytes that need no allocation.
+    pub(crate) const INLINE: usize = 15;
+
     /// A copy for a caller outside.
     pub(crate) fn to_bytes(&self) -> Bytes {
         Bytes::copy_from_slice(self)
@@ -51,7 +51,7 @@ impl From<&[u8]> for Blob {
     fn from(bytes: &[u8]) -> Self {
         Self(match LENGTHS.get(bytes.len()) {
             Some(length) => {
-                let mut place = [0; IN_PLACE];
+                let mut place = [0; Self::INLINE];
                 place[..bytes.len()].copy_from_slice(bytes);
                 Held::Short(*length, place)
             }
@@ -62,7 +62,7 @@ impl From<&[u8]> for Blob {
 
 impl Default for Blob {
     fn default() -> Self {
-        Self(Held::Short(Length::L0, [0; IN_PLACE]))
+        Self(Held::Short(Length::L0, [0; Self::INLINE]))
     }
 }
 

@@ -137,7 +137,7 @@ impl Command {
     pub async fn execute(self, presence: &impl Presence) -> Result<Reply> {
         Ok(match self {
             Self::Publish { topic, message } => count(presence.publish(topic, message).await?),
-            Self::Channels { pattern } => Reply::Array(presence.channels(pattern.as_deref()).await?),
+            Self::Channels { pattern } => Reply::Array(presence.channels(pattern.as_deref()).await?.into()),
             Self::Exists { keys } => count(presence.exists(keys).await?),
             Self::Set { key, value, seconds: None, nx: false } => done(presence.set(key, value).await?),
             Self::Set { key, value, seconds: Some(seconds), nx: false } => {
@@ -157,7 +157,7 @@ impl Command {
             Self::Sismember { key, member } => yes_no(presence.sismember(key, member).await?),
             Self::Srem { key, members } => count(presence.srem(key, members).await?),
             Self::Scard { key } => count(presence.scard(key).await?),
-            Self::Sinter { keys } => Reply::Array(presence.sinter(keys).await?),
+            Self::Sinter { keys } => Reply::Array(presence.sinter(keys).await?.into()),
             Self::Hset { key, pairs } => count(presence.hset_multiple(key, &pairs).await?),
             Self::Hincrby { key, field, by } => Reply::Integer(presence.hincrby(key, field, by).await?),
             Self::Hincrbyex { key, field, by, seconds } => {
@@ -176,7 +176,7 @@ impl Command {
             Self::Brpop { keys, timeout } => popped(presence.brpop(keys, timeout).await?),
             Self::Blpop { keys, timeout } => popped(presence.blpop(keys, timeout).await?),
             Self::Llen { key } => count(presence.llen(key).await?),
-            Self::Lrange { key, start, stop } => Reply::Array(presence.lrange(key, start, stop).await?),
+            Self::Lrange { key, start, stop } => Reply::Array(presence.lrange(key, start, stop).await?.into()),
             Self::Setnx { key, value } => yes_no(presence.set_nx(key, value).await?),
             Self::Getset { key, value } => maybe(presence.getset(key, value).await?),
         })
@@ -275,7 +275,7 @@ fn yes_no(yes: bool) -> Reply {
 }
 
 fn popped(popped: Option<(Bytes, Bytes)>) -> Reply {
-    popped.map_or(Reply::Nil, |(key, value)| Reply::Array(vec![key, value]))
+    popped.map_or(Reply::Nil, |(key, value)| Reply::Array(vec![key, value].into()))
 }
 
 fn maybe(value: Option<Bytes>) -> Reply {

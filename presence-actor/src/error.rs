@@ -40,6 +40,16 @@ pub enum Error {
     /// A timeout that is negative, or no number of seconds.
     #[error("ERR timeout is not a float or out of range, or negative")]
     BadTimeout,
+    /// This node holds more than it may; what does not add data still works.
+    #[error(
+        "OOM command not allowed: this node's keys and rows take {used} bytes, over the limit of {limit} (max_memory_bytes)"
+    )]
+    OutOfMemory {
+        /// What its keys and rows are accounted for.
+        used: usize,
+        /// The cap.
+        limit: usize,
+    },
     /// Something is larger than its cap.
     #[error("ERR {what} of {bytes} bytes is over the limit of {limit} ({name})")]
     TooLarge {

@@ -1,8 +1,9 @@
 //! Handles: how any thread reads and writes the state without a round trip.
 //!
 //! One lock around one core. A command takes it, runs to its end (some hundred nanoseconds) and lets go; a mailbox
-//! round trip from another thread would cost thirty microseconds. The actor takes the same lock for what peers send, a
-//! slice at a time. After a write that peers must hear of, the actor is woken, but only when it sleeps.
+//! round trip from another thread would cost thirty microseconds. Readers share it. The actor
+//! takes the same lock for what peers send, a slice at a time. After a write that peers must hear of, the actor is woken, but
+//! only when it sleeps.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::channel::oneshot;
 use headcount_cluster::{WallClock, WallMs};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::{RwLock, RwLockWriteGuard};
 use tokio::sync::{Notify, watch};
 
 use crate::ack::{Ack, AckWithin};
@@ -28,11 +29,12 @@ use crate::pubsub::topics::Family;
 use crate::reply::Ttl;
 use crate::shared::list::End;
 use crate::state::State;
+use crate::values::Values;
 
 /// The state and what belongs to reaching it from anywhere.
 #[derive(Debug)]
 pub struct Shared {
-    state: Mutex<State>,
+    state: RwLock<State>,
     clock: Arc<dyn WallClock>,
     /// Whether an actor looks after deadlines; without one, writers do.
     attended: bool,
@@ -56,13 +58,18 @@ impl Shared {
 
     fn new(state: State, clock: Arc<dyn WallClock>, attended: bool) -> Arc<Self> {
         Arc::new(Self {
-            state: Mutex::new(state),
+            state: RwLock::new(state),
             clock,
             attended,
             awake: AtomicBool::new(false),
             wake: Notify::new(),
             progress: watch::Sender::new(()),
         })
+    }
+
+    /// Whether an actor looks after deadlines.
+    pub(crate) fn is_attended(&self) -> bool {
+        self.attended
     }
 
     /// The time now.
@@ -72,7 +79,7 @@ impl Shared {
 
     /// Reads. The closure runs under the lock: it should be short.
     pub fn read<R>(&self, read: impl FnOnce(&State, WallMs) -> R) -> R {
-        let state = self.state.lock();
+        let state = self.state.read();
         // Asking the clock costs as much as the rest of a read; without deadlines nobody needs to know.
         let now = if state.needs_time() { self.clock.now() } else { WallMs(0) };
         read(&state, now)
@@ -85,16 +92,16 @@ impl Shared {
 
     /// Writes a part of something longer: whoever waits has the lock before the next part.
     pub(crate) fn write_in_turn<R>(&self, write: impl FnOnce(&mut State, WallMs) -> R) -> R {
-        self.write_and(write, |state| MutexGuard::unlock_fair(state))
+        self.write_and(write, |state| RwLockWriteGuard::unlock_fair(state))
     }
 
     fn write_and<R>(
         &self,
         write: impl FnOnce(&mut State, WallMs) -> R,
-        unlock: impl FnOnce(MutexGuard<'_, State>),
+        unlock: impl FnOnce(RwLockWriteGuard<'_, State>),
     ) -> R {
         let now = self.clock.now();
-        let mut state = self.state.lock();
+        let mut state = self.state.write();
         if !self.attended && state.needs_time() {
             state.handle_time(now);
         }
@@ -240,23 +247,23 @@ impl HasHandle for ClusterPresence {
 }
 
 /// A write, and what its confirmation takes.
-struct Written<R> {
-    value: R,
+pub(crate) struct Written<R> {
+    pub(crate) value: R,
     wanted: usize,
     seq: u64,
 }
 
 impl ClusterPresence {
-    fn read<R>(&self, read: impl FnOnce(&State, WallMs) -> R) -> R {
+    pub(crate) fn read<R>(&self, read: impl FnOnce(&State, WallMs) -> R) -> R {
         self.scope.shared.read(read)
     }
 
-    fn write<R>(&self, write: impl FnOnce(&mut State, Owner, WallMs) -> R) -> R {
+    pub(crate) fn write<R>(&self, write: impl FnOnce(&mut State, Owner, WallMs) -> R) -> R {
         self.scope.shared.write(|state, now| write(state, self.scope.owner, now))
     }
 
     /// Writes, and takes note of who has to confirm it.
-    fn begin<R>(&self, write: impl FnOnce(&mut State, Owner, WallMs) -> Result<R>) -> Result<Written<R>> {
+    pub(crate) fn begin<R>(&self, write: impl FnOnce(&mut State, Owner, WallMs) -> Result<R>) -> Result<Written<R>> {
         self.write(|state, owner, now| {
             let wanted = state.peers_needed(self.within.ack)?;
             Ok(Written { value: write(state, owner, now)?, wanted, seq: state.written() })
@@ -264,7 +271,7 @@ impl ClusterPresence {
     }
 
     /// Waits until a write is confirmed as the handle demands.
-    async fn confirm<R>(&self, written: Result<Written<R>>) -> Result<R> {
+    pub(crate) async fn confirm<R>(&self, written: Result<Written<R>>) -> Result<R> {
         let Written { value, wanted, seq } = written?;
         let confirmed = |state: &State| state.peers_that_confirmed(seq);
         if wanted == 0 || self.scope.shared.wait_until(self.within.timeout, |state| confirmed(state) >= wanted).await {
@@ -426,7 +433,7 @@ impl<T: HasHandle> Presence for T {
         self.handle().confirm(written).await
     }
 
-    async fn smembers(&self, key: impl Arg) -> Result<Vec<Bytes>> {
+    async fn smembers(&self, key: impl Arg) -> Result<Values> {
         self.handle().read(|state, now| state.smembers(key.bytes(), now))
     }
 

@@ -5,7 +5,7 @@
 //! [`PresenceActor`](actor::PresenceActor), which alone moves what peers send and get.
 //!
 //! # Layout
-//! - [`api`]: the trait [`Presence`]; [`args`], [`reply`], [`error`]: its types; [`command`]: commands as words
+//! - [`api`]: the trait [`Presence`]; [`args`], [`reply`], [`values`], [`error`]: its types; [`command`]: commands as words
 //! - `ack`: who must have a write before its call returns
 //! - [`limits`], [`stats`]: caps and counts
 //! - `dot`, `op`, `blob`, `few`: what a write is, and how little it takes
@@ -14,6 +14,8 @@
 //! - `commands/`: what a command checks, answers and writes
 //! - `homed/`: commands whose answer is unique in the cluster: homes, calls, agreement, blocking pops
 //! - `pubsub/`: topics, patterns, interest, subscriptions
+//! - [`watch`]: what readers see differently, told to whoever watches
+//! - [`track`]: who is present under a topic, on rows and watches
 //! - `peer/`: what goes to peers and comes from them: push, repair, snapshots, readiness
 //! - [`state`]: the core's entry; `wire`: frames
 //! - [`handle`], [`local`], [`actor`]: the shells
@@ -43,6 +45,9 @@ pub mod state;
 pub mod stats;
 #[cfg(test)]
 mod tests;
+pub mod track;
+pub mod values;
+pub mod watch;
 mod wire;
 
 pub use ack::Ack;
@@ -59,3 +64,6 @@ pub use peer::readiness::ReadyBy;
 pub use pubsub::{Event, Subscription};
 pub use reply::{Reply, Ttl, Type};
 pub use stats::Stats;
+pub use track::{Diff, PresenceDiffs, PresenceRef, Presences, Present, Tracked, Tracking};
+pub use values::Values;
+pub use watch::{Author, Change, ChangeKind, Watch, WatchEvent, Watching};

@@ -30,7 +30,8 @@ pub const MAX_SEEN_COUNTS: usize = 4096;
 /// Commands that wait at a key's home until it may serve.
 pub const MAX_PARKED_COMMANDS: usize = 100_000;
 
-/// How long erased contributions are remembered after a peer was given up that may come back with what it knew.
+/// How long erased contributions and dead origins are remembered after a peer was given up that may come back with what
+/// it knew.
 pub const SPENT_HOLD: Duration = Duration::from_hours(24);
 
 /// Erased contributions that are remembered at most.
@@ -46,8 +47,8 @@ pub const PATIENCE_ROUNDS: u64 = 25;
 /// Gossip rounds without any peer after which a node whose seeds had answered is alone. Ten seconds at the default interval.
 pub const LONELY_ROUNDS: u64 = 50;
 
-/// Gone origins that are remembered though no row of them was ever held here.
-pub const MAX_FENCED_STRANGERS: usize = 4096;
+/// Forgotten origins that are remembered by their numbers though no peer speaks of them. Every snapshot lists them.
+pub const MAX_FORGOTTEN_ORIGINS: usize = 1024;
 
 /// Frames that may wait for a peer that does not read, messages not counted; beyond it the link is closed.
 pub const MAX_QUEUED_FRAMES: usize = 100_000;
@@ -55,6 +56,10 @@ pub const MAX_QUEUED_FRAMES: usize = 100_000;
 /// Bytes of one origin's operations that wait here for something they depend on. Beyond it they are dropped and
 /// fetched again by anti-entropy.
 pub const MAX_INBOX_BYTES: usize = 4 * 1024 * 1024;
+
+/// Members of a set up to which the list that readers were last given is kept for the next: it takes about as much memory
+/// again as the set.
+pub const MAX_KEPT_LIST: usize = 4096;
 
 /// Caps of one node's presence. All sizes are in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,10 +81,17 @@ pub struct Limits {
     pub max_subscriptions: usize,
     /// Messages that wait for one subscriber; beyond it the oldest are dropped and counted. Default 1,024.
     pub subscriber_queue: usize,
+    /// Most watches of keys and prefixes on this node. Default 100,000.
+    pub max_watches: usize,
+    /// Changes that wait for one watcher; beyond it the oldest are dropped and counted. Default 1,024.
+    pub watcher_queue: usize,
     /// Bytes of messages that wait for one peer; beyond it new ones are dropped and counted. Default 16 MiB.
     pub peer_queue_bytes: usize,
     /// Bytes of operations kept for repair, over all origins; a peer that missed more loads a snapshot. Default 64 MiB.
     pub oplog_bytes: usize,
+    /// Bytes of keys and rows, as accounted; beyond it writes that may add data fail with `OOM`, and all else goes on. What peers
+    /// write is taken all the same, or nodes would differ: give all the same. Default 4 GiB.
+    pub max_memory_bytes: usize,
     /// Bytes of a snapshot that are held while it is being received. Default 4 GiB.
     pub snapshot_bytes: usize,
     /// How far a peer's clock may be ahead before our clock stops following it. Default 60 s.
@@ -109,8 +121,11 @@ impl Default for Limits {
             max_message_bytes: 1024 * 1024,
             max_subscriptions: 1_000_000,
             subscriber_queue: 1024,
+            max_watches: 100_000,
+            watcher_queue: 1024,
             peer_queue_bytes: 16 * 1024 * 1024,
             oplog_bytes: 64 * 1024 * 1024,
+            max_memory_bytes: 4 * 1024 * 1024 * 1024,
             snapshot_bytes: 4 * 1024 * 1024 * 1024,
             max_clock_skew: Duration::from_mins(1),
             subscribe_wait: Duration::from_secs(2),

@@ -6,6 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::values::Values;
+
 /// The types a key can hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Type {
@@ -64,7 +66,7 @@ pub enum Reply {
     /// No value.
     Nil,
     /// A list of values.
-    Array(Vec<Bytes>),
+    Array(Values),
     /// Fields and their values, in turn.
     Map(Vec<(Bytes, Bytes)>),
 }

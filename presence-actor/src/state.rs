@@ -19,6 +19,7 @@ use crate::homed::{Answered, Dot, Homed};
 use crate::limits::Limits;
 use crate::op::{Action, Op, Seen};
 use crate::origin::{Origins, Standing};
+use crate::peer::forgetting::Forgetting;
 use crate::peer::load::Load;
 use crate::peer::readiness::{Readiness, ReadyBy};
 use crate::peer::receive::Unapplied;
@@ -78,6 +79,7 @@ pub struct State {
     pub(crate) blocked: BTreeSet<OriginIx>,
     /// Origins that are Gone and whose rows are still being dropped.
     pub(crate) doomed: VecDeque<OriginIx>,
+    pub(crate) forgetting: Forgetting,
     pub(crate) lags: BTreeMap<Origin, Lag>,
     /// What is left of the last frame of operations,
     pub(crate) unapplied: Option<Unapplied>,
@@ -136,6 +138,7 @@ impl State {
             early_erasures: Vec::new(),
             blocked: BTreeSet::new(),
             doomed: VecDeque::new(),
+            forgetting: Forgetting::default(),
             lags: BTreeMap::new(),
             unapplied: None,
             draining: false,
@@ -222,6 +225,7 @@ impl State {
         self.closed = true;
         self.topics.close();
         self.homed = Homed::default();
+        self.keyspace.watches.close();
     }
 
     /// Writes an operation of this node: numbers it, keeps it for peers, and applies it.
@@ -231,6 +235,7 @@ impl State {
 
     /// Writes an operation that answers another node's call.
     pub(crate) fn commit_answering(&mut self, now: WallMs, action: Action<'_>, answers: Option<Box<Answered>>) {
+        self.tell_expired(now);
         let op = Op { stamp: self.clock.tick(now), answers, action };
         let has_peers = !self.peers.is_empty();
         let me = self.origins.get_mut(self.me);
@@ -241,7 +246,7 @@ impl State {
         } else if me.log.bytes() > 0 {
             me.log.clear();
         }
-        let erase = self.resolve(self.me, seq, &op.action, now);
+        let erase = self.resolve(self.me, seq, &op.action);
         self.keyspace.apply(&op, &erase, Effect::Whole, &self.origins);
         if erase.dots.iter().any(|(origin, seq)| self.origins.get(*origin).applied < *seq) {
             let mut bytes = Vec::new();
@@ -250,33 +255,35 @@ impl State {
         }
         self.origins.get_mut(self.me).applied = seq;
         self.stats.local_ops += 1;
-        self.note_homed(self.me, seq, &op, now);
+        self.note_homed(self.me, seq, &op);
+        self.tell_watchers(Some(self.origin()), now);
     }
 
     /// Erases again what this node erased before its vector covered it: rows of a snapshot can be seen while it is
     /// merged, and what of them is still to come, from the snapshot or as operations, was observed just the same.
-    pub(crate) fn repeat_erasures(&mut self, now: WallMs) {
+    pub(crate) fn repeat_erasures(&mut self) {
         for (seq, bytes) in std::mem::take(&mut self.early_erasures) {
             let Ok(op) = crate::wire::decode_op(&mut &bytes[..]) else { continue };
-            let erase = self.resolve(self.me, seq, &op.action, now);
+            let erase = self.resolve(self.me, seq, &op.action);
             self.keyspace.apply(&op, &erase, Effect::Erasure, &self.origins);
-            if erase.dots.iter().any(|(origin, seq)| self.origins.get(*origin).applied < *seq) {
+            if !self.depends_on_nothing_missing(&op) {
                 self.early_erasures.push((seq, bytes.clone()));
             }
         }
     }
 
-    /// Resolves an operation's observation to this node's indices.
-    pub(crate) fn resolve<'a>(&mut self, author: OriginIx, seq: u64, action: &Action<'a>, now: WallMs) -> Erase<'a> {
+    /// Resolves an operation's observation to this node's indices. An origin that is not known here has nothing to erase.
+    pub(crate) fn resolve<'a>(&self, author: OriginIx, seq: u64, action: &Action<'a>) -> Erase<'a> {
         let mut erase = Erase { author, seq, dots: SmallVec::new(), counts: Vec::new() };
         if let Some(Seen { dots, counts }) = action.seen() {
             for (origin, seq) in dots {
-                erase.dots.push((self.origins.intern(*origin, now), *seq));
+                erase.dots.extend(self.origins.find(*origin).map(|ix| (ix, *seq)));
             }
             for count in counts {
+                let Some(origin) = self.origins.find(count.origin) else { continue };
                 erase.counts.push(ErasedCount {
                     field: count.field.map(|field| field.0),
-                    origin: self.origins.intern(count.origin, now),
+                    origin,
                     owner: count.owner,
                     epoch: count.epoch,
                     seq: count.seq,
@@ -289,12 +296,12 @@ impl State {
 
     /// A member is there, for the first time or again.
     pub fn handle_member_up(&mut self, member: &Member, now: WallMs) {
-        let ix = self.origins.intern(member.origin(), now);
-        if self.origins.get(ix).standing == Standing::Gone {
+        if self.origins.is_gone(member.origin()) {
             return;
         }
+        let ix = self.origins.intern(member.origin(), now);
         self.origins.get_mut(ix).member = true;
-        self.origins.set_standing(ix, Standing::Up);
+        self.change_standing(ix, Standing::Up, now);
         self.peers.entry(member.origin()).or_insert_with(|| Peer::new(member.clone())).up = true;
         self.keyspace.keep_spent = true;
         self.homed_member_changed();
@@ -310,7 +317,7 @@ impl State {
         if let Some(ix) = self.origins.find(member.origin())
             && self.origins.get(ix).standing == Standing::Up
         {
-            self.origins.set_standing(ix, Standing::Hidden { since: now });
+            self.change_standing(ix, Standing::Hidden { since: now }, now);
         }
         self.keyspace.deadlines.recheck_overdue();
         self.homed_member_changed();
@@ -332,18 +339,19 @@ impl State {
 
     /// Drops an origin's owned rows for good. Returns whether that was news.
     pub(crate) fn give_up(&mut self, origin: Origin, reason: GoneReason, now: WallMs) -> bool {
-        let ix = self.origins.intern(origin, now);
-        if ix == self.me || self.origins.get(ix).standing == Standing::Gone {
+        if origin == self.origin() || self.origins.is_gone(origin) {
             return false;
         }
+        let ix = self.origins.intern(origin, now);
         if reason == GoneReason::GraceOver {
-            self.keyspace.spent.hold(now);
+            self.hold(now);
         }
-        self.origins.set_standing(ix, Standing::Gone);
+        self.change_standing(ix, Standing::Gone, now);
         self.doomed.push_back(ix);
         self.forget_peer(origin);
         self.homed.answered.take(origin);
         self.homed_peer_changed(origin, now);
+        self.clocks_told.remove(&origin);
         self.keyspace.deadlines.recheck_overdue();
         true
     }
@@ -360,7 +368,7 @@ impl State {
                 self.reassert(old, owner, &key, &slot, now);
             }
         }
-        self.origins.set_standing(old, Standing::Gone);
+        self.change_standing(old, Standing::Gone, now);
         self.doomed.push_back(old);
         self.forsake_calls(self.origins.get(old).origin);
         for peer in self.peers.values_mut() {
@@ -389,6 +397,7 @@ impl State {
         self.work_on_rest(now);
         self.drop_doomed();
         self.merge_slice(now);
+        self.tell_watchers(None, now);
         self.handle_time(now);
         self.settle(now);
         let due = self.keyspace.deadlines.is_due(now);
@@ -400,6 +409,7 @@ impl State {
         while let Some(origin) = self.doomed.front().copied() {
             let Some(owner) = self.keyspace.ledger.any_owner(origin) else {
                 self.doomed.pop_front();
+                self.origins.set_bare(origin);
                 continue;
             };
             while let Some(place) = self.keyspace.ledger.any_place(origin, owner) {
@@ -414,6 +424,7 @@ impl State {
 
     /// Removes keys whose deadline has passed, where that is this node's task: one slice of them.
     pub fn handle_time(&mut self, now: WallMs) {
+        self.tell_expired(now);
         for _ in 0..crate::limits::SLICE_ROWS {
             let Some(key) = self.keyspace.deadlines.pop_due(now) else { break };
             self.remove_or_wait(key, now);
@@ -515,10 +526,13 @@ impl State {
         Stats {
             keys: self.keyspace.keys.len(),
             rows: self.keyspace.ledger.rows(),
+            memory_bytes: self.keyspace.ledger.bytes(),
             owned_rows,
             type_conflicts: self.keyspace.type_conflicts(),
+            origins: self.origins.len(),
             subscriptions: self.topics.count(),
             open_calls: self.open_calls(),
+            watches: self.keyspace.watches.count(),
             oplog_bytes: self.origins.iter().map(|(_, state)| state.log.bytes()).sum(),
             unconfirmed_ops: self.unconfirmed(),
             ..self.stats.clone()

@@ -8,14 +8,20 @@ pub struct Stats {
     pub keys: usize,
     /// Gauge: rows of all keys, hidden ones included.
     pub rows: usize,
+    /// Gauge: what keys and rows are accounted for, in bytes; capped by `max_memory_bytes`.
+    pub memory_bytes: usize,
     /// Gauge: rows that leave with their owner, by the origin that owns them, this node's first.
     pub owned_rows: Vec<(headcount_cluster::Origin, usize)>,
     /// Gauge: keys with rows of two types, of which one is hidden.
     pub type_conflicts: usize,
+    /// Gauge: incarnations of nodes that are in the version vector or may yet be, dead ones that are not forgotten included.
+    pub origins: usize,
     /// Gauge: local subscriptions.
     pub subscriptions: usize,
     /// Gauge: calls to keys' homes, blocked pops and answers that are not settled yet, of this node and of others here.
     pub open_calls: usize,
+    /// Gauge: local watches of keys and prefixes.
+    pub watches: usize,
     /// Gauge: bytes of operations kept for repair.
     pub oplog_bytes: usize,
     /// Gauge: own operations that the slowest live peer has not yet confirmed.
@@ -42,6 +48,8 @@ pub struct Stats {
     pub messages_delivered: u64,
     /// Counter: messages dropped because a peer or a subscriber was too slow.
     pub messages_dropped: u64,
+    /// Counter: changes dropped because a watcher was too slow.
+    pub changes_missed: u64,
     /// Counter: frames from peers that could not be understood.
     pub garbage_frames: u64,
     /// Counter: stamps from peers whose clock is too far ahead.

@@ -12,26 +12,46 @@ use crate::blob::Blob;
 use crate::dot::Owner;
 use crate::homed::{Answer, Dot, HomedCommand, Refusal};
 use crate::limits::{MAX_POSITION, MAX_SEQUENCE};
-use crate::op::{Action, Op, Raw};
+use crate::op::{Action, Op, Raw, Several};
 use crate::pubsub::interest::Kind;
 use crate::shared::list::ElementKey;
 
 /// A version vector on the wire.
 pub(crate) type WireVector = Vec<(Origin, u64)>;
 
+/// What a node knows of all origins' streams.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Known {
+    pub(crate) vector: WireVector,
+    /// Origins that are Gone and of which the sender holds nothing. They are known just the same.
+    pub(crate) retired: WireVector,
+    /// Origins that the sender has forgotten: in a snapshot all that it remembers, otherwise those that the receiver
+    /// still speaks of.
+    pub(crate) forgotten: WireVector,
+}
+
+impl Known {
+    /// All entries.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Origin, u64)> {
+        self.vector.iter().chain(&self.retired).chain(&self.forgotten).copied()
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Frame {
     /// The first frame on a link, from both sides.
     Hello {
-        vector: WireVector,
+        known: Known,
         ready: bool,
         /// Origins that are Gone for good: their owned rows must not come back.
         gone: Vec<Origin>,
+        /// Whether one of them may have been given up for its silence not long ago.
+        held: bool,
         /// Peers that are Up: who joins should meet them before it says that it is ready.
         up: Vec<Origin>,
     },
     /// What the sender knows. `resync` asks the peer to push its own stream from there.
-    Vector { vector: WireVector, ready: bool, resync: bool },
+    Vector { known: Known, ready: bool, resync: bool },
     /// Asks for what the peer knows beyond this vector.
     Pull { number: u64, vector: WireVector },
     /// The pull with this number asked for operations that are not kept any more; a snapshot has them.
@@ -52,8 +72,8 @@ pub(crate) enum Frame {
     SnapshotRequest { id: u64 },
     /// The snapshot cannot be served or finished now.
     SnapshotRefused { id: u64 },
-    /// A part of a snapshot; [`Part`]s follow. The vector is in the last one and was taken before the first.
-    Snapshot { id: u64, parts: u64, last: Option<WireVector> },
+    /// A part of a snapshot; [`Part`]s follow. What it covers is in the last one and was noted before the first.
+    Snapshot { id: u64, parts: u64, last: Option<Known> },
     /// Asks a key's home to carry a command out; `confirm`: and to say when more than half of the nodes have it.
     Ask { number: u64, command: HomedCommand, confirm: bool },
     /// The answer to a command that wrote nothing; the others' answers travel in what they wrote.
@@ -159,9 +179,13 @@ pub(crate) fn encode(frame: &Frame) -> Vec<u8> {
 /// Takes the frame off the front of a payload.
 pub(crate) fn decode(payload: &mut &[u8]) -> Result<Frame, CodecError> {
     let frame: Frame = codec::take_versioned(payload)?;
-    let vector = match &frame {
-        Frame::Hello { vector, .. } | Frame::Vector { vector, .. } | Frame::Pull { vector, .. } => Some(vector),
-        Frame::Snapshot { last: vector, .. } | Frame::Agreed { vector, .. } => vector.as_ref(),
+    let known = match &frame {
+        Frame::Hello { known, .. } | Frame::Vector { known, .. } => Some(known),
+        Frame::Snapshot { last, .. } => last.as_ref(),
+        Frame::Pull { vector, .. } | Frame::Agreed { vector: Some(vector), .. } => {
+            vector.iter().try_for_each(|(_, seq)| believable(*seq))?;
+            None
+        }
         Frame::Ops { first: seq, .. } | Frame::Applied { seq } => return believable(*seq).map(|()| frame),
         Frame::BeyondLog { .. }
         | Frame::Interest { .. }
@@ -177,9 +201,10 @@ pub(crate) fn decode(payload: &mut &[u8]) -> Result<Frame, CodecError> {
         | Frame::Wait { .. }
         | Frame::Offer { .. }
         | Frame::EndWait { .. }
-        | Frame::Agree { .. } => None,
+        | Frame::Agree { .. }
+        | Frame::Agreed { vector: None, .. } => None,
     };
-    vector.into_iter().flatten().try_for_each(|(_, seq)| believable(*seq))?;
+    known.into_iter().flat_map(Known::iter).try_for_each(|(_, seq)| believable(seq))?;
     Ok(frame)
 }
 
@@ -188,11 +213,14 @@ pub(crate) fn decode_op<'a>(run: &mut &'a [u8]) -> Result<Op<'a>, CodecError> {
     let op: Op<'_> = codec::take(run)?;
     match &op.action {
         Action::Incr { step, .. } => believable(step.epoch)?,
-        Action::Push { position, .. } => believable_position(*position)?,
+        Action::Push { position, values, .. } => {
+            believable_position(*position)?;
+            something(values)?;
+        }
+        Action::Sadd { members, .. } => something(members)?,
         Action::Take { element, .. } => believable_name(element)?,
         Action::Set { .. }
         | Action::Del { .. }
-        | Action::Sadd { .. }
         | Action::Srem { .. }
         | Action::Hset { .. }
         | Action::Hdel { .. }
@@ -232,6 +260,11 @@ pub(crate) fn decode_part<'a>(chunk: &mut &'a [u8]) -> Result<Part<'a>, CodecErr
     Ok(part)
 }
 
+/// An addition of nothing would leave a container without rows.
+fn something(values: &Several<'_>) -> Result<(), CodecError> {
+    if values.0.is_empty() { Err(CodecError::malformed("an addition of nothing")) } else { Ok(()) }
+}
+
 fn believable_name(name: &ElementKey) -> Result<(), CodecError> {
     believable(name.seq)?;
     believable_position(name.position)
@@ -259,8 +292,8 @@ mod tests {
     #[test]
     fn the_numbers_on_the_wire_stay() {
         let frames = [
-            (Frame::Hello { vector: vec![], ready: false, gone: vec![], up: vec![] }, 0),
-            (Frame::Vector { vector: vec![], ready: false, resync: false }, 1),
+            (Frame::Hello { known: Known::default(), ready: false, gone: vec![], held: false, up: vec![] }, 0),
+            (Frame::Vector { known: Known::default(), ready: false, resync: false }, 1),
             (Frame::Pull { number: 1, vector: vec![] }, 2),
             (Frame::BeyondLog { number: 1 }, 3),
             (Frame::Ops { origin: Origin(1), first: 1, count: 1 }, 4),

@@ -82,6 +82,22 @@ fn in_process() {
         (0..4096).for_each(|n| drop(now(presence.hset("rooms", of(n), "lobby"))));
         Box::new(move |n| drop(black_box(now(presence.hget("rooms", &names[(n % 4096) as usize])))))
     });
+    line("set", &|| {
+        let presence = fresh();
+        let names: Vec<String> = names.clone();
+        Box::new(move |n| drop(now(presence.set(&names[(n % 4096) as usize], "lobby"))))
+    });
+    line("get", &|| {
+        let presence = fresh();
+        let names: Vec<String> = names.clone();
+        (0..4096).for_each(|n| drop(now(presence.set(of(n), "lobby"))));
+        Box::new(move |n| drop(black_box(now(presence.get(&names[(n % 4096) as usize])))))
+    });
+    line("smembers of 1,000, unchanged since the last", &|| {
+        let presence = fresh();
+        (0..1000).for_each(|n| drop(now(presence.sadd("lobby", of(n)))));
+        Box::new(move |_| drop(black_box(now(presence.smembers("lobby")))))
+    });
     line("sadd", &|| {
         let presence = fresh();
         let names: Vec<String> = names.clone();

@@ -45,8 +45,9 @@ pub use bytes::Bytes;
 pub use config::{Config, ConfigError};
 pub use headcount_cluster::{ClusterStats, GoneReason, Incarnation, Member, MemberState, NodeId, Origin};
 pub use headcount_presence::{
-    Ack, Arg, Args, Command, Error, Event, HomeRequires, Limits, LocalPresence, Presence, Reply, Stats, Subscription,
-    TryAgain, Ttl, Type,
+    Ack, Arg, Args, Author, Change, ChangeKind, Command, Diff, Error, Event, HomeRequires, Limits, LocalPresence,
+    Presence, PresenceDiffs, PresenceRef, Presences, Present, Reply, Stats, Subscription, Tracked, Tracking, TryAgain,
+    Ttl, Type, Values, Watch, WatchEvent, Watching,
 };
 pub use node::{
     ClusterPresence, LeaveReport, MemberEvent, Members, Node, NodeBuilder, NodeError, NodeStats, Ready, ReadyBy,

@@ -34,7 +34,7 @@ impl State {
         now: WallMs,
         answers: impl FnOnce(i64) -> Option<Box<Answered>>,
     ) -> Result<i64> {
-        self.check_key(key)?;
+        self.check_room(key)?;
         field.map_or(Ok(()), |field| self.check_counted_field(field))?;
         self.bury(key, now);
         let (register, not_a_number) = match field {

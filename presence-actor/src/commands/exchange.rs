@@ -54,7 +54,10 @@ impl State {
         answers: impl FnOnce(&Answer) -> Option<Box<Answered>>,
         now: WallMs,
     ) -> Result<Answer> {
-        self.check_set("compare_and_set", key, new.unwrap_or_default(), None, now)?;
+        match new {
+            Some(new) => drop(self.check_set("compare_and_set", key, new, None, now)?),
+            None => self.check_key(key)?,
+        }
         if self.get(key, now)?.as_deref() != expected {
             return Ok(Answer::Flag(false));
         }

@@ -26,7 +26,7 @@ impl State {
 
     /// `HSET key field value..`: names and values in turn. A field given twice keeps its last value.
     pub fn hset(&mut self, owner: Owner, key: &[u8], pairs: &[&[u8]], now: WallMs) -> Result<usize> {
-        self.check_key(key)?;
+        self.check_room(key)?;
         self.check_values("hset", pairs)?;
         self.bury(key, now);
         let fields = self.fields(key, now)?;
@@ -43,7 +43,8 @@ impl State {
             if let Some(register) = register {
                 observed.note_register(Some(pair[0]), register, &self.origins);
             }
-            written.0.extend([Raw(pair[0]), Raw(pair[1])]);
+            written.0.push(Raw(pair[0]));
+            written.0.push(Raw(pair[1]));
         }
         if observed.is_heavy() {
             let fields: Vec<&[u8]> = written.0.chunks_exact(2).map(|pair| pair[0].0).collect();

@@ -13,6 +13,7 @@ mod reassert;
 mod sets;
 mod strings;
 mod topics;
+mod watches;
 
 use headcount_cluster::WallMs;
 
@@ -30,6 +31,13 @@ impl State {
     pub(crate) fn check_key(&self, key: &[u8]) -> Result<()> {
         self.check_open()?;
         at_most("key", key.len(), self.limits.max_key_bytes, "max_key_bytes")
+    }
+
+    /// Checks the key of a command that may add data.
+    fn check_room(&self, key: &[u8]) -> Result<()> {
+        self.check_key(key)?;
+        let (used, limit) = (self.keyspace.ledger.bytes(), self.limits.max_memory_bytes);
+        if used > limit { Err(Error::OutOfMemory { used, limit }) } else { Ok(()) }
     }
 
     pub(crate) fn check_value(&self, value: &[u8]) -> Result<()> {
@@ -74,13 +82,16 @@ impl State {
         }
     }
 
-    fn is_expired(&self, entry: &Entry, now: WallMs) -> bool {
-        entry.deadline(&self.origins).is_some_and(|deadline| deadline.at <= now)
+    pub(crate) fn is_expired(&self, entry: &Entry, now: WallMs) -> bool {
+        self.needs_time() && entry.deadline(&self.origins).is_some_and(|deadline| deadline.at <= now)
     }
 
     /// Lets an expired key go, or a deadline that concurrent removals left without a key, before something new is
     /// written under its name, so that the new does not die with the old.
     fn bury(&mut self, key: &[u8], now: WallMs) {
+        if !self.needs_time() && self.keyspace.orphans.is_empty() {
+            return;
+        }
         let is_past = |entry: &Entry| self.is_expired(entry, now) || entry.is_orphan();
         if self.keyspace.keys.get(key).is_some_and(is_past) {
             self.remove_observed(key, now);

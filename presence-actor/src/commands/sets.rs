@@ -13,6 +13,7 @@ use crate::op::{Action, Raw, Several};
 use crate::reply::Type;
 use crate::shared::members::Members;
 use crate::state::State;
+use crate::values::Values;
 
 impl State {
     fn members(&self, key: &[u8], now: WallMs) -> Result<Option<&Members>> {
@@ -22,7 +23,7 @@ impl State {
 
     /// `SADD key member..`
     pub fn sadd(&mut self, owner: Owner, key: &[u8], members: &[&[u8]], now: WallMs) -> Result<usize> {
-        self.check_key(key)?;
+        self.check_room(key)?;
         self.check_values("sadd", members)?;
         self.bury(key, now);
         let set = self.members(key, now)?;
@@ -58,9 +59,8 @@ impl State {
     }
 
     /// `SMEMBERS key`.
-    pub fn smembers(&self, key: &[u8], now: WallMs) -> Result<Vec<Bytes>> {
-        let set = self.members(key, now)?;
-        Ok(set.into_iter().flat_map(|set| set.iter(&self.origins)).map(Blob::to_bytes).collect())
+    pub fn smembers(&self, key: &[u8], now: WallMs) -> Result<Values> {
+        Ok(self.members(key, now)?.map(|set| set.list(&self.origins)).unwrap_or_default())
     }
 
     /// `SISMEMBER key member`.

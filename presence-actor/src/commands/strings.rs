@@ -30,7 +30,7 @@ impl State {
         seconds: Option<i64>,
         now: WallMs,
     ) -> Result<Option<WallMs>> {
-        self.check_key(key)?;
+        self.check_room(key)?;
         self.check_value(value)?;
         match seconds {
             Some(..=0) => Err(Error::InvalidExpiry { command }),

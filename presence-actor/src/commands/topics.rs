@@ -15,7 +15,7 @@ use crate::op::Raw;
 use crate::peer::Item;
 use crate::pubsub::interest::Kind;
 use crate::pubsub::topics::{Family, SubscriptionId};
-use crate::pubsub::{Mailbox, glob};
+use crate::pubsub::{Event, Mailbox, glob};
 use crate::state::State;
 use crate::wire::Message;
 
@@ -33,7 +33,7 @@ impl State {
         name: &[u8],
         family: Family,
         session: Owner,
-    ) -> Result<(SubscriptionId, Arc<Mailbox>, u64)> {
+    ) -> Result<(SubscriptionId, Arc<Mailbox<Event>>, u64)> {
         self.check_topic(name)?;
         let (count, limit) = (self.topics.count() + 1, self.limits.max_subscriptions);
         if count > limit {

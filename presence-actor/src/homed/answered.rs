@@ -73,6 +73,10 @@ impl AnsweredCalls {
         self.callers.remove(&caller).map(|of| of.calls).unwrap_or_default()
     }
 
+    pub(crate) fn callers(&self) -> Vec<Origin> {
+        self.callers.keys().copied().collect()
+    }
+
     /// How many answers are kept.
     pub(crate) fn len(&self) -> usize {
         self.callers.values().map(|caller| caller.calls.len()).sum()

@@ -16,7 +16,6 @@ use crate::blob::Blob;
 use crate::dot::OriginIx;
 use crate::error::{Error, TryAgain};
 use crate::op::{Action, Op, Raw, Several};
-use crate::origin::Standing;
 use crate::state::State;
 use crate::wire::Frame;
 
@@ -217,16 +216,16 @@ impl State {
     }
 
     /// An operation was applied: it may answer a call, of this node or of one of which to take note.
-    pub(crate) fn note_homed(&mut self, author: OriginIx, seq: u64, op: &Op<'_>, now: WallMs) {
+    pub(crate) fn note_homed(&mut self, author: OriginIx, seq: u64, op: &Op<'_>) {
         let dot = Dot { origin: self.origins.get(author).origin, seq };
         if let Action::Settled { through } = op.action
             && author != self.me
         {
-            self.note_settled(dot.origin, through, now);
+            self.note_settled(dot.origin, through);
         }
         let Some(Answered { caller, number, answer }) = op.answers.as_deref() else { return };
         if *caller != self.origin() {
-            self.note_record(*caller, *number, Record { dot, answer: answer.clone() }, now);
+            self.note_record(*caller, *number, Record { dot, answer: answer.clone() });
             return;
         }
         self.unsettle();
@@ -254,19 +253,23 @@ impl State {
         self.unsettle();
     }
 
-    /// Takes note of an answer to a caller that may ask for it again. One that nobody has met yet is known from now on, so that it is
-    /// given up some day if it never comes.
-    pub(crate) fn note_record(&mut self, caller: Origin, number: u64, record: Record, now: WallMs) {
-        let ix = self.origins.intern(caller, now);
-        if self.origins.get(ix).standing != Standing::Gone {
+    /// Takes note of an answer to a caller that may ask for it again.
+    pub(crate) fn note_record(&mut self, caller: Origin, number: u64, record: Record) {
+        if !self.origins.is_gone(caller) {
             self.homed.answered.note(caller, number, record);
         }
     }
 
-    pub(crate) fn note_settled(&mut self, caller: Origin, through: u64, now: WallMs) {
-        let ix = self.origins.intern(caller, now);
-        if self.origins.get(ix).standing != Standing::Gone {
+    pub(crate) fn note_settled(&mut self, caller: Origin, through: u64) {
+        if !self.origins.is_gone(caller) {
             self.homed.answered.settle(caller, through);
+        }
+    }
+
+    /// Makes callers known that nobody has met yet, so that they are given up some day if they never come.
+    pub(super) fn expect_callers(&mut self, now: WallMs) {
+        for caller in self.homed.answered.callers() {
+            self.origins.intern(caller, now);
         }
     }
 
@@ -337,7 +340,7 @@ impl State {
             self.end_call(number, Err(Error::OutcomeUnknown), None);
         }
         self.homed.calls.told = self.homed.calls.settled;
-        self.homed.parked.retain(|parked| parked.caller != old);
+        self.homed.parked.drop_caller(old);
         self.forget_wait_home(old);
         self.register_waits();
         self.unsettle();

@@ -3,6 +3,7 @@
 use headcount_cluster::{Origin, WallMs};
 
 use super::answered::Dot;
+use super::parking::Parked;
 use super::{Answer, Answered, Carried, HomedCommand, Refusal};
 use crate::api::Result;
 use crate::error::TryAgain;
@@ -17,13 +18,6 @@ pub(super) struct Asked {
     pub(super) command: HomedCommand,
     /// Whether the caller wants to know that more than half of the nodes have what was written.
     pub(super) confirm: bool,
-}
-
-/// A command that waits until this node may serve.
-#[derive(Debug)]
-pub(super) struct Parked {
-    pub(super) caller: Origin,
-    asked: Asked,
 }
 
 /// A call whose operation more than half of the nodes must have before it counts.
@@ -42,12 +36,12 @@ impl State {
             // It was answered, or is not asked any more.
         } else if !self.is_home(asked.command.key()) {
             self.answer(caller, number, Err(Refusal::NotHome));
-        } else if self.homed.parked.iter().any(|parked| parked.caller == caller && parked.asked.number == number) {
+        } else if self.homed.parked.contains(caller, number) {
             // Asked again after a link broke.
         } else if self.homed.parked.len() >= MAX_PARKED_COMMANDS {
             self.answer(caller, number, Err(Refusal::TryAgain(TryAgain::Overloaded)));
         } else {
-            self.homed.parked.push_back(Parked { caller, asked });
+            self.homed.parked.add(caller, asked);
             self.seek_agreement(now);
         }
     }
@@ -67,7 +61,7 @@ impl State {
 
     /// A caller takes back what it asked for. What was written stays, and its answer comes with it.
     pub(super) fn handle_withdraw(&mut self, caller: Origin, number: u64) {
-        self.homed.parked.retain(|parked| !(parked.caller == caller && parked.asked.number == number));
+        self.homed.parked.take(caller, number);
         if self.homed.answered.get(caller, number).is_none() {
             self.answer(caller, number, Err(Refusal::Withdrawn));
         }
@@ -79,10 +73,10 @@ impl State {
 
     /// Carries out what waits, when this node may serve.
     pub(super) fn carry_out_parked(&mut self, now: WallMs) {
-        while let Some(index) = self.next_parked()
+        while let Some((caller, number)) = self.next_parked()
             && self.may_serve(now)
         {
-            let Some(Parked { caller, asked }) = self.homed.parked.remove(index) else { return };
+            let Some(Parked { asked, .. }) = self.homed.parked.take(caller, number) else { return };
             if !self.is_open(caller, &asked) {
                 continue;
             }
@@ -95,8 +89,8 @@ impl State {
     }
 
     /// The command that comes next: the oldest whose caller is there to hear of it.
-    pub(super) fn next_parked(&self) -> Option<usize> {
-        self.homed.parked.iter().position(|parked| self.is_there(parked.caller))
+    pub(super) fn next_parked(&self) -> Option<(Origin, u64)> {
+        self.homed.parked.first(|caller| self.is_there(caller))
     }
 
     /// Whether a caller is this node, or Up.

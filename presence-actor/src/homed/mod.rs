@@ -15,6 +15,7 @@ mod answered;
 mod calls;
 mod command;
 mod home;
+mod parking;
 mod waiting;
 
 use std::collections::VecDeque;
@@ -26,7 +27,8 @@ pub(crate) use self::agreement::Agreement;
 pub(crate) use self::answered::{Answered, AnsweredCalls, Dot, Record};
 pub(crate) use self::calls::{Calls, Carried, Started};
 pub(crate) use self::command::{Answer, HomedCommand, Refusal};
-use self::home::{Asked, Confirming, Parked};
+use self::home::{Asked, Confirming};
+use self::parking::Parking;
 pub(crate) use self::waiting::Popped;
 use self::waiting::{Waiters, Waits};
 use crate::state::State;
@@ -67,7 +69,7 @@ pub(crate) struct Homed {
     pub(crate) calls: Calls,
     waits: Waits,
     waiters: Waiters,
-    parked: VecDeque<Parked>,
+    parked: Parking,
     confirming: Vec<Confirming>,
     /// Frames of this node to itself: it may be the home that it asks.
     to_self: VecDeque<Frame>,
@@ -157,12 +159,13 @@ impl State {
         self.refresh_agreement(now);
         self.route_all();
         self.tell_settled_calls(now);
+        self.expect_callers(now);
         self.unsettle();
     }
 
     /// A peer's link is new or gone: what it waits for here is void, and it says again what it wants.
     pub(crate) fn homed_peer_changed(&mut self, peer: Origin, now: WallMs) {
-        self.homed.parked.retain(|parked| parked.caller != peer);
+        self.homed.parked.drop_caller(peer);
         self.remove_waiters_of(peer, now);
         self.reroute(peer);
         self.unsettle();

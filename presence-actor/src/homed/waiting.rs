@@ -30,13 +30,21 @@ enum Said {
     Offered(Blob),
 }
 
+/// A home where a blocking pop waits.
+#[derive(Debug)]
+struct At {
+    /// For which of its keys.
+    keys: Vec<Blob>,
+    said: Said,
+}
+
 /// A blocking pop of this node.
 #[derive(Debug)]
 struct Wait {
     end: End,
     keys: Vec<Blob>,
     since: WallMs,
-    homes: BTreeMap<Origin, Said>,
+    homes: BTreeMap<Origin, At>,
     /// The key of which an offered element is being taken.
     claim: Option<Blob>,
     /// The time is over; what a claim under way brings still counts.
@@ -125,18 +133,17 @@ impl State {
             keys_of.entry(self.home_of(key)).or_default().push(key.clone());
         }
         let former: Vec<Origin> = wait.homes.keys().filter(|home| !keys_of.contains_key(home)).copied().collect();
-        let new: Vec<Origin> = keys_of.keys().filter(|home| !wait.homes.contains_key(home)).copied().collect();
+        keys_of.retain(|home, keys| wait.homes.get(home).is_none_or(|at| at.keys != *keys));
         for home in former {
             self.send_homed(home, Frame::EndWait { number });
             if let Some(wait) = self.homed.waits.waits.get_mut(&number) {
                 wait.homes.remove(&home);
             }
         }
-        for home in new {
-            let keys = keys_of.remove(&home).unwrap_or_default();
-            let sent = self.send_homed(home, Frame::Wait { number, keys, since });
+        for (home, keys) in keys_of {
+            let sent = self.send_homed(home, Frame::Wait { number, keys: keys.clone(), since });
             if let (true, Some(wait)) = (sent, self.homed.waits.waits.get_mut(&number)) {
-                wait.homes.insert(home, Said::Nothing);
+                wait.homes.insert(home, At { keys, said: Said::Nothing });
             }
         }
     }
@@ -154,8 +161,10 @@ impl State {
             self.send_homed(from, Frame::EndWait { number });
             return;
         };
-        wait.homes.insert(from, key.map_or(Said::Empty, Said::Offered));
-        self.claim_offer(number);
+        if let Some(at) = wait.homes.get_mut(&from) {
+            at.said = key.map_or(Said::Empty, Said::Offered);
+            self.claim_offer(number);
+        }
     }
 
     /// Takes the offer for the first key that has one, once the homes of the keys before it have said that they have none.
@@ -163,7 +172,7 @@ impl State {
         let Some(wait) = self.homed.waits.waits.get(&number).filter(|wait| wait.claim.is_none()) else { return };
         let mut claimed = None;
         for key in &wait.keys {
-            match wait.homes.get(&self.home_of(key)) {
+            match wait.homes.get(&self.home_of(key)).map(|at| &at.said) {
                 Some(Said::Nothing) => return,
                 Some(Said::Offered(offered)) if offered == key => {
                     claimed = Some((wait.end, key.clone()));
@@ -194,7 +203,9 @@ impl State {
             Ok(_) | Err(_) if over => drop(self.finish_wait(number, Ok(None))),
             Ok(_) => {
                 // Somebody took it without waiting; the home keeps the place in its line.
-                wait.homes.insert(home, Said::Empty);
+                if let Some(at) = wait.homes.get_mut(&home) {
+                    at.said = Said::Empty;
+                }
                 self.claim_offer(number);
             }
             Err(_) => {

@@ -4,19 +4,22 @@
 //! everywhere. So one number per origin, [`OriginState::applied`], says exactly what this node knows of it, and all of
 //! them together are the version vector. A stream may wait: an operation that observed another origin's row is
 //! applied only once that row's dot is covered ([`inbox`]), otherwise a removal could overtake what it removes.
+//! An origin that is Gone and of which nothing is left anywhere is forgotten: its index is used again, and only its
+//! number stays for a while ([`forgotten`]).
 
+mod forgotten;
 pub(crate) mod inbox;
 pub(crate) mod oplog;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use crdts::VClock;
 use headcount_cluster::{Origin, WallMs};
 
+use self::forgotten::Forgotten;
 use self::inbox::Inbox;
 use self::oplog::Oplog;
 use crate::dot::{OriginIx, Owner, Tag};
-use crate::limits::MAX_FENCED_STRANGERS;
 
 /// What this node holds of an origin, as far as its owned rows are concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,21 +42,26 @@ pub(crate) struct OriginState {
     /// Sequence number of the last applied operation.
     pub(crate) applied: u64,
     pub(crate) standing: Standing,
+    /// Whether it is Gone and all that it owned is dropped.
+    bare: bool,
     /// Whether the membership has named it. Nobody else will ever declare one Gone that has not been.
     pub(crate) member: bool,
     pub(crate) log: Oplog,
     pub(crate) inbox: Inbox,
 }
 
-/// All origins that this node has heard of.
+/// All origins that this node has heard of and not forgotten.
 #[derive(Debug, Default)]
 pub(crate) struct Origins {
+    /// By index; one that is in `free` means nothing.
     list: Vec<OriginState>,
+    free: Vec<OriginIx>,
     by_origin: BTreeMap<Origin, OriginIx>,
-    /// Origins that are Gone and of which nothing was ever held; the oldest is forgotten first.
-    fenced: VecDeque<Origin>,
-    /// How many are not [`Standing::Up`]; zero makes every row visible at a glance.
+    pub(crate) forgotten: Forgotten,
+    /// How many may own rows that are not visible; zero makes every row visible at a glance.
     veiled: usize,
+    /// Grows whenever rows become visible or invisible: what readers were shown before may be out of date.
+    sight: u32,
 }
 
 impl Origins {
@@ -62,30 +70,59 @@ impl Origins {
         if let Some(ix) = self.by_origin.get(&origin) {
             return *ix;
         }
-        let ix = OriginIx::new(self.list.len());
-        let standing = if self.fenced.contains(&origin) { Standing::Gone } else { Standing::Hidden { since: now } };
-        self.list.push(OriginState {
-            origin,
-            applied: 0,
-            standing,
-            member: false,
-            log: Oplog::default(),
-            inbox: Inbox::default(),
-        });
+        let (standing, applied) = match self.forgotten.recall(origin) {
+            Some(applied) => (Standing::Gone, applied),
+            None => (Standing::Hidden { since: now }, 0),
+        };
+        let bare = standing == Standing::Gone;
+        let (log, inbox) = (Oplog::default(), Inbox::default());
+        let state = OriginState { origin, applied, standing, bare, member: false, log, inbox };
+        let ix = if let Some(ix) = self.free.pop() {
+            *self.get_mut(ix) = state;
+            ix
+        } else {
+            self.list.push(state);
+            OriginIx::new(self.list.len() - 1)
+        };
         self.by_origin.insert(origin, ix);
-        self.veiled += 1;
+        self.veiled += usize::from(!bare);
         ix
     }
 
-    /// Remembers an origin of which nothing was ever held for Gone.
-    pub(crate) fn fence(&mut self, origin: Origin) {
-        if self.fenced.contains(&origin) {
-            return;
+    /// All that an origin owned is dropped; it is Gone, so there will be no more.
+    pub(crate) fn set_bare(&mut self, ix: OriginIx) {
+        let state = self.get_mut(ix);
+        if !std::mem::replace(&mut state.bare, true) {
+            self.veiled -= 1;
         }
-        if self.fenced.len() == MAX_FENCED_STRANGERS {
-            self.fenced.pop_front();
+    }
+
+    /// Lets go of an origin that is Gone. Nothing may hold its index any more.
+    pub(crate) fn forget(&mut self, ix: OriginIx) {
+        self.set_bare(ix);
+        let OriginState { origin, applied, standing, .. } = *self.get(ix);
+        debug_assert_eq!(standing, Standing::Gone, "{origin} is forgotten");
+        self.by_origin.remove(&origin);
+        self.free.push(ix);
+        self.forgotten.remember(origin, applied);
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.by_origin.len()
+    }
+
+    /// A number above all indices.
+    pub(crate) fn slots(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether an origin is known to be Gone, forgotten or not.
+    pub(crate) fn is_gone(&self, origin: Origin) -> bool {
+        match self.find(origin) {
+            Some(ix) => self.get(ix).standing == Standing::Gone,
+            None => self.forgotten.get(origin).is_some(),
         }
-        self.fenced.push_back(origin);
     }
 
     pub(crate) fn find(&self, origin: Origin) -> Option<OriginIx> {
@@ -105,13 +142,16 @@ impl Origins {
         self.by_origin.values().map(|ix| (*ix, self.get(*ix)))
     }
 
-    pub(crate) fn indices(&self) -> impl Iterator<Item = OriginIx> + use<> {
-        (0..self.list.len()).map(OriginIx::new)
+    pub(crate) fn indices(&self) -> Vec<OriginIx> {
+        self.by_origin.values().copied().collect()
     }
 
-    /// Sequence number applied of an origin; zero when it was never heard of.
+    /// Sequence number applied of an origin, forgotten or not; zero when it was never heard of.
     pub(crate) fn applied(&self, origin: Origin) -> u64 {
-        self.find(origin).map_or(0, |ix| self.get(ix).applied)
+        match self.find(origin) {
+            Some(ix) => self.get(ix).applied,
+            None => self.forgotten.get(origin).unwrap_or(0),
+        }
     }
 
     /// The version vector.
@@ -129,11 +169,17 @@ impl Origins {
         state.standing = standing;
         let is_up = standing == Standing::Up;
         self.veiled = self.veiled + usize::from(was_up) - usize::from(is_up);
+        self.sight = self.sight.wrapping_add(u32::from(was_up != is_up));
     }
 
     /// Whether some rows may be invisible.
     pub(crate) fn any_veiled(&self) -> bool {
         self.veiled > 0
+    }
+
+    /// A number that is another whenever rows have become visible or invisible.
+    pub(crate) fn sight(&self) -> u32 {
+        self.sight
     }
 
     /// Whether readers see a row: it is shared, or its owner is Up.

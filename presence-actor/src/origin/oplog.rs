@@ -18,6 +18,8 @@ struct Segment {
     ends: Vec<u32>,
     /// The gossip round of its last operation.
     round: u64,
+    /// Whether nothing is added any more.
+    sealed: bool,
 }
 
 impl Segment {
@@ -55,9 +57,9 @@ impl Oplog {
         if self.segments.back().is_some_and(|last| last.last() + 1 != seq) {
             self.clear();
         }
-        let roomy = self.segments.back().is_some_and(|last| last.bytes.len() < SEGMENT_BYTES);
+        let roomy = self.segments.back().is_some_and(|last| !last.sealed && last.bytes.len() < SEGMENT_BYTES);
         if !roomy {
-            self.segments.push_back(Segment { first: seq, bytes: Vec::new(), ends: Vec::new(), round });
+            self.segments.push_back(Segment { first: seq, bytes: Vec::new(), ends: Vec::new(), round, sealed: false });
         }
         let segment = self.segments.back_mut().expect("a segment was just made when there was none");
         segment.round = round;
@@ -65,6 +67,13 @@ impl Oplog {
         write(&mut segment.bytes);
         segment.ends.push(segment.bytes.len() as u32);
         self.bytes += segment.bytes.len() - before;
+    }
+
+    /// Closes the last segment, so that what is in the log now can be pruned whatever comes.
+    pub(crate) fn seal(&mut self) {
+        if let Some(segment) = self.segments.back_mut() {
+            segment.sealed = true;
+        }
     }
 
     /// Forgets everything.
@@ -160,6 +169,15 @@ mod tests {
         assert!(log.reaches(201, 200), "nothing is missing beyond what was applied");
         log.prune_through(200, u64::MAX);
         assert_eq!((log.bytes(), log.first()), (0, None));
+    }
+
+    #[test]
+    fn a_sealed_log_is_pruned_whatever_came_after() {
+        let mut log = log(1, 3, 10);
+        log.seal();
+        log.append(4, 9, |bytes| bytes.push(4));
+        log.prune_through(4, 9);
+        assert_eq!((log.first(), log.bytes()), (Some(4), 1));
     }
 
     #[test]

@@ -29,7 +29,8 @@ use crate::shared::rows::Rows;
 use crate::shared::spent::SpentCount;
 use crate::shared::walk::Cursor;
 use crate::state::State;
-use crate::wire::{self, Frame, Part, WireContent, WireExpiry, WireTag, WireVector};
+use crate::watch::before::Spot;
+use crate::wire::{self, Frame, Known, Part, WireContent, WireExpiry, WireTag};
 
 /// A snapshot on its way here.
 #[derive(Debug)]
@@ -52,7 +53,7 @@ impl Load {
 /// The work after the last chunk.
 #[derive(Debug)]
 pub(super) struct Merge {
-    vector: WireVector,
+    covered: Known,
     /// Hashes of the rows that the snapshot has: in a table that grows without a pause.
     seen: Rows<()>,
     hasher: RandomState,
@@ -120,7 +121,7 @@ impl State {
     }
 
     /// Takes a chunk.
-    pub(crate) fn handle_snapshot(&mut self, from: Origin, id: u64, last: Option<WireVector>, parts: Bytes) {
+    pub(crate) fn handle_snapshot(&mut self, from: Origin, id: u64, last: Option<Known>, parts: Bytes) {
         let Some(load) = self.load.as_mut().filter(|load| load.from == from && load.id == id && !load.is_merging())
         else {
             return;
@@ -133,9 +134,9 @@ impl State {
             self.litter = self.load.take();
             return;
         }
-        if let Some(vector) = last {
+        if let Some(covered) = last {
             load.merge = Some(Merge {
-                vector,
+                covered,
                 seen: Rows::new(self.keyspace.seed),
                 hasher: RandomState::default(),
                 key: Blob::default(),
@@ -161,28 +162,31 @@ impl State {
                     return;
                 }
             }
-            self.repeat_erasures(now);
+            self.repeat_erasures();
         } else if merge.swept.is_at_end() {
-            self.finish_load(&merge.vector.clone(), now);
+            self.finish_load(&merge.covered, now);
             self.litter = Some(load);
             return;
         } else {
-            self.sweep(merge, now);
+            self.sweep(merge);
         }
         self.load = Some(load);
     }
 
-    fn finish_load(&mut self, vector: &WireVector, now: WallMs) {
-        for (origin, seq) in vector {
-            let ix = self.origins.intern(*origin, now);
-            let state = self.origins.get_mut(ix);
-            if *seq > state.applied && ix != self.me {
-                state.applied = *seq;
-                state.log.clear();
-                state.inbox.drop_through(*seq);
+    fn finish_load(&mut self, covered: &Known, now: WallMs) {
+        for (origin, seq) in covered.vector.iter().chain(&covered.retired) {
+            if *seq > self.origins.applied(*origin) {
+                let ix = self.origins.intern(*origin, now);
+                self.join(ix, *seq);
             }
         }
-        self.repeat_erasures(now);
+        for (origin, seq) in &covered.forgotten {
+            match self.origins.find(*origin) {
+                Some(ix) => self.join(ix, *seq),
+                None => self.origins.forgotten.remember(*origin, *seq),
+            }
+        }
+        self.repeat_erasures();
         self.note_answers_of_snapshot();
         self.keyspace.spent.restart_barrier();
         self.stats.snapshots_loaded += 1;
@@ -192,6 +196,16 @@ impl State {
             self.tell_vector(peer, true);
         }
         self.update_readiness();
+    }
+
+    /// An origin is known up to `seq` by a snapshot.
+    fn join(&mut self, ix: OriginIx, seq: u64) {
+        let state = self.origins.get_mut(ix);
+        if seq > state.applied && ix != self.me {
+            state.applied = seq;
+            state.log.clear();
+            state.inbox.drop_through(seq);
+        }
     }
 
     /// Merges a slice of a chunk; returns how many of its bytes that were.
@@ -207,9 +221,9 @@ impl State {
                 Part::Field(field, tag, content) => self.merge_row(merge, Some(field.0), tag, content, now),
                 Part::Member(member, tag) => self.merge_member(merge, member.0, tag, now),
                 Part::Expiry(tag, deadline) => self.merge_expiry(merge, tag, deadline, now),
-                Part::Settled(caller, through) => self.note_settled(caller, through, now),
+                Part::Settled(caller, through) => self.note_settled(caller, through),
                 Part::Answered(caller, number, dot, answer) => {
-                    self.note_record(caller, number, Record { dot, answer }, now);
+                    self.note_record(caller, number, Record { dot, answer });
                 }
                 Part::Element(name, owner, value) => self.merge_element(merge, name, owner, value.0, now),
             }
@@ -230,6 +244,7 @@ impl State {
             return;
         }
         let seed = self.keyspace.seed;
+        self.touch(&merge.key, || Some(Spot::Member(member.into())));
         self.keyspace.change(&merge.key, &self.origins, |entry, ledger, _| {
             let set = entry.make_set(seed);
             set.add(&merge.key, member, tag, ledger);
@@ -242,8 +257,9 @@ impl State {
         let rows = self.keyspace.keys.get(&merge.key).map(Entry::expiry);
         let there = rows.is_some_and(|rows| rows.iter().any(|old| same_dot(&old.tag, &tag)));
         if !known && !there {
+            self.touch(&merge.key, || None);
             self.keyspace.change(&merge.key, &self.origins, |entry, ledger, _| {
-                ledger.added(&merge.key, Slot::Expiry, &tag);
+                ledger.added(&merge.key, Slot::Expiry, &tag, 0);
                 entry.expiry_mut().push(ExpiryRow { tag, deadline });
             });
         }
@@ -256,6 +272,7 @@ impl State {
         if known {
             return;
         }
+        self.touch(&merge.key, || Some(Spot::Element(name)));
         self.keyspace.change(&merge.key, &self.origins, |entry, ledger, _| {
             let element = Element { origin: tag.origin, owner, value: value.into() };
             entry.make_list().add(&merge.key, name, element, ledger);
@@ -293,6 +310,7 @@ impl State {
             return;
         }
         let seed = self.keyspace.seed;
+        self.touch(&key, || Some(field.map_or(Spot::String, |field| Spot::Field(field.into()))));
         self.keyspace.change(&key, &self.origins, |entry, ledger, _| {
             let mut desk = Desk { key: &key, field, ledger, spent: None };
             match field {
@@ -306,6 +324,13 @@ impl State {
         });
     }
 
+    /// A slot of a key is about to change, or with `None` nothing but its deadline.
+    fn touch(&mut self, key: &Blob, spot: impl FnOnce() -> Option<Spot>) {
+        if !self.keyspace.watches.is_empty() {
+            self.keyspace.watches.touch(&self.keyspace.keys, key, spot(), &self.origins);
+        }
+    }
+
     /// A row's tag with this node's index, and whether the vector covers it; `None` when its owner is Gone.
     fn admit(&mut self, tag: WireTag, now: WallMs) -> Option<(Tag, bool)> {
         let origin = self.origins.intern(tag.origin, now);
@@ -315,25 +340,26 @@ impl State {
     }
 
     /// Looks at a slice of rows and removes those that the snapshot lacks.
-    fn sweep(&mut self, merge: &mut Merge, now: WallMs) {
-        let covered: Vec<(OriginIx, u64)> =
-            merge.vector.iter().map(|(origin, seq)| (self.origins.intern(*origin, now), *seq)).collect();
-        let mut bound = vec![0; self.origins.indices().count()];
-        for (ix, seq) in covered {
-            bound[ix.index()] = seq;
+    fn sweep(&mut self, merge: &mut Merge) {
+        let mut bound = vec![0; self.origins.slots()];
+        for (origin, seq) in merge.covered.iter() {
+            // One that is not known here has no rows here.
+            if let Some(ix) = self.origins.find(origin) {
+                bound[ix.index()] = seq;
+            }
         }
         let mut swept = std::mem::take(&mut merge.swept);
         let sweep = Sweep { merge, bound, origins: &self.origins };
         let (mut rows, mut doomed) = (0, Vec::new());
         self.keyspace.walk(&mut swept, |key, piece| {
             if sweep.dooms(key, piece) {
-                doomed.push((key.clone(), piece.spot()));
+                doomed.push((key.clone(), piece.stop()));
             }
             rows += piece.rows();
             if rows < SLICE_ROWS { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
-        for (key, spot) in doomed {
-            sweep.remove(&mut self.keyspace, &key, &spot);
+        for (key, stop) in doomed {
+            sweep.remove(&mut self.keyspace, &key, &stop);
         }
         merge.swept = swept;
     }
@@ -428,8 +454,9 @@ impl Change<'_> {
         match self {
             Self::Nothing => {}
             Self::AddValue(value, expiry) => {
-                desk.added(tag);
-                register.rows.push(Row::value(*tag, value, expiry));
+                let row = Row::value(*tag, value, expiry);
+                desk.added(&row);
+                register.rows.push(row);
             }
             Self::SupersedeExpiry => {
                 for row in register.rows.iter_mut().filter(|row| same_dot(&row.tag, tag)) {
@@ -444,8 +471,9 @@ impl Change<'_> {
                     }
                     *row = Row::count(row.tag, contribution);
                 } else {
-                    desk.added(tag);
-                    register.rows.push(Row::count(*tag, contribution));
+                    let row = Row::count(*tag, contribution);
+                    desk.added(&row);
+                    register.rows.push(row);
                 }
             }
             Self::DropCount => retain(register, |row| !is_count_of(row, tag), desk),

@@ -5,6 +5,7 @@
 //! a slow peer costs no memory and loses no operation. Messages are queued, bounded, and remember after which of
 //! this node's operations they were published, so that a subscriber who reads finds what was written before.
 
+pub(crate) mod forgetting;
 pub(crate) mod load;
 pub(crate) mod readiness;
 pub(crate) mod receive;
@@ -24,7 +25,7 @@ use crate::blob::Blob;
 use crate::limits::MAX_QUEUED_FRAMES;
 use crate::pubsub::interest::Kind;
 use crate::state::State;
-use crate::wire::{self, Frame, WireVector};
+use crate::wire::{self, Frame, Known, WireVector};
 
 /// Something that waits for its turn on a link.
 #[derive(Debug)]
@@ -71,8 +72,10 @@ pub(crate) struct Peer {
     pub(crate) ready: bool,
     /// What the peer must have been caught up with before this node is ready: its vector when it was first heard ready.
     pub(crate) sync_target: Option<WireVector>,
-    /// What the peer knows, as far as it has told.
+    /// What the peer knows, as far as it has told, of the origins that it or this node speaks of.
     pub(crate) vector: BTreeMap<Origin, u64>,
+    /// Origins that the peer had retired or forgotten when it last told, and its numbers of them.
+    pub(crate) retired: BTreeMap<Origin, u64>,
     /// The origin under which this node is confirmed in `vector`.
     pub(crate) confirmed: u64,
     /// The next of this node's operations to push; `None` until the peer says where it stands, or
@@ -105,6 +108,7 @@ impl Peer {
             ready: false,
             sync_target: None,
             vector: BTreeMap::new(),
+            retired: BTreeMap::new(),
             confirmed: 0,
             cursor: None,
             queue: VecDeque::new(),
@@ -137,6 +141,27 @@ impl Peer {
         vector.dots.iter().all(|(origin, seq)| self.vector.get(origin).is_some_and(|known| known >= seq))
     }
 
+    /// Whether the peer is done with an origin, and had it up to the same number. One without operations is in no vector.
+    pub(crate) fn has_retired(&self, origin: Origin, seq: u64) -> bool {
+        let known = if seq == 0 { &self.vector } else { &self.retired };
+        known.get(&origin).copied().unwrap_or(0) == seq
+    }
+
+    /// Notes what the peer says that it knows. What neither it nor this node speaks of any more is let go.
+    pub(crate) fn told(&mut self, known: &Known, is_spoken_of: impl Fn(Origin) -> bool) {
+        let mut latest: BTreeMap<Origin, u64> = known.vector.iter().chain(&known.retired).copied().collect();
+        // What it says only because this node spoke of it ends with that, or both would go on for ever.
+        latest.extend(known.forgotten.iter().copied().filter(|(origin, _)| is_spoken_of(*origin)));
+        for (origin, seq) in &self.vector {
+            if latest.contains_key(origin) || is_spoken_of(*origin) {
+                let told = latest.entry(*origin).or_default();
+                *told = (*seq).max(*told);
+            }
+        }
+        self.vector = latest;
+        self.retired = known.retired.iter().chain(&known.forgotten).copied().collect();
+    }
+
     pub(crate) fn send(&mut self, frame: &Frame) {
         self.queue.push_back(Item::Frame(wire::encode(frame)));
     }
@@ -145,13 +170,14 @@ impl Peer {
 impl State {
     /// A link to a member is there: what was under way on an earlier one is void.
     pub fn handle_link_up(&mut self, member: &Member, now: WallMs) {
-        let ix = self.origins.intern(member.origin(), now);
-        if self.origins.get(ix).standing == crate::origin::Standing::Gone {
+        if self.origins.is_gone(member.origin()) {
             return;
         }
+        self.origins.intern(member.origin(), now);
         self.keyspace.keep_spent = true;
         self.reset_link(member.origin());
-        let vector = self.wire_vector();
+        let known = self.known_to(member.origin());
+        let held = self.is_held();
         let gone = self.gone_origins();
         let ready = self.readiness.is_ready();
         let up = self.peers.values().filter(|peer| peer.up).map(|peer| peer.member.origin()).collect();
@@ -164,7 +190,7 @@ impl State {
         }
         let peer = self.peers.entry(member.origin()).or_insert_with(|| Peer::new(member.clone()));
         peer.contact = Contact::Linked;
-        peer.send(&Frame::Hello { vector, ready, gone, up });
+        peer.send(&Frame::Hello { known, ready, gone, held, up });
         peer.queue.extend(interest);
         self.output = true;
         self.update_readiness();
@@ -190,6 +216,7 @@ impl State {
         let old = std::mem::replace(state, fresh);
         state.up = old.up;
         state.vector = old.vector;
+        state.retired = old.retired;
         state.confirmed = old.confirmed;
         self.interest.forget(peer);
         self.abandon_load(peer);

@@ -10,7 +10,6 @@ use std::fmt;
 use headcount_cluster::{NodeId, Origin};
 
 use crate::limits::LONELY_ROUNDS;
-use crate::origin::Standing;
 use crate::state::{State, StateEvent};
 use crate::wire::WireVector;
 
@@ -95,10 +94,7 @@ impl State {
         self.readiness.to_meet.as_ref().is_none_or(|(up, until)| {
             let met = |origin: &Origin| match self.peers.get(origin) {
                 Some(peer) => peer.is_greeted() || !peer.up,
-                None => self
-                    .origins
-                    .find(*origin)
-                    .is_some_and(|ix| ix == self.me || self.origins.get(ix).standing == Standing::Gone),
+                None => *origin == self.origin() || self.origins.is_gone(*origin),
             };
             self.gossip_round >= *until || up.iter().all(met)
         })

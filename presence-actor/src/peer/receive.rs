@@ -14,7 +14,7 @@ use crate::op::Op;
 use crate::origin::Standing;
 use crate::shared::keyspace::Effect;
 use crate::state::{State, StateEvent};
-use crate::wire::{self, Frame, Message, Subscribers, WireVector};
+use crate::wire::{self, Frame, Known, Message, Subscribers};
 
 /// What is left of a run of an origin's operations.
 #[derive(Debug)]
@@ -50,17 +50,18 @@ impl State {
     fn understand(&mut self, from: Origin, payload: &Bytes, now: WallMs) -> Result<(), CodecError> {
         let mut tail = &payload[..];
         match wire::decode(&mut tail)? {
-            Frame::Hello { vector, ready, gone, up } => {
-                self.handle_gone(&gone, GoneReason::GraceOver, now);
+            Frame::Hello { known, ready, gone, held, up } => {
+                let reason = if held { GoneReason::GraceOver } else { GoneReason::Superseded };
+                self.handle_gone(&gone, reason, now);
                 let Some(peer) = self.peers.get_mut(&from) else { return Ok(()) };
                 peer.contact = Contact::Greeted;
                 if ready {
                     self.expect_to_meet(up);
                 }
-                self.handle_vector(from, vector, ready, true);
+                self.handle_vector(from, &known, ready, true);
                 self.homed_peer_changed(from, now);
             }
-            Frame::Vector { vector, ready, resync } => self.handle_vector(from, vector, ready, resync),
+            Frame::Vector { known, ready, resync } => self.handle_vector(from, &known, ready, resync),
             Frame::Pull { number, vector } => self.handle_pull(from, number, vector),
             Frame::BeyondLog { number } => self.handle_beyond_log(from, number),
             Frame::Ops { origin, first, .. } => {
@@ -110,7 +111,9 @@ impl State {
                 peer.left_elsewhere = true;
             } else if self.origins.find(*origin).is_none() {
                 // Nothing of it was ever held here, and nothing will be.
-                self.origins.fence(*origin);
+                if !self.origins.is_gone(*origin) {
+                    self.origins.forgotten.remember(*origin, 0);
+                }
             } else if self.give_up(*origin, reason, now) {
                 self.events.push_back(StateEvent::DeclareGone(*origin, reason));
                 news.push(*origin);
@@ -135,12 +138,13 @@ impl State {
     }
 
     /// A peer says what it knows. `resync` also places its cursor into this node's stream.
-    fn handle_vector(&mut self, from: Origin, vector: WireVector, ready: bool, resync: bool) {
+    fn handle_vector(&mut self, from: Origin, known: &Known, ready: bool, resync: bool) {
         let me = self.origin();
-        let said = vector.iter().find(|(origin, _)| *origin == me).map_or(0, |(_, seq)| *seq);
+        let said = known.iter().find(|(origin, _)| *origin == me).map_or(0, |(_, seq)| seq);
         self.handle_confirmed(from, said);
         let mine = self.origins.get(self.me);
-        let reaches = mine.log.reaches(said + 1, mine.applied);
+        let reaches = resync && mine.log.reaches(said + 1, mine.applied) && !self.lacks_dead(&known.iter().collect());
+        let origins = &self.origins;
         let Some(peer) = self.peers.get_mut(&from) else { return };
         if resync {
             peer.cursor = reaches.then_some(said + 1);
@@ -148,18 +152,15 @@ impl State {
             peer.confirmed = said.min(mine.applied);
         }
         if ready && peer.sync_target.is_none() {
-            peer.sync_target = Some(vector.clone());
+            peer.sync_target = Some(known.iter().collect());
         }
         let was_ready = std::mem::replace(&mut peer.ready, ready);
-        for (origin, seq) in &vector {
-            let known = peer.vector.entry(*origin).or_default();
-            *known = (*seq).max(*known);
-        }
+        peer.told(known, |origin| origins.find(origin).is_some());
         if was_ready != ready {
             self.unsettle();
         }
         let behind: Vec<(Origin, u64)> =
-            vector.into_iter().filter(|(origin, seq)| *origin != me && *seq > self.expected(*origin)).collect();
+            known.iter().filter(|(origin, seq)| *origin != me && *seq > self.expected(*origin)).collect();
         if behind.is_empty() {
             return;
         }
@@ -243,7 +244,8 @@ impl State {
         if self.unapplied.is_none() && std::mem::take(&mut self.draining) {
             self.draining = !self.drain_inboxes(&mut budget, now)?;
         }
-        self.repeat_erasures(now);
+        self.repeat_erasures();
+        self.tell_watchers(Some(self.origin()), now);
         Ok(())
     }
 
@@ -289,18 +291,20 @@ impl State {
     }
 
     /// Whether all that an operation observed has been applied here.
-    fn depends_on_nothing_missing(&self, op: &Op<'_>) -> bool {
+    pub(crate) fn depends_on_nothing_missing(&self, op: &Op<'_>) -> bool {
         op.action.seen().is_none_or(|seen| seen.dots.iter().all(|(origin, seq)| self.origins.applied(*origin) >= *seq))
     }
 
     fn apply_remote(&mut self, author: OriginIx, seq: u64, op: &Op<'_>, raw: &[u8], now: WallMs) {
-        let erase = self.resolve(author, seq, &op.action, now);
+        self.tell_expired(now);
+        let erase = self.resolve(author, seq, &op.action);
         self.keyspace.apply(op, &erase, Effect::Whole, &self.origins);
         let state = self.origins.get_mut(author);
         state.applied = seq;
         state.log.append(seq, self.gossip_round, |bytes| bytes.extend_from_slice(raw));
         self.stats.remote_ops += 1;
-        self.note_homed(author, seq, op, now);
+        self.note_homed(author, seq, op);
+        self.tell_watchers(Some(self.origins.get(author).origin), now);
     }
 
     /// Applies what waited for operations that have come since, within a budget. Returns whether that was all.
@@ -367,7 +371,7 @@ impl State {
             let state = self.origins.get(ix);
             let Standing::Hidden { since } = state.standing else { continue };
             let origin = state.origin;
-            if !state.member && now.since_ms(since) > grace_ms && self.keyspace.ledger.owns(ix) {
+            if !state.member && now.since_ms(since) > grace_ms {
                 self.handle_gone(&[origin], GoneReason::GraceOver, now);
             }
         }

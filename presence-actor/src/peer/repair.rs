@@ -5,12 +5,15 @@
 //! one sent to only some; and where the log does not reach, from a snapshot. Pruning follows: what
 //! every peer that may come back has confirmed is, after some rounds, needed by nobody.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use headcount_cluster::{Origin, WallMs};
 use rand::seq::IteratorRandom;
 
 use super::Peer;
 use crate::dot::OriginIx;
 use crate::limits::{FRAME_TARGET_BYTES, PATIENCE_ROUNDS};
+use crate::origin::{OriginState, Standing};
 use crate::state::State;
 use crate::wire::{self, Frame, WireVector};
 
@@ -32,7 +35,7 @@ pub(crate) struct Lag {
 /// A run of operations that a peer asked for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Repair {
-    origin: OriginIx,
+    pub(crate) origin: OriginIx,
     next: u64,
     until: u64,
 }
@@ -61,7 +64,9 @@ impl State {
                 self.pull(*origin);
             }
         }
-        self.prune(now);
+        self.end_hold(now);
+        self.prune();
+        self.forget_origins();
         self.bury_strangers(now);
         self.remove_orphans(now);
         self.homed_gossip(now);
@@ -84,7 +89,7 @@ impl State {
     }
 
     pub(crate) fn tell_vector(&mut self, to: Origin, resync: bool) {
-        let frame = Frame::Vector { vector: self.wire_vector(), ready: self.readiness.is_ready(), resync };
+        let frame = Frame::Vector { known: self.known_to(to), ready: self.readiness.is_ready(), resync };
         if let Some(peer) = self.peers.get_mut(&to) {
             peer.send(&frame);
             self.output = true;
@@ -93,7 +98,7 @@ impl State {
 
     fn pull_what_lags(&mut self) {
         let lags = std::mem::take(&mut self.lags);
-        let mut asked = std::collections::BTreeSet::new();
+        let mut asked = BTreeSet::new();
         for (origin, lag) in lags {
             if lag.round >= self.gossip_round {
                 self.lags.insert(origin, lag);
@@ -109,7 +114,7 @@ impl State {
             return; // what the snapshot brings would be asked for again
         }
         self.last_pull += 1;
-        let frame = Frame::Pull { number: self.last_pull, vector: self.wire_vector() };
+        let frame = Frame::Pull { number: self.last_pull, vector: self.vector_for(from) };
         let number = self.last_pull;
         if let Some(peer) = self.peers.get_mut(&from).filter(|peer| peer.is_linked()) {
             peer.pulled = Some(number);
@@ -120,7 +125,13 @@ impl State {
 
     /// Serves a peer from the logs, as far as they reach.
     pub(crate) fn handle_pull(&mut self, from: Origin, number: u64, vector: WireVector) {
-        let known: std::collections::BTreeMap<Origin, u64> = vector.into_iter().collect();
+        let known: BTreeMap<Origin, u64> = vector.into_iter().collect();
+        if self.lacks_dead(&known) {
+            if let Some(peer) = self.peers.get_mut(&from) {
+                peer.send(&Frame::BeyondLog { number });
+            }
+            return;
+        }
         let mut repairs = Vec::new();
         let mut beyond = false;
         let cursor = self.peers.get(&from).and_then(|peer| peer.cursor);
@@ -150,6 +161,18 @@ impl State {
         }
     }
 
+    /// Whether a peer lacks what only a snapshot can tell it of an origin that is Gone. It gets no operations before it has
+    /// that: it could end with rows that the dead had removed, and nobody might remember.
+    pub(crate) fn lacks_dead(&self, known: &BTreeMap<Origin, u64>) -> bool {
+        let lacks = |state: &OriginState| {
+            let next = known.get(&state.origin).copied().unwrap_or(0) + 1;
+            state.standing == Standing::Gone && !state.log.reaches(next, state.applied)
+        };
+        let forgotten =
+            |(origin, seq): (&Origin, &u64)| self.origins.forgotten.get(*origin).is_some_and(|it| it > *seq);
+        self.origins.iter().any(|(_, state)| lacks(state)) || known.iter().any(forgotten)
+    }
+
     /// The next operations that a peer asked for.
     pub(crate) fn repair_frame(&mut self, to: Origin) -> Option<Vec<u8>> {
         loop {
@@ -172,7 +195,7 @@ impl State {
     }
 
     /// Forgets history that every peer has, and beyond the cap the oldest whoever lacks it.
-    fn prune(&mut self, now: WallMs) {
+    fn prune(&mut self) {
         let me = self.me;
         for ix in self.origins.indices() {
             let origin = self.origins.get(ix).origin;
@@ -193,14 +216,11 @@ impl State {
             log.prune_oldest();
             bytes -= before - log.bytes();
         }
-        if self.load.is_some() {
-            return; // what it brings may continue what was erased here
+        self.keyspace.spent.shrink();
+        if self.load.is_some() || self.is_held() {
+            return; // what a snapshot brings may continue what was erased here
         }
         let (origins, peers) = (&self.origins, &self.peers);
-        self.keyspace.spent.collect(
-            now,
-            || origins.vector(),
-            |barrier| peers.values().all(|peer| peer.covers(barrier)),
-        );
+        self.keyspace.spent.collect(|| origins.vector(), |barrier| peers.values().all(|peer| peer.covers(barrier)));
     }
 }

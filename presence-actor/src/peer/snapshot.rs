@@ -20,13 +20,13 @@ use crate::shared::register::{Content, Row, ValueExpiry};
 use crate::shared::spent::SpentKey;
 use crate::shared::walk::{Cursor, Piece};
 use crate::state::State;
-use crate::wire::{self, Frame, Part, WireContent, WireExpiry, WireTag, WireVector};
+use crate::wire::{self, Frame, Known, Part, WireContent, WireExpiry, WireTag};
 
 /// A snapshot on its way to a peer.
 #[derive(Debug)]
 pub(crate) struct Serving {
     id: u64,
-    vector: WireVector,
+    known: Known,
     place: Place,
 }
 
@@ -68,13 +68,14 @@ impl State {
     pub(crate) fn serve_snapshot(&mut self, to: Origin, id: u64) {
         // While rows are merged that the vector does not cover yet, nobody should build on them.
         let busy = self.load.as_ref().is_some_and(super::load::Load::is_merging);
-        let vector = self.wire_vector();
+        let known =
+            Known { vector: self.wire_vector(), retired: vec![], forgotten: self.origins.forgotten.iter().collect() };
         let Some(peer) = self.peers.get_mut(&to) else { return };
         if busy {
             peer.send(&Frame::SnapshotRefused { id });
             return;
         }
-        peer.serving = Some(Serving { id, vector, place: Place::Spent(None) });
+        peer.serving = Some(Serving { id, known, place: Place::Spent(None) });
     }
 
     /// Ends all snapshots that are being served, because this node begins to merge one itself.
@@ -94,7 +95,7 @@ impl State {
             self.walk(&mut serving.place, &mut chunk);
         }
         let done = matches!(serving.place, Place::Done);
-        let last = done.then(|| serving.vector.clone());
+        let last = done.then(|| serving.known.clone());
         let mut bytes = wire::encode(&Frame::Snapshot { id: serving.id, parts: chunk.parts, last });
         bytes.extend_from_slice(&chunk.bytes);
         self.stats.snapshot_bytes_served += bytes.len() as u64;

@@ -10,7 +10,8 @@ use crate::shared::expiry::ExpiryRow;
 use crate::shared::keyspace::Keyspace;
 use crate::shared::list::ElementKey;
 use crate::shared::register::{Content, Desk, Register, Row};
-use crate::shared::walk::{Piece, Spot};
+use crate::shared::walk::{Piece, Stop};
+use crate::watch::before::Spot;
 
 /// By what rows are judged.
 #[derive(Debug)]
@@ -34,12 +35,22 @@ impl Sweep<'_> {
     }
 
     /// Removes what is to be removed of a piece.
-    pub(super) fn remove(&self, keyspace: &mut Keyspace, key: &Blob, spot: &Spot) {
-        keyspace.change(key, self.origins, |entry, ledger, _| match spot {
-            Spot::String(_) => {
+    pub(super) fn remove(&self, keyspace: &mut Keyspace, key: &Blob, stop: &Stop) {
+        let spot = match stop {
+            Stop::String(_) => Some(Spot::String),
+            Stop::Expiry => None,
+            Stop::Member(member) => Some(Spot::Member(member.clone())),
+            Stop::Element(name) => Some(Spot::Element(*name)),
+            Stop::Field(field, _) => Some(Spot::Field(field.clone())),
+        };
+        if !keyspace.watches.is_empty() {
+            keyspace.watches.touch(&keyspace.keys, key, spot, self.origins);
+        }
+        keyspace.change(key, self.origins, |entry, ledger, _| match stop {
+            Stop::String(_) => {
                 self.clean(entry.string_mut(), &mut Desk { key, field: None, ledger, spent: None });
             }
-            Spot::Field(field, _) => {
+            Stop::Field(field, _) => {
                 if let Some(hash) = entry.hash_mut() {
                     if let Some(register) = hash.rows.get_mut(field) {
                         self.clean(register, &mut Desk { key, field: Some(field), ledger, spent: None });
@@ -47,13 +58,13 @@ impl Sweep<'_> {
                     hash.tidy(field);
                 }
             }
-            Spot::Expiry => entry.drop_expiry(key, |row| self.dooms_expiry(key, row), ledger),
-            Spot::Member(member) => {
+            Stop::Expiry => entry.drop_expiry(key, |row| self.dooms_expiry(key, row), ledger),
+            Stop::Member(member) => {
                 if let Some(set) = entry.set_mut() {
                     set.drop_member(key, member, |tag| self.dooms_member(key, member, tag), ledger);
                 }
             }
-            Spot::Element(name) => {
+            Stop::Element(name) => {
                 if let Some(list) = entry.list_mut() {
                     list.remove(key, name, ledger);
                 }

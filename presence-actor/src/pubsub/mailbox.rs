@@ -1,39 +1,43 @@
-//! The queue between a publisher and one subscriber.
+//! The queue between the state and one who listens: a subscriber or a watcher.
 //!
-//! Bounded: when a subscriber is slow the oldest messages go and are counted, so that neither the publisher nor the
-//! node nor another subscriber ever waits for it.
+//! Bounded: when a listener is slow the oldest events go and are counted, so that neither the writer nor the
+//! node nor another listener ever waits for it.
 
 use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
 
 use parking_lot::Mutex;
 
-use super::Event;
+/// What a mailbox holds: something that can say that some of its kind are missing.
+pub(crate) trait Lossy {
+    /// Says that so many were dropped.
+    fn gap(missed: u64) -> Self;
+}
 
 #[derive(Debug)]
-struct Queue {
-    events: VecDeque<Event>,
+struct Queue<E> {
+    events: VecDeque<E>,
     missed: u64,
     closed: bool,
     waker: Option<Waker>,
 }
 
-/// A subscriber's queue.
+/// A listener's queue.
 #[derive(Debug)]
-pub(crate) struct Mailbox {
-    queue: Mutex<Queue>,
+pub(crate) struct Mailbox<E> {
+    queue: Mutex<Queue<E>>,
     capacity: usize,
 }
 
-impl Mailbox {
-    /// A queue of at most `capacity` messages.
+impl<E: Lossy> Mailbox<E> {
+    /// A queue of at most `capacity` events.
     pub(crate) fn new(capacity: usize) -> Self {
         let queue = Queue { events: VecDeque::new(), missed: 0, closed: false, waker: None };
         Self { queue: Mutex::new(queue), capacity: capacity.max(1) }
     }
 
-    /// Adds a message. Returns whether an older one had to go.
-    pub(crate) fn push(&self, event: Event) -> bool {
+    /// Adds an event. Returns whether an older one had to go.
+    pub(crate) fn push(&self, event: E) -> bool {
         let mut queue = self.queue.lock();
         let full = queue.events.len() >= self.capacity;
         if full {
@@ -49,7 +53,14 @@ impl Mailbox {
         full
     }
 
-    /// Ends the subscription: what is queued is still handed out, then nothing.
+    /// Forgets what is queued, and what was missed.
+    pub(crate) fn clear(&self) {
+        let mut queue = self.queue.lock();
+        queue.events.clear();
+        queue.missed = 0;
+    }
+
+    /// Ends it: what is queued is still handed out, then nothing.
     pub(crate) fn close(&self) {
         let mut queue = self.queue.lock();
         queue.closed = true;
@@ -58,12 +69,12 @@ impl Mailbox {
         }
     }
 
-    /// The next event. A gap comes before the messages that follow it.
-    pub(crate) fn poll_next(&self, context: &mut Context<'_>) -> Poll<Option<Event>> {
+    /// The next event. A gap comes before the events that follow it.
+    pub(crate) fn poll_next(&self, context: &mut Context<'_>) -> Poll<Option<E>> {
         let mut queue = self.queue.lock();
         if queue.missed > 0 {
             let missed = std::mem::take(&mut queue.missed);
-            return Poll::Ready(Some(Event::Gap { missed }));
+            return Poll::Ready(Some(E::gap(missed)));
         }
         if let Some(event) = queue.events.pop_front() {
             return Poll::Ready(Some(event));
@@ -84,6 +95,7 @@ mod tests {
     use futures::task::noop_waker;
 
     use super::*;
+    use crate::pubsub::Event;
 
     fn message(n: u8) -> Event {
         Event::Message { topic: Bytes::new(), pattern: None, payload: Bytes::copy_from_slice(&[n]) }

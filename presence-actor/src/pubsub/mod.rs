@@ -11,5 +11,5 @@ mod mailbox;
 mod subscription;
 pub(crate) mod topics;
 
-pub(crate) use self::mailbox::Mailbox;
+pub(crate) use self::mailbox::{Lossy, Mailbox};
 pub use self::subscription::{Event, Subscription};

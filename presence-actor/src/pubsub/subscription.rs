@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
 
-use super::Mailbox;
+use super::{Lossy, Mailbox};
 
 /// What a subscriber hears.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,16 +30,22 @@ pub enum Event {
     },
 }
 
+impl Lossy for Event {
+    fn gap(missed: u64) -> Self {
+        Self::Gap { missed }
+    }
+}
+
 /// A subscription: a stream of [`Event`]s that ends when it is unsubscribed, or its session or node ends. Dropping it
 /// unsubscribes.
 pub struct Subscription {
-    mailbox: Arc<Mailbox>,
+    mailbox: Arc<Mailbox<Event>>,
     end: Option<Box<dyn FnOnce() + Send + Sync>>,
 }
 
 impl Subscription {
     /// The end of `mailbox`; `end` takes the subscription out of the topics.
-    pub(crate) fn new(mailbox: Arc<Mailbox>, end: impl FnOnce() + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(mailbox: Arc<Mailbox<Event>>, end: impl FnOnce() + Send + Sync + 'static) -> Self {
         Self { mailbox, end: Some(Box::new(end)) }
     }
 

@@ -24,7 +24,21 @@ struct Subscriber {
     id: SubscriptionId,
     family: Family,
     session: Owner,
-    mailbox: Arc<Mailbox>,
+    mailbox: Arc<Mailbox<Event>>,
+}
+
+/// Who subscribed to a name.
+#[derive(Debug)]
+struct Audience {
+    /// The name as messages carry it, copied once for all of them.
+    name: Bytes,
+    subscribers: Vec<Subscriber>,
+}
+
+impl Audience {
+    fn of(name: &[u8]) -> Self {
+        Self { name: Bytes::copy_from_slice(name), subscribers: Vec::new() }
+    }
 }
 
 /// What a fan-out did.
@@ -40,8 +54,8 @@ pub(crate) struct Delivered {
 #[derive(Debug)]
 pub(crate) struct Topics {
     seed: u64,
-    exact: Rows<Vec<Subscriber>>,
-    patterns: Rows<Vec<Subscriber>>,
+    exact: Rows<Audience>,
+    patterns: Rows<Audience>,
     by_session: BTreeMap<(Owner, SubscriptionId), (Kind, Blob)>,
     count: usize,
     last_id: u64,
@@ -54,7 +68,7 @@ impl Topics {
         Self { seed, exact, patterns, by_session: BTreeMap::new(), count: 0, last_id: 0 }
     }
 
-    fn of(&mut self, kind: Kind) -> &mut Rows<Vec<Subscriber>> {
+    fn of(&mut self, kind: Kind) -> &mut Rows<Audience> {
         match kind {
             Kind::Topic => &mut self.exact,
             Kind::Pattern => &mut self.patterns,
@@ -72,13 +86,13 @@ impl Topics {
             Kind::Topic => &self.exact,
             Kind::Pattern => &self.patterns,
         };
-        rows.get(name).map_or(0, |subscribers| subscribers.len() as u32)
+        rows.get(name).map_or(0, |audience| audience.subscribers.len() as u32)
     }
 
     /// All names with subscribers, with their number.
     pub(crate) fn names(&self) -> impl Iterator<Item = (Kind, &Blob, u32)> {
-        let topics = self.exact.iter().map(|(name, list)| (Kind::Topic, name, list.len() as u32));
-        let patterns = self.patterns.iter().map(|(name, list)| (Kind::Pattern, name, list.len() as u32));
+        let topics = self.exact.iter().map(|(name, all)| (Kind::Topic, name, all.subscribers.len() as u32));
+        let patterns = self.patterns.iter().map(|(name, all)| (Kind::Pattern, name, all.subscribers.len() as u32));
         topics.chain(patterns)
     }
 
@@ -93,7 +107,7 @@ impl Topics {
         name: &[u8],
         family: Family,
         session: Owner,
-        mailbox: Arc<Mailbox>,
+        mailbox: Arc<Mailbox<Event>>,
     ) -> SubscriptionId {
         self.last_id += 1;
         self.count += 1;
@@ -101,7 +115,8 @@ impl Topics {
         if !session.is_shared() {
             self.by_session.insert((session, id), (kind, name.into()));
         }
-        self.of(kind).get_or_insert_with(name, Vec::new).push(Subscriber { id, family, session, mailbox });
+        let audience = self.of(kind).get_or_insert_with(name, || Audience::of(name));
+        audience.subscribers.push(Subscriber { id, family, session, mailbox });
         id
     }
 
@@ -127,7 +142,7 @@ impl Topics {
 
     fn remove_where(&mut self, kind: Kind, name: &[u8], doomed: impl Fn(&Subscriber) -> bool) -> usize {
         let rows = self.of(kind);
-        let Some(list) = rows.get_mut(name) else { return 0 };
+        let Some(Audience { subscribers: list, .. }) = rows.get_mut(name) else { return 0 };
         let mut ended = Vec::new();
         list.retain(|subscriber| {
             let keep = !doomed(subscriber);
@@ -149,7 +164,7 @@ impl Topics {
 
     /// Ends all subscriptions.
     pub(crate) fn close(&mut self) {
-        for subscriber in self.exact.values().chain(self.patterns.values()).flatten() {
+        for subscriber in self.exact.values().chain(self.patterns.values()).flat_map(|all| &all.subscribers) {
             subscriber.mailbox.close();
         }
         *self = Self { last_id: self.last_id, ..Self::new(self.seed) };
@@ -158,20 +173,24 @@ impl Topics {
     /// Hands a message to every subscriber it is for.
     pub(crate) fn deliver(&self, topic: &[u8], payload: &[u8]) -> Delivered {
         let mut delivered = Delivered::default();
-        let exact = self.exact.get_key_value(topic);
+        let exact = self.exact.get(topic);
         let matching = self.patterns.iter().filter(|(pattern, _)| glob::matches(pattern, topic));
         // The message is copied once, and only when somebody wants it.
         let mut copy: Option<(Bytes, Bytes)> = None;
-        for (pattern, list) in
-            exact.into_iter().map(|(_, list)| (None, list)).chain(matching.map(|(pattern, list)| (Some(pattern), list)))
+        for (pattern, audience) in exact
+            .into_iter()
+            .map(|audience| (None, audience))
+            .chain(matching.map(|(_, audience)| (Some(&audience.name), audience)))
         {
-            let (topic, payload) =
-                copy.get_or_insert_with(|| (Bytes::copy_from_slice(topic), Bytes::copy_from_slice(payload)));
-            let pattern = pattern.map(Blob::to_bytes);
-            for subscriber in list {
-                let event = Event::Message { topic: topic.clone(), pattern: pattern.clone(), payload: payload.clone() };
+            let (topic, payload) = copy.get_or_insert_with(|| {
+                let topic = exact.map_or_else(|| Bytes::copy_from_slice(topic), |audience| audience.name.clone());
+                (topic, Bytes::copy_from_slice(payload))
+            });
+            for Subscriber { mailbox, .. } in &audience.subscribers {
+                let event =
+                    Event::Message { topic: topic.clone(), pattern: pattern.cloned(), payload: payload.clone() };
                 delivered.subscribers += 1;
-                delivered.dropped += usize::from(subscriber.mailbox.push(event));
+                delivered.dropped += usize::from(mailbox.push(event));
             }
         }
         delivered

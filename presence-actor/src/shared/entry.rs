@@ -13,6 +13,7 @@ use super::members::Members;
 use super::register::{Desk, Register, ValueExpiry};
 use super::rows::Rows;
 use super::spent::Spent;
+use crate::few::Few;
 use crate::origin::Origins;
 use crate::reply::Type;
 
@@ -34,6 +35,11 @@ impl Fields {
             return self.rows.values().filter(|register| register.view(origins).is_some()).count();
         }
         self.rows.len()
+    }
+
+    /// Whether readers see any field. Looks no further than the first.
+    fn shows_any(&self, origins: &Origins) -> bool {
+        self.rows.values().any(|register| register.view(origins).is_some())
     }
 
     /// Takes a field whose last row went away out of the map.
@@ -61,7 +67,7 @@ pub(crate) struct Various {
     set: Option<Box<Members>>,
     hash: Option<Box<Fields>>,
     list: Option<Box<List>>,
-    expiry: Vec<ExpiryRow>,
+    expiry: Few<ExpiryRow>,
 }
 
 static NO_STRING: Register = Register::EMPTY;
@@ -145,7 +151,7 @@ impl Entry {
         }
     }
 
-    pub(crate) fn expiry_mut(&mut self) -> &mut Vec<ExpiryRow> {
+    pub(crate) fn expiry_mut(&mut self) -> &mut Few<ExpiryRow> {
         &mut self.various().expiry
     }
 
@@ -229,6 +235,14 @@ impl Entry {
         self.holds_no_data() && !self.expiry().is_empty()
     }
 
+    /// Whether rows of another type than this are stored.
+    pub(crate) fn holds_other_than(&self, shape: Type) -> bool {
+        (shape != Type::String && !self.string().is_empty())
+            || (shape != Type::Set && self.set().is_some())
+            || (shape != Type::Hash && self.hash().is_some())
+            || (shape != Type::List && self.list().is_some())
+    }
+
     /// Whether rows of more than one type are stored.
     pub(crate) fn is_mixed(&self) -> bool {
         let stored = [!self.string().is_empty(), self.set().is_some(), self.hash().is_some(), self.list().is_some()];
@@ -241,13 +255,13 @@ impl Entry {
             return self.winning_shape(origins);
         }
         if let Some(set) = self.set() {
-            return (!origins.any_veiled() || set.len(origins) > 0).then_some(Type::Set);
+            return (!origins.any_veiled() || set.iter(origins).next().is_some()).then_some(Type::Set);
         }
         if let Some(hash) = self.hash() {
-            return (!origins.any_veiled() || hash.len(origins) > 0).then_some(Type::Hash);
+            return (!origins.any_veiled() || hash.shows_any(origins)).then_some(Type::Hash);
         }
         if let Some(list) = self.list() {
-            return (!origins.any_veiled() || list.len(origins) > 0).then_some(Type::List);
+            return (!origins.any_veiled() || list.iter(origins).next().is_some()).then_some(Type::List);
         }
         self.string().view(origins).map(|_| Type::String)
     }
@@ -303,7 +317,7 @@ impl Entry {
             self.string_mut().erase(erase, &mut Desk { key, field: None, ledger, spent: spent.as_deref_mut() });
         }
         if let Some(set) = self.set_mut() {
-            set.erase_all(key, erase, ledger);
+            set.drop_rows(key, |_, tag| erase.covers(tag), ledger);
         }
         if let Some(hash) = self.hash_mut() {
             hash.rows.retain(|field, register| {
@@ -327,7 +341,7 @@ impl Entry {
         self.expiry_mut().retain(|row| {
             let keep = !doomed(row);
             if !keep {
-                ledger.removed(key, Slot::Expiry, &row.tag);
+                ledger.removed(key, Slot::Expiry, &row.tag, 0);
             }
             keep
         });

@@ -61,11 +61,12 @@ impl Deadlines {
         if at.is_none() && self.is_empty() {
             return;
         }
+        // Also of a key that begins anew without a deadline: nobody would look at it again.
+        self.overdue.remove(key);
+        self.recheck.remove(key);
         if self.by_key.get(key).copied() == at {
             return;
         }
-        self.overdue.remove(key);
-        self.recheck.remove(key);
         if let Some((key, old)) = self.by_key.remove(key) {
             self.by_time.remove(&(old, key));
         }
@@ -86,6 +87,21 @@ impl Deadlines {
         let (_, key) = self.by_time.pop_first()?;
         self.by_key.remove(&key);
         Some(key)
+    }
+
+    /// The first deadline.
+    pub(crate) fn next(&self) -> Option<WallMs> {
+        self.by_time.first().map(|(at, _)| *at)
+    }
+
+    /// The keys on the queue whose deadlines are from `from` to `now`.
+    pub(crate) fn between(&self, from: WallMs, now: WallMs) -> impl Iterator<Item = &Blob> {
+        self.by_time.range((from, Blob::default())..).take_while(move |(at, _)| *at <= now).map(|(_, key)| key)
+    }
+
+    /// All keys whose deadline has passed at `now` and that are not removed yet.
+    pub(crate) fn past(&self, now: WallMs) -> impl Iterator<Item = &Blob> {
+        self.between(WallMs(0), now).chain(&self.overdue).chain(&self.recheck)
     }
 
     /// Remembers a due key that another origin has to remove.

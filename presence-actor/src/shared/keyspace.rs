@@ -20,6 +20,7 @@ use crate::blob::Blob;
 use crate::dot::{OriginIx, Owner, Tag};
 use crate::op::{Action, Op, Several, Step};
 use crate::origin::Origins;
+use crate::watch::watches::Watches;
 
 /// How much of an operation is applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +47,7 @@ pub(crate) struct Keyspace {
     pub(crate) awaited: BTreeSet<Blob>,
     /// and those of them that have changed.
     pub(crate) arrived: Vec<Blob>,
+    pub(crate) watches: Watches,
 }
 
 impl Keyspace {
@@ -62,6 +64,7 @@ impl Keyspace {
             orphans: BTreeSet::new(),
             awaited: BTreeSet::new(),
             arrived: Vec::new(),
+            watches: Watches::new(seed),
         }
     }
 
@@ -74,6 +77,16 @@ impl Keyspace {
     pub(crate) fn apply(&mut self, op: &Op<'_>, erase: &Erase<'_>, effect: Effect, origins: &Origins) {
         let tag = |owner: Owner| Tag { origin: erase.author, owner, seq: erase.seq, stamp: op.stamp };
         let seed = self.seed;
+        let first_element = |position: i64| ElementKey {
+            position,
+            stamp: op.stamp,
+            origin: origins.get(erase.author).origin,
+            seq: erase.seq,
+            index: 0,
+        };
+        if !self.watches.is_empty() {
+            self.watches.touch_scope(&self.keys, &op.action, first_element, origins);
+        }
         let admitted = |owner: Owner| effect == Effect::Whole && origins.admits(erase.author, owner);
         match &op.action {
             Action::Set { key, value, deadline, owner, .. } => {
@@ -109,21 +122,8 @@ impl Keyspace {
                 });
             }
             Action::Hset { key, pairs, owner, .. } => {
-                self.change(key.0, origins, |entry, ledger, mut spent| {
-                    let hash = entry.make_hash(seed);
-                    for pair in pairs.0.chunks_exact(2) {
-                        let (field, value) = (pair[0].0, pair[1].0);
-                        let mut desk = Desk { key: key.0, field: Some(field), ledger, spent: spent.as_deref_mut() };
-                        let register = hash.rows.get_or_insert_with(field, Register::default);
-                        register.erase(erase, &mut desk);
-                        if admitted(*owner) {
-                            register.put(tag(*owner), value, ValueExpiry::Never, &mut desk);
-                        }
-                        if register.is_empty() {
-                            hash.rows.remove(field);
-                        }
-                    }
-                });
+                let tag = admitted(*owner).then(|| tag(*owner));
+                self.replace_fields(key.0, pairs, tag, erase, origins);
             }
             Action::Hdel { key, fields, .. } => {
                 self.change(key.0, origins, |entry, ledger, mut spent| {
@@ -164,6 +164,34 @@ impl Keyspace {
         }
     }
 
+    /// Takes away what was observed of fields, and writes their new values unless their owner is Gone.
+    fn replace_fields(
+        &mut self,
+        key: &[u8],
+        pairs: &Several<'_>,
+        tag: Option<Tag>,
+        erase: &Erase<'_>,
+        origins: &Origins,
+    ) {
+        let seed = self.seed;
+        self.change(key, origins, |entry, ledger, mut spent| {
+            let hash = entry.make_hash(seed);
+            for pair in pairs.0.chunks_exact(2) {
+                let (field, value) = (pair[0].0, pair[1].0);
+                let mut desk = Desk { key, field: Some(field), ledger, spent: spent.as_deref_mut() };
+                let register = hash.rows.get_or_insert_with(field, Register::default);
+                register.erase(erase, &mut desk);
+                if let Some(tag) = tag {
+                    register.put(tag, value, ValueExpiry::Never, &mut desk);
+                }
+                if register.is_empty() {
+                    hash.rows.remove(field);
+                }
+            }
+            entry.tidy();
+        });
+    }
+
     fn expire(
         &mut self,
         key: &[u8],
@@ -182,7 +210,7 @@ impl Keyspace {
             let tag = Tag { origin: erase.author, owner: Owner::SHARED, seq: erase.seq, stamp };
             // A snapshot may have brought it, or a later one, already.
             if !entry.expiry().iter().any(|known| known.tag.origin == erase.author && known.tag.seq >= erase.seq) {
-                ledger.added(key, Slot::Expiry, &tag);
+                ledger.added(key, Slot::Expiry, &tag, 0);
                 entry.expiry_mut().push(ExpiryRow { tag, deadline });
             }
         });
@@ -214,13 +242,9 @@ impl Keyspace {
     }
 
     /// Drops the rows that an owner has at a place of the [`Ledger`].
-    pub(crate) fn drop_place(
-        &mut self,
-        (key, slot): &(Blob, OwnedSlot),
-        origin: OriginIx,
-        owner: Owner,
-        origins: &Origins,
-    ) {
+    pub(crate) fn drop_place(&mut self, place: &(Blob, OwnedSlot), origin: OriginIx, owner: Owner, origins: &Origins) {
+        self.watches.touch_place(&self.keys, place, origins);
+        let (key, slot) = place;
         let doomed = |tag: &Tag| tag.origin == origin && tag.owner == owner;
         self.change(key, origins, |entry, ledger, spent| match slot {
             OwnedSlot::String => {
@@ -247,15 +271,20 @@ impl Keyspace {
         });
     }
 
-    /// Changes a key and brings the books up to date.
+    /// Changes a key and brings the books up to date. What readers may see differently afterwards has to be touched
+    /// in `watches` before.
     pub(crate) fn change(
         &mut self,
         key: &[u8],
         origins: &Origins,
         change: impl FnOnce(&mut Entry, &mut Ledger, Option<&mut Spent>),
     ) {
-        let entry = self.keys.get_or_insert_with(key, Entry::default);
-        let had_deadline = entry.deadline(origins).is_some();
+        let ledger = &mut self.ledger;
+        let entry = self.keys.get_or_insert_with(key, || {
+            ledger.key_added(key);
+            Entry::default()
+        });
+        let had_deadline = !self.deadlines.is_empty() && entry.deadline(origins).is_some();
         if !self.awaited.is_empty() && self.awaited.contains(key) {
             self.arrived.push(key.into());
         }
@@ -272,6 +301,7 @@ impl Keyspace {
         }
         if entry.is_empty() {
             self.keys.remove(key);
+            self.ledger.key_removed(key);
         } else if entry.holds_no_data() {
             self.orphans.insert(key.into());
         }

@@ -1,10 +1,11 @@
 //! The count of rows, and where each owner's rows are.
 //!
-//! Rows of an owner leave together, so they are found through an index instead of a walk over all keys. Every place
+//! An origin is forgotten only when it has no row left, so rows are counted by origin. Rows of an owner leave together, so they are found through an index instead of a walk over all keys. Every place
 //! that adds or removes a row says so here; [`crate::invariants`] checks that the book agrees with the rows.
 
 use std::collections::BTreeMap;
 
+use super::cost;
 use crate::blob::Blob;
 use crate::dot::{OriginIx, Owner, Tag};
 
@@ -35,6 +36,9 @@ type Places = BTreeMap<(Blob, OwnedSlot), u32>;
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     rows: usize,
+    bytes: usize,
+    /// By the origin's index.
+    rows_of: Vec<usize>,
     owned: BTreeMap<(OriginIx, Owner), Places>,
 }
 
@@ -43,15 +47,43 @@ impl Ledger {
         self.rows
     }
 
-    pub(crate) fn added(&mut self, key: &[u8], slot: Slot<'_>, tag: &Tag) {
+    /// What keys and rows are accounted for.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(crate) fn key_added(&mut self, key: &[u8]) {
+        self.bytes += cost::of_key(key);
+    }
+
+    pub(crate) fn key_removed(&mut self, key: &[u8]) {
+        self.bytes -= cost::of_key(key);
+    }
+
+    /// How many rows an origin has written.
+    pub(crate) fn rows_of(&self, origin: OriginIx) -> usize {
+        self.rows_of.get(origin.index()).copied().unwrap_or(0)
+    }
+
+    /// A row is stored, with a value of so many bytes.
+    pub(crate) fn added(&mut self, key: &[u8], slot: Slot<'_>, tag: &Tag, value: usize) {
         self.rows += 1;
+        self.bytes += cost::of_row(key, slot, !tag.owner.is_shared(), value);
+        let origin = tag.origin.index();
+        if origin >= self.rows_of.len() {
+            self.rows_of.resize(origin + 1, 0);
+        }
+        self.rows_of[origin] += 1;
         if let Some(slot) = owned_slot(slot, tag) {
             *self.owned.entry((tag.origin, tag.owner)).or_default().entry((key.into(), slot)).or_default() += 1;
         }
     }
 
-    pub(crate) fn removed(&mut self, key: &[u8], slot: Slot<'_>, tag: &Tag) {
+    /// A row is stored no more; it had a value of so many bytes.
+    pub(crate) fn removed(&mut self, key: &[u8], slot: Slot<'_>, tag: &Tag, value: usize) {
         self.rows -= 1;
+        self.bytes -= cost::of_row(key, slot, !tag.owner.is_shared(), value);
+        self.rows_of[tag.origin.index()] -= 1;
         let Some(slot) = owned_slot(slot, tag) else { return };
         let owner = (tag.origin, tag.owner);
         let Some(places) = self.owned.get_mut(&owner) else { return };
@@ -77,6 +109,11 @@ impl Ledger {
         self.owned.get(&(origin, owner)).map(|places| places.keys().cloned().collect()).unwrap_or_default()
     }
 
+    /// All places of an origin's owned rows.
+    pub(crate) fn places_of(&self, origin: OriginIx) -> impl Iterator<Item = &(Blob, OwnedSlot)> {
+        self.owned.range((origin, Owner::SHARED)..=(origin, Owner(u32::MAX))).flat_map(|(_, places)| places.keys())
+    }
+
     /// The owners of an origin that have rows.
     pub(crate) fn owners(&self, origin: OriginIx) -> Vec<Owner> {
         self.owned.range((origin, Owner::SHARED)..=(origin, Owner(u32::MAX))).map(|((_, owner), _)| *owner).collect()
@@ -94,11 +131,6 @@ impl Ledger {
             *counts.entry(*origin).or_default() += places.len();
         }
         counts
-    }
-
-    /// Whether an origin owns rows.
-    pub(crate) fn owns(&self, origin: OriginIx) -> bool {
-        self.any_owner(origin).is_some()
     }
 }
 

@@ -102,15 +102,15 @@ impl List {
     }
 
     pub(crate) fn add(&mut self, key: &[u8], name: ElementKey, element: Element, ledger: &mut Ledger) {
-        let tag = element.tag(&name);
+        let (tag, bytes) = (element.tag(&name), element.value.len());
         if self.elements.insert(name, element).is_none() {
-            ledger.added(key, Slot::Element, &tag);
+            ledger.added(key, Slot::Element, &tag, bytes);
         }
     }
 
     pub(crate) fn remove(&mut self, key: &[u8], name: &ElementKey, ledger: &mut Ledger) {
         if let Some(element) = self.elements.remove(name) {
-            ledger.removed(key, Slot::Element, &element.tag(name));
+            ledger.removed(key, Slot::Element, &element.tag(name), element.value.len());
         }
     }
 
@@ -120,7 +120,7 @@ impl List {
             let tag = element.tag(name);
             let keep = !doomed(name, &tag);
             if !keep {
-                ledger.removed(key, Slot::Element, &tag);
+                ledger.removed(key, Slot::Element, &tag, element.value.len());
             }
             keep
         });

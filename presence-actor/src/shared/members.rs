@@ -1,17 +1,21 @@
 //! A set's rows: per member one row for each origin and owner that added it and was not observed removed.
 //!
 //! A member is in the set while any row of it is visible. Rows of different owners do not replace each other: a player
-//! that two servers put into a lobby stays until both are gone.
+//! that two servers put into a lobby stays until both are gone. The list that readers were last given is kept, so that reading
+//! a set again copies nothing; whatever adds or removes a row here lets go of it.
 
 use headcount_cluster::{Hlc, Origin};
+use parking_lot::Mutex;
 
-use super::erase::Erase;
 use super::ledger::{Ledger, Slot};
 use super::register::rank;
 use super::rows::Rows;
+use crate::blob::Blob;
 use crate::dot::Tag;
 use crate::few::Few;
+use crate::limits::MAX_KEPT_LIST;
 use crate::origin::Origins;
+use crate::values::Values;
 
 /// The rows of one member.
 pub(crate) type Tags = Few<Tag>;
@@ -19,12 +23,22 @@ pub(crate) type Tags = Few<Tag>;
 #[derive(Debug)]
 pub(crate) struct Members {
     pub(crate) rows: Rows<Tags>,
+    /// Behind a lock of its own, because readers of the state share that.
+    kept: Mutex<Kept>,
+}
+
+/// What readers were last given.
+#[derive(Debug, Default)]
+struct Kept {
+    list: Option<Values>,
+    /// [`Origins::sight`] when it was made.
+    sight: u32,
 }
 
 impl Members {
     /// None, to be hashed with `seed`.
     pub(crate) fn new(seed: u64) -> Self {
-        Self { rows: Rows::new(seed) }
+        Self { rows: Rows::new(seed), kept: Mutex::default() }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -45,8 +59,21 @@ impl Members {
     }
 
     /// The members that readers see.
-    pub(crate) fn iter<'a>(&'a self, origins: &'a Origins) -> impl Iterator<Item = &'a crate::blob::Blob> {
+    pub(crate) fn iter<'a>(&'a self, origins: &'a Origins) -> impl Iterator<Item = &'a Blob> + Clone {
         self.rows.iter().filter(|(_, tags)| visible(tags, origins)).map(|(member, _)| member)
+    }
+
+    /// The members that readers see, as a list to share.
+    pub(crate) fn list(&self, origins: &Origins) -> Values {
+        let copy = || Values::copies(self.iter(origins).map(|member| &**member));
+        if self.rows.len() > MAX_KEPT_LIST {
+            return copy();
+        }
+        let mut kept = self.kept.lock();
+        if kept.sight != origins.sight() {
+            *kept = Kept { list: None, sight: origins.sight() };
+        }
+        kept.list.get_or_insert_with(copy).clone()
     }
 
     /// The latest write that readers see; decides between types.
@@ -69,10 +96,13 @@ impl Members {
                 return;
             }
             tags.push(tag);
+            // A row of another owner may show a member that was hidden.
+            self.kept.get_mut().list = None;
         } else {
+            self.kept.get_mut().list = None;
             self.rows.insert(member, Few::One(tag));
         }
-        ledger.added(key, Slot::Member(member), &tag);
+        ledger.added(key, Slot::Member(member), &tag, 0);
     }
 
     /// Removes the rows of a member that `doomed` names.
@@ -84,10 +114,11 @@ impl Members {
         ledger: &mut Ledger,
     ) {
         let Some(tags) = self.rows.get_mut(member) else { return };
+        self.kept.get_mut().list = None;
         tags.retain(|tag| {
             let keep = !doomed(tag);
             if !keep {
-                ledger.removed(key, Slot::Member(member), tag);
+                ledger.removed(key, Slot::Member(member), tag, 0);
             }
             keep
         });
@@ -96,13 +127,14 @@ impl Members {
         }
     }
 
-    /// Removes what was observed of all members.
-    pub(crate) fn erase_all(&mut self, key: &[u8], erase: &Erase<'_>, ledger: &mut Ledger) {
+    /// Removes the rows that `doomed` names, of all members.
+    pub(crate) fn drop_rows(&mut self, key: &[u8], doomed: impl Fn(&[u8], &Tag) -> bool, ledger: &mut Ledger) {
+        self.kept.get_mut().list = None;
         self.rows.retain(|member, tags| {
             tags.retain(|tag| {
-                let keep = !erase.covers(tag);
+                let keep = !doomed(member, tag);
                 if !keep {
-                    ledger.removed(key, Slot::Member(member), tag);
+                    ledger.removed(key, Slot::Member(member), tag, 0);
                 }
                 keep
             });

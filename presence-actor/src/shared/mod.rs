@@ -5,6 +5,7 @@
 //! sum, the winning type) is computed at reading, from rows only. So two nodes that applied the same
 //! operations hold the same rows in whatever order these came, and show the same.
 
+mod cost;
 mod digest;
 pub(crate) mod entry;
 pub(crate) mod erase;

@@ -48,6 +48,16 @@ pub(crate) enum Content<'a> {
     Count(&'a Contribution),
 }
 
+impl Content<'_> {
+    /// Bytes of the value.
+    fn bytes(self) -> usize {
+        match self {
+            Self::Value { value, .. } => value.len(),
+            Self::Count(_) => 0,
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Row {
     pub(crate) tag: Tag,
@@ -139,19 +149,14 @@ pub(crate) struct Desk<'a> {
 }
 
 impl Desk<'_> {
-    fn slot(&self) -> Slot<'_> {
-        self.field.map_or(Slot::String, Slot::Field)
-    }
-
-    pub(crate) fn added(&mut self, tag: &Tag) {
+    pub(crate) fn added(&mut self, row: &Row) {
         let slot = self.field.map_or(Slot::String, Slot::Field);
-        self.ledger.added(self.key, slot, tag);
+        self.ledger.added(self.key, slot, &row.tag, row.content().bytes());
     }
 
     pub(crate) fn removed(&mut self, row: &Row) {
         let slot = self.field.map_or(Slot::String, Slot::Field);
-        self.ledger.removed(self.key, slot, &row.tag);
-        debug_assert!(!matches!(self.slot(), Slot::Expiry));
+        self.ledger.removed(self.key, slot, &row.tag, row.content().bytes());
     }
 
     fn spent(&mut self, row: &Row) {
@@ -253,8 +258,9 @@ impl Register {
             row.tag.origin == tag.origin && row.tag.seq >= tag.seq && matches!(row.content(), Content::Value { .. })
         });
         if !superseded {
-            desk.added(&tag);
-            self.rows.push(Row::value(tag, value, expiry));
+            let row = Row::value(tag, value, expiry);
+            desk.added(&row);
+            self.rows.push(row);
         }
     }
 
@@ -284,8 +290,9 @@ impl Register {
             count.erased_through = tag.seq - 1;
             count.erased = step.total.wrapping_sub(step.delta);
         }
-        desk.added(&tag);
-        self.rows.push(Row::count(tag, count));
+        let row = Row::count(tag, count);
+        desk.added(&row);
+        self.rows.push(row);
     }
 
     /// Takes the rows that `doomed` names away, for owners that left.

@@ -136,7 +136,7 @@ impl<V> Rows<V> {
     }
 
     /// All rows, in an order that only the seed and what was done decide.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Blob, &V)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Blob, &V)> + Clone {
         self.segments().flat_map(|segment| &segment.rows).map(|(name, value)| (name, value))
     }
 
@@ -173,7 +173,7 @@ impl<V> Rows<V> {
         xxh3_64_with_seed(name, self.seed)
     }
 
-    fn segments(&self) -> impl Iterator<Item = &Segment<V>> {
+    fn segments(&self) -> impl Iterator<Item = &Segment<V>> + Clone {
         let (single, slots) = match &self.table {
             Table::Single(segment) => (Some(segment), &[][..]),
             Table::Split(directory) => (None, &directory.slots[..]),

@@ -8,11 +8,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crdts::VClock;
-use headcount_cluster::{Origin, WallMs};
+use headcount_cluster::Origin;
 
 use crate::blob::Blob;
 use crate::dot::{OriginIx, Owner};
-use crate::limits::{MAX_SPENT_COUNTS, SPENT_HOLD};
+use crate::limits::MAX_SPENT_COUNTS;
 
 /// Whose contribution to what.
 pub(crate) type SpentKey = (Blob, Option<Blob>, OriginIx, Owner);
@@ -29,30 +29,54 @@ pub(crate) struct SpentCount {
 #[derive(Debug, Default)]
 pub(crate) struct Spent {
     records: BTreeMap<SpentKey, SpentCount>,
+    /// How many records name an origin.
+    named: BTreeMap<OriginIx, usize>,
     young: BTreeSet<SpentKey>,
     aging: BTreeSet<SpentKey>,
     barrier: Option<VClock<Origin>>,
-    /// Nothing is forgotten before this moment.
-    held_until: WallMs,
 }
 
 impl Spent {
     pub(crate) fn record(&mut self, key: SpentKey, count: SpentCount) {
         let later = self.records.get(&key).is_none_or(|known| known.epoch <= count.epoch && known.seq < count.seq);
         if later {
-            self.records.insert(key.clone(), count);
+            if self.records.insert(key.clone(), count).is_none() {
+                *self.named.entry(key.2).or_default() += 1;
+            }
             self.young.insert(key);
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.records.len()
     }
 
     pub(crate) fn get(&self, key: &SpentKey) -> Option<&SpentCount> {
         self.records.get(key)
     }
 
-    /// A peer was given up that may come back, under a new name for what it was, with what it knew. Forgets nothing for
-    /// [`SPENT_HOLD`].
-    pub(crate) fn hold(&mut self, now: WallMs) {
-        self.held_until = self.held_until.max(now.plus_ms(SPENT_HOLD.as_millis() as u64));
+    /// Whether a record names an origin.
+    pub(crate) fn names(&self, origin: OriginIx) -> bool {
+        self.named.contains_key(&origin)
+    }
+
+    /// All peers know all of an origin and may not speak of it any more.
+    pub(crate) fn forget_origin(&mut self, origin: Origin) {
+        if let Some(barrier) = &mut self.barrier {
+            barrier.dots.remove(&origin);
+        }
+    }
+
+    fn remove(&mut self, key: &SpentKey) {
+        if self.records.remove(key).is_some()
+            && let Some(named) = self.named.get_mut(&key.2)
+        {
+            *named -= 1;
+            if *named == 0 {
+                self.named.remove(&key.2);
+            }
+        }
     }
 
     /// A snapshot was merged: what was recorded before it has to be known by all anew.
@@ -67,25 +91,26 @@ impl Spent {
         self.records.range((key.map_or(Unbounded, Excluded), Unbounded))
     }
 
+    /// Forgets the first of more than it may hold.
+    pub(crate) fn shrink(&mut self) {
+        while self.records.len() > MAX_SPENT_COUNTS {
+            let Some(first) = self.records.keys().next().cloned() else { return };
+            self.remove(&first);
+        }
+    }
+
     /// Forgets what all peers know. `everyone_covers` tells whether the vectors of all peers that may come back
     /// cover a vector; `now` is this node's own.
     pub(crate) fn collect(
         &mut self,
-        at: WallMs,
         now: impl Fn() -> VClock<Origin>,
         everyone_covers: impl Fn(&VClock<Origin>) -> bool,
     ) {
-        while self.records.len() > MAX_SPENT_COUNTS {
-            self.records.pop_first();
-        }
-        if at < self.held_until {
-            return;
-        }
         if self.barrier.as_ref().is_some_and(&everyone_covers) {
             for key in std::mem::take(&mut self.aging) {
                 // One that was recorded again since is in the younger generation too and waits with that.
                 if !self.young.contains(&key) {
-                    self.records.remove(&key);
+                    self.remove(&key);
                 }
             }
             self.barrier = None;

@@ -32,7 +32,7 @@ type Dot = (OriginIx, u64);
 
 /// The place of a piece. Those of one kind stand together, kinds in this order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Spot {
+pub(crate) enum Stop {
     String(Dot),
     Expiry,
     Member(Blob),
@@ -46,18 +46,18 @@ pub(crate) enum Cursor {
     #[default]
     Start,
     /// This slot of this key and all before it were seen.
-    Within(Blob, Spot),
+    Within(Blob, Stop),
     End,
 }
 
 impl Piece<'_> {
-    pub(crate) fn spot(&self) -> Spot {
+    pub(crate) fn stop(&self) -> Stop {
         match self {
-            Self::String(row) => Spot::String(dot(row)),
-            Self::Expiry(_) => Spot::Expiry,
-            Self::Member(member, _) => Spot::Member((*member).clone()),
-            Self::Element(name, _) => Spot::Element(**name),
-            Self::Field(field, row) => Spot::Field((*field).clone(), dot(row)),
+            Self::String(row) => Stop::String(dot(row)),
+            Self::Expiry(_) => Stop::Expiry,
+            Self::Member(member, _) => Stop::Member((*member).clone()),
+            Self::Element(name, _) => Stop::Element(**name),
+            Self::Field(field, row) => Stop::Field((*field).clone(), dot(row)),
         }
     }
 
@@ -86,15 +86,15 @@ impl Keyspace {
     ) {
         let (passed, begun) = match std::mem::replace(cursor, Cursor::End) {
             Cursor::Start => (None, None),
-            Cursor::Within(key, spot) => (Some(key), Some(spot)),
+            Cursor::Within(key, stop) => (Some(key), Some(stop)),
             Cursor::End => return,
         };
-        let begun = begun.and_then(|spot| Some((self.keys.get_key_value(passed.as_deref()?)?, Some(spot))));
+        let begun = begun.and_then(|stop| Some((self.keys.get_key_value(passed.as_deref()?)?, Some(stop))));
         let keys = self.keys.after(passed).map(|key| (key, None));
         for ((key, entry), seen) in begun.into_iter().chain(keys) {
             for piece in entry.pieces_after(seen) {
                 if visit(key, piece).is_break() {
-                    *cursor = Cursor::Within(key.clone(), piece.spot());
+                    *cursor = Cursor::Within(key.clone(), piece.stop());
                     return;
                 }
             }
@@ -104,17 +104,17 @@ impl Keyspace {
 
 impl Entry {
     /// The pieces after one; all when none is given.
-    fn pieces_after(&self, seen: Option<Spot>) -> impl Iterator<Item = Piece<'_>> + use<'_> {
-        let string = matches!(seen, None | Some(Spot::String(_))).then_some(self.string());
-        let expiry = matches!(seen, None | Some(Spot::String(_))) && !self.expiry().is_empty();
-        let set = self.set().filter(|_| !matches!(seen, Some(Spot::Element(_) | Spot::Field(..))));
-        let list = self.list().filter(|_| !matches!(seen, Some(Spot::Field(..))));
+    fn pieces_after(&self, seen: Option<Stop>) -> impl Iterator<Item = Piece<'_>> + use<'_> {
+        let string = matches!(seen, None | Some(Stop::String(_))).then_some(self.string());
+        let expiry = matches!(seen, None | Some(Stop::String(_))) && !self.expiry().is_empty();
+        let set = self.set().filter(|_| !matches!(seen, Some(Stop::Element(_) | Stop::Field(..))));
+        let list = self.list().filter(|_| !matches!(seen, Some(Stop::Field(..))));
         let (row, member, element, field) = match seen {
-            Some(Spot::String(dot)) => (Some(dot), None, None, None),
-            Some(Spot::Member(member)) => (None, Some(member), None, None),
-            Some(Spot::Element(name)) => (None, None, Some(name), None),
-            Some(Spot::Field(field, dot)) => (Some(dot), None, None, Some(field)),
-            Some(Spot::Expiry) | None => (None, None, None, None),
+            Some(Stop::String(dot)) => (Some(dot), None, None, None),
+            Some(Stop::Member(member)) => (None, Some(member), None, None),
+            Some(Stop::Element(name)) => (None, None, Some(name), None),
+            Some(Stop::Field(field, dot)) => (Some(dot), None, None, Some(field)),
+            Some(Stop::Expiry) | None => (None, None, None, None),
         };
         let values = string.into_iter().flat_map(move |register| rows_after(register, row)).map(Piece::String);
         let expiry = expiry.then_some(Piece::Expiry(self.expiry()));

@@ -4,7 +4,7 @@ use headcount_cluster::WallMs;
 
 use crate::dot::Owner;
 use crate::error::Error;
-use crate::limits::Limits;
+use crate::limits::{Limits, MAX_KEPT_LIST};
 use crate::reply::{Ttl, Type};
 use crate::shared::list::End;
 use crate::state::State;
@@ -209,6 +209,21 @@ fn hincrbyex_counts_and_sets_the_expiry_or_does_neither() {
 }
 
 #[test]
+fn a_set_that_did_not_change_gives_its_readers_one_list_up_to_the_cap() {
+    let mut node = node();
+    let names: Vec<String> = (0..=MAX_KEPT_LIST).map(|n| n.to_string()).collect();
+    for name in &names[1..] {
+        node.sadd(SHARED, b"lobby", &[name.as_bytes()], NOW).unwrap();
+    }
+    let (first, second) = (node.smembers(b"lobby", NOW).unwrap(), node.smembers(b"lobby", NOW).unwrap());
+    assert_eq!(first.as_ptr(), second.as_ptr());
+    node.sadd(SHARED, b"lobby", &[names[0].as_bytes()], NOW).unwrap();
+    let (third, fourth) = (node.smembers(b"lobby", NOW).unwrap(), node.smembers(b"lobby", NOW).unwrap());
+    assert_eq!((second.len(), third.len()), (MAX_KEPT_LIST, MAX_KEPT_LIST + 1));
+    assert_ne!(third.as_ptr(), fourth.as_ptr(), "past the cap each reader has a list of its own");
+}
+
+#[test]
 fn a_session_takes_its_rows_and_leaves_those_of_others() {
     let mut node = node();
     let (first, second) = (node.open_session(), node.open_session());
@@ -216,7 +231,7 @@ fn a_session_takes_its_rows_and_leaves_those_of_others() {
     node.sadd(second, b"lobby", &[b"alice", b"bob"], NOW).unwrap();
     node.hset(first, b"at", &[b"alice", b"1"], NOW).unwrap();
     node.end_session(first, NOW);
-    let mut members = node.smembers(b"lobby", NOW).unwrap();
+    let mut members = node.smembers(b"lobby", NOW).unwrap().to_vec();
     members.sort();
     assert_eq!(members, ["alice", "bob"]);
     assert_eq!(node.hlen(b"at", NOW), Ok(0));

@@ -8,7 +8,7 @@ use crate::limits::Limits;
 use crate::shared::list::End;
 
 #[derive(Debug, Clone)]
-enum Step {
+pub(super) enum Step {
     Write(usize, Write),
     /// Put what is due on the wires.
     Transmit(usize, usize),
@@ -21,7 +21,7 @@ enum Step {
 }
 
 #[derive(Debug, Clone)]
-enum Write {
+pub(super) enum Write {
     Set(u8, u8),
     Setex(u8, u8, i64),
     Incrby(u8, i64),
@@ -72,7 +72,7 @@ fn write() -> impl Strategy<Value = Write> {
     ]
 }
 
-fn step(nodes: usize) -> impl Strategy<Value = Step> {
+pub(super) fn step(nodes: usize) -> impl Strategy<Value = Step> {
     let node = 0..nodes;
     prop_oneof![
         8 => (node.clone(), write()).prop_map(|(n, w)| Step::Write(n, w)),
@@ -115,20 +115,24 @@ fn apply(world: &mut World, node: usize, write: &Write) {
     };
 }
 
+pub(super) fn perform(world: &mut World, step: &Step) {
+    match step {
+        Step::Write(node, write) => apply(world, *node, write),
+        Step::Transmit(node, most) => world.transmit(*node, *most),
+        Step::Deliver(from, to, bulk) => drop(world.deliver(*from, *to, *bulk)),
+        Step::Cut(a, b) if a != b => world.cut(*a, *b),
+        Step::Link(a, b) if a != b => world.link(*a, *b),
+        Step::Cut(..) | Step::Link(..) => {}
+        Step::Gossip(node) => world.gossip(*node),
+        Step::Pass(ms) => world.pass(*ms),
+        Step::Work => world.work(),
+    }
+}
+
 fn run(nodes: usize, limits: &Limits, steps: &[Step]) -> World {
     let mut world = World::with(nodes, limits);
     for step in steps {
-        match step {
-            Step::Write(node, write) => apply(&mut world, *node, write),
-            Step::Transmit(node, most) => world.transmit(*node, *most),
-            Step::Deliver(from, to, bulk) => drop(world.deliver(*from, *to, *bulk)),
-            Step::Cut(a, b) if a != b => world.cut(*a, *b),
-            Step::Link(a, b) if a != b => world.link(*a, *b),
-            Step::Cut(..) | Step::Link(..) => {}
-            Step::Gossip(node) => world.gossip(*node),
-            Step::Pass(ms) => world.pass(*ms),
-            Step::Work => world.work(),
-        }
+        perform(&mut world, step);
         world.check_invariants();
     }
     for a in 0..nodes {
@@ -139,13 +143,13 @@ fn run(nodes: usize, limits: &Limits, steps: &[Step]) -> World {
     world
 }
 
-fn assert_same_view(world: &World) {
+pub(super) fn assert_same_view(world: &World) {
     let now = world.now;
     let view = |node: usize| {
         let state = &world.nodes[node];
         (0_u8..4).map(move |k| {
             let key = [b'k', k];
-            let mut members = state.smembers(&key, now).unwrap_or_default();
+            let mut members = state.smembers(&key, now).unwrap_or_default().to_vec();
             let mut fields = state.hgetall(&key, now).unwrap_or_default();
             members.sort();
             fields.sort();
@@ -166,7 +170,7 @@ fn assert_same_view(world: &World) {
 }
 
 /// A few hundred by default; `./test --long` raises `PROPTEST_CASES`.
-fn cases() -> ProptestConfig {
+pub(super) fn cases() -> ProptestConfig {
     ProptestConfig { max_shrink_iters: 20_000, ..ProptestConfig::default() }
 }
 

@@ -447,6 +447,37 @@ fn a_blocked_pop_moves_with_its_home_and_keeps_its_place() {
     assert_eq!(second.try_recv().unwrap(), None);
 }
 
+/// Found on real nodes: a home that took over a second key of a blocked pop was not told of it.
+#[test]
+fn a_blocked_pop_of_two_lists_hears_of_both_when_one_home_takes_over_the_other() {
+    let mut world = World::new(3);
+    let names: Vec<String> = (0..3).map(|home| world.key_of(home)).collect();
+    let mut waits: Vec<_> = (1..3)
+        .flat_map(|home| [(1, home), (2, home)])
+        .map(|(node, home)| world.wait(node, &[&names[home], &names[0]]).1)
+        .collect();
+    world.flush();
+    world.down(0);
+    for _ in 0..10 {
+        world.pass(200);
+        for node in [1, 2] {
+            world.gossip(node);
+        }
+        world.flush();
+    }
+    world.push(1, &names[0], &["a", "b", "c", "d"]);
+    for _ in 0..10 {
+        world.pass(200);
+        for node in [1, 2] {
+            world.gossip(node);
+        }
+        world.flush();
+    }
+    for wait in &mut waits {
+        assert!(matches!(wait.try_recv(), Ok(Some(Ok(Some(_))))));
+    }
+}
+
 #[test]
 fn a_blocked_pop_that_nobody_waits_for_leaves_the_line_and_the_element() {
     let mut world = World::new(2);

@@ -1,11 +1,17 @@
 //! Tests of the core in worlds with manual time and a manual network.
 
+mod caps;
 mod commands;
+mod conflicts;
 mod convergence;
+mod forgetting;
 mod garbage;
 mod homed;
 mod oracle;
+mod ownership;
 mod pairs;
 mod regressions;
+mod tracking;
 mod traps;
+mod watching;
 mod world;

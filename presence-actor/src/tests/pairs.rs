@@ -11,12 +11,12 @@ use crate::limits::Limits;
 use crate::shared::list::End;
 use crate::state::State;
 
-const KEY: &[u8] = b"k";
+pub(super) const KEY: &[u8] = b"k";
 const SHARED: Owner = Owner::SHARED;
 
 /// A command on the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Command {
+pub(super) enum Command {
     Set(&'static str),
     Setex(&'static str, i64),
     Incrby(i64),
@@ -155,9 +155,15 @@ fn serial(state: &[Command], commands: [Command; 2], now: WallMs) -> String {
     view(&node, now)
 }
 
-/// What both nodes show when the commands run on two that have not heard of each other's, for one order of
-/// stamps and both orders of arrival at a third.
-fn concurrent(state: &[Command], [on_0, on_1]: [Command; 2], one_first: bool) -> String {
+/// What all nodes show when the commands run on two that have not heard of each other's.
+fn concurrent(state: &[Command], commands: [Command; 2], one_first: bool) -> String {
+    let (node, now) = concurrently(state, commands, one_first);
+    view(&node, now)
+}
+
+/// A node after the commands have run on two that had not heard of each other's, for one order of stamps and of arrival at a
+/// third; all show the same.
+pub(super) fn concurrently(state: &[Command], [on_0, on_1]: [Command; 2], one_first: bool) -> (State, WallMs) {
     let mut world = World::new(3);
     for (n, command) in state.iter().enumerate() {
         let now = world.now;
@@ -182,7 +188,7 @@ fn concurrent(state: &[Command], [on_0, on_1]: [Command; 2], one_first: bool) ->
     world.check_invariants();
     let views: Vec<String> = world.nodes.iter().map(|node| view(node, now)).collect();
     assert!(views.iter().all(|view| *view == views[0]), "{state:?} {on_0:?} {on_1:?}: {views:#?}");
-    views.into_iter().next().unwrap()
+    (world.nodes.swap_remove(0), now)
 }
 
 #[test]

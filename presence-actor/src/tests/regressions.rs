@@ -12,7 +12,7 @@ use crate::limits::Limits;
 use crate::pubsub::interest::Kind;
 use crate::reply::Ttl;
 use crate::state::State;
-use crate::wire::{self, Frame};
+use crate::wire::{self, Frame, Known};
 
 /// Nodes that keep no history: whoever comes needs a snapshot.
 fn forgetful(count: usize) -> World {
@@ -242,10 +242,14 @@ fn the_log_of_a_new_origin_is_not_pruned_by_what_was_confirmed_of_the_old() {
 
 #[test]
 fn a_vector_at_the_end_of_numbers_is_no_panic() {
+    let hello = |origin: Origin| {
+        let known = Known { vector: vec![(origin, u64::MAX)], ..Known::default() };
+        Frame::Hello { known, ready: true, gone: vec![], held: false, up: vec![] }
+    };
     for frame in [
-        Frame::Hello { vector: vec![(Origin(7), u64::MAX)], ready: true, gone: vec![], up: vec![] },
+        hello(Origin(7)),
         Frame::Pull { number: 1, vector: vec![(member(0, 1).origin(), u64::MAX)] },
-        Frame::Hello { vector: vec![(member(0, 1).origin(), u64::MAX)], ready: true, gone: vec![], up: vec![] },
+        hello(member(0, 1).origin()),
     ] {
         let mut world = World::new(2);
         world.set(0, "k", "v");
@@ -332,7 +336,7 @@ fn origins_that_are_gone_and_were_never_held_cost_little_and_are_not_passed_on()
         .unwrap();
     let queued = world.nodes[0].peers.values().map(|peer| peer.queue.len()).max().unwrap();
     assert!(queued < 10, "{queued} frames go out for one that came in");
-    assert!(world.nodes[0].origins.indices().count() < 10_000);
+    assert!(world.nodes[0].origins.len() < 10);
 }
 
 #[test]

@@ -1,4 +1,8 @@
 //! The traps that others fell into, one by one.
+//!
+//! 1. Remove before add. 2. Snapshot rows beyond its vector (a snapshot under fire). 3. Counters that come back. 4. Expiry by each for
+//!    himself. 5. Gone at different moments. 6. Ghosts in the vector. 7. A message that overtakes an interest. 8. A homed reply that overtakes its
+//!    write: [`super::homed`]. 9. An incarnation used twice: the cluster crate's `id` and `tests/membership.rs`.
 
 use headcount_cluster::GoneReason;
 
@@ -463,7 +467,7 @@ fn a_snapshot_under_fire_is_exact() {
     assert_eq!(world.everywhere("games").as_deref(), Some("3000"));
 }
 
-fn next(mailbox: &crate::pubsub::Mailbox) -> Option<bytes::Bytes> {
+fn next(mailbox: &crate::pubsub::Mailbox<crate::pubsub::Event>) -> Option<bytes::Bytes> {
     let waker = futures::task::noop_waker();
     match mailbox.poll_next(&mut std::task::Context::from_waker(&waker)) {
         std::task::Poll::Ready(Some(crate::pubsub::Event::Message { payload, .. })) => Some(payload),

@@ -74,6 +74,37 @@ impl World {
         index
     }
 
+    /// A node's process dies and starts again under its name, with nothing, and meets some of the others.
+    pub(super) fn restart_knowing(&mut self, node: usize, met: &[usize]) {
+        self.isolate(node);
+        let old = self.members[node].clone();
+        let new = member(node, old.incarnation.0 + 1);
+        for other in met {
+            self.nodes[*other].handle_member_gone(&old, GoneReason::Superseded, self.now);
+        }
+        let limits = self.nodes[node].limits.clone();
+        self.nodes[node] = State::clustered(&new, limits, self.now, new.incarnation.0);
+        self.members[node] = new;
+        for other in met {
+            self.introduce(node, *other);
+        }
+        self.nodes[node].handle_seeds_tried(met.len());
+    }
+
+    /// A node's process dies and starts again under its name, with nothing, and meets all others.
+    pub(super) fn restart(&mut self, node: usize) {
+        let others: Vec<usize> = (0..self.nodes.len()).filter(|other| *other != node).collect();
+        self.restart_knowing(node, &others);
+    }
+
+    /// A node goes on under a new incarnation, because others hold the old one for Gone.
+    pub(super) fn reincarnate(&mut self, node: usize) {
+        self.isolate(node);
+        self.members[node] = member(node, self.members[node].incarnation.0 + 1);
+        let (me, now) = (self.members[node].clone(), self.now);
+        self.nodes[node].handle_reincarnated(&me, now);
+    }
+
     pub(super) fn introduce(&mut self, a: usize, b: usize) {
         let (first, second) = (self.members[a].clone(), self.members[b].clone());
         self.nodes[a].handle_member_up(&second, self.now);
@@ -198,6 +229,15 @@ impl World {
             }
         }
         panic!("the world does not come to rest: {before:?}");
+    }
+
+    /// Gossip rounds of all nodes, with all that follows.
+    pub(super) fn rounds(&mut self, rounds: usize) {
+        for _ in 0..rounds {
+            self.now = self.now.plus_ms(ROUND_MS);
+            (0..self.nodes.len()).for_each(|node| self.gossip(node));
+            self.flush();
+        }
     }
 
     /// Settles, and goes on until history that all have is forgotten.

@@ -83,9 +83,11 @@ fn list(items: impl Iterator<Item = String>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use headcount::Values;
+
     use super::*;
 
-    fn all(values: &[&'static str]) -> Vec<Bytes> {
+    fn all(values: &[&'static str]) -> Values {
         values.iter().map(|value| Bytes::from_static(value.as_bytes())).collect()
     }
 
@@ -98,7 +100,7 @@ mod tests {
             (Reply::Bulk("alice".into()), "\"alice\"\n"),
             (Reply::Bulk(Bytes::new()), "\"\"\n"),
             (Reply::Nil, "(nil)\n"),
-            (Reply::Array(vec![]), "(empty array)\n"),
+            (Reply::Array(Values::default()), "(empty array)\n"),
             (Reply::Map(vec![]), "(empty array)\n"),
             (Reply::Array(all(&["alice"])), "1) \"alice\"\n"),
             (Reply::Array(all(&["alice", "bob"])), "1) \"alice\"\n2) \"bob\"\n"),

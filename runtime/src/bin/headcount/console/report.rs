@@ -61,9 +61,12 @@ pub(super) fn stats(stats: &NodeStats) -> String {
     };
     line("keys", presence.keys as u64);
     line("rows", presence.rows as u64);
+    line("memory_bytes", presence.memory_bytes as u64);
     line("owned_rows", owned as u64);
     line("type_conflicts", presence.type_conflicts as u64);
+    line("origins", presence.origins as u64);
     line("subscriptions", presence.subscriptions as u64);
+    line("watches", presence.watches as u64);
     line("oplog_bytes", presence.oplog_bytes as u64);
     line("open_calls", presence.open_calls as u64);
     line("unconfirmed_ops", presence.unconfirmed_ops);
@@ -78,6 +81,7 @@ pub(super) fn stats(stats: &NodeStats) -> String {
     line("messages_published", presence.messages_published);
     line("messages_delivered", presence.messages_delivered);
     line("messages_dropped", presence.messages_dropped);
+    line("changes_missed", presence.changes_missed);
     line("garbage_frames", presence.garbage_frames + cluster.garbage_frames);
     line("clocks_ahead", presence.clocks_ahead);
     line("links_up", cluster.links_up as u64);

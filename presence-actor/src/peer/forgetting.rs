@@ -1,0 +1,145 @@
+//! When an origin that is Gone is forgotten, so that restarts do not make vectors grow.
+//!
+//! An origin is *retired* here when it is Gone and nothing of it is held: no row, no waiting or kept operation, no spent
+//! contribution. What a node tells of its vector says which entries are retired. An origin is forgotten when every peer that may come
+//! back has said in its latest vector that it retired it at the very number at which it is retired here: then all know all of it, and
+//! nobody has a row that could come back. Retired stays retired, so it does not matter when who said it.
+//!
+//! The trap: a log that outlives it. A joiner that is served from logs gets a row and never the removal that the forgotten origin
+//! had written, and no vector tells it so. So history goes first: logs are closed when a batch begins, and the batch
+//! is forgotten when all that was in them by then is pruned. Who lacks any of it needs a snapshot, and that knows.
+
+use crdts::VClock;
+use headcount_cluster::{Origin, WallMs};
+
+use crate::dot::OriginIx;
+use crate::limits::SPENT_HOLD;
+use crate::origin::Standing;
+use crate::state::State;
+use crate::wire::{Known, WireVector};
+
+/// What is on its way to being forgotten.
+#[derive(Debug, Default)]
+pub(crate) struct Forgetting {
+    /// Nothing is forgotten before this moment.
+    held_until: Option<WallMs>,
+    batch: Option<Batch>,
+}
+
+/// Origins that were retired at one moment.
+#[derive(Debug)]
+struct Batch {
+    origins: Vec<Origin>,
+    /// What was known then.
+    vector: VClock<Origin>,
+}
+
+impl State {
+    /// A peer was given up that may come back, under a new name for what it was, with what it knew. Nothing is forgotten
+    /// for [`SPENT_HOLD`].
+    pub(crate) fn hold(&mut self, now: WallMs) {
+        let until = now.plus_ms(SPENT_HOLD.as_millis() as u64);
+        self.forgetting.held_until = self.forgetting.held_until.max(Some(until));
+        self.forgetting.batch = None;
+    }
+
+    pub(crate) fn is_held(&self) -> bool {
+        self.forgetting.held_until.is_some()
+    }
+
+    /// Lets a hold end whose time is over.
+    pub(crate) fn end_hold(&mut self, now: WallMs) {
+        self.forgetting.held_until = self.forgetting.held_until.filter(|until| now < *until);
+    }
+
+    /// Forgets origins that nobody has anything of.
+    pub(crate) fn forget_origins(&mut self) {
+        // Who is not ready has not met everybody, and what a snapshot brings may be of anybody.
+        if !self.readiness.is_ready() || self.load.is_some() {
+            return;
+        }
+        let peers = &self.peers;
+        self.origins.forgotten.shrink(|origin| peers.values().any(|peer| peer.vector.contains_key(&origin)));
+        if self.is_held() {
+            return;
+        }
+        match self.forgetting.batch.take() {
+            None => self.begin_to_forget(),
+            Some(batch) if self.keeps_history_of(&batch.vector) => self.forgetting.batch = Some(batch),
+            Some(batch) => batch.origins.into_iter().for_each(|origin| self.forget_if_agreed(origin)),
+        }
+    }
+
+    fn begin_to_forget(&mut self) {
+        let retired = |ix: &OriginIx| self.is_retired(*ix);
+        let name = |ix: OriginIx| self.origins.get(ix).origin;
+        let origins: Vec<Origin> = self.origins.indices().into_iter().filter(retired).map(name).collect();
+        if origins.is_empty() {
+            return;
+        }
+        for ix in self.origins.indices() {
+            self.origins.get_mut(ix).log.seal();
+        }
+        self.forgetting.batch = Some(Batch { origins, vector: self.origins.vector() });
+    }
+
+    /// Whether any log reaches back into what a vector covers.
+    fn keeps_history_of(&self, vector: &VClock<Origin>) -> bool {
+        self.origins.iter().any(|(_, state)| state.log.first().is_some_and(|first| first <= vector.get(&state.origin)))
+    }
+
+    fn forget_if_agreed(&mut self, origin: Origin) {
+        let Some(ix) = self.origins.find(origin).filter(|ix| self.is_retired(*ix)) else { return };
+        let seq = self.origins.get(ix).applied;
+        if !self.peers.values().all(|peer| peer.has_retired(origin, seq)) {
+            return;
+        }
+        for peer in self.peers.values_mut() {
+            peer.repairs.retain(|repair| repair.origin != ix);
+        }
+        self.lags.remove(&origin);
+        self.keyspace.spent.forget_origin(origin);
+        self.origins.forget(ix);
+    }
+
+    /// Whether an origin is Gone and nothing of it is held.
+    fn is_retired(&self, ix: OriginIx) -> bool {
+        let state = self.origins.get(ix);
+        ix != self.me
+            && state.standing == Standing::Gone
+            && state.log.first().is_none()
+            && state.inbox.is_empty()
+            && self.keyspace.ledger.rows_of(ix) == 0
+            && !self.keyspace.spent.names(ix)
+            && !self.doomed.contains(&ix)
+            && !self.blocked.contains(&ix)
+    }
+
+    /// What this node tells a peer that it knows. Of forgotten origins it speaks only to who speaks of them: a peer that has not
+    /// forgotten one waits to hear that this node is done with it.
+    pub(crate) fn known_to(&self, peer: Origin) -> Known {
+        let mut known = Known::default();
+        for (ix, state) in self.origins.iter().filter(|(_, state)| state.applied > 0) {
+            let entry = (state.origin, state.applied);
+            // While held it claims nothing, so that those who do not know why do not forget either.
+            if !self.is_held() && self.is_retired(ix) {
+                known.retired.push(entry);
+            } else {
+                known.vector.push(entry);
+            }
+        }
+        known.forgotten.extend(self.forgotten_of(peer));
+        known
+    }
+
+    /// All that this node knows, as a peer needs it to serve this node.
+    pub(crate) fn vector_for(&self, peer: Origin) -> WireVector {
+        self.wire_vector().into_iter().chain(self.forgotten_of(peer)).collect()
+    }
+
+    /// Origins that a peer speaks of and this node has forgotten.
+    fn forgotten_of(&self, peer: Origin) -> impl Iterator<Item = (Origin, u64)> {
+        let spoken_of = self.peers.get(&peer).into_iter().flat_map(|peer| peer.vector.keys());
+        spoken_of.filter_map(|origin| Some((*origin, self.origins.forgotten.get(*origin)?)))
+    }
+}
