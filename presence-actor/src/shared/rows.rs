@@ -2,7 +2,7 @@
 //!
 //! An ordinary hash table moves everything when it is full: tens of milliseconds at a million rows, in which nobody reads. Here a directory
 //! leads from the top bits of a name's hash to segments of at most [`SEGMENT_ROWS`]; a full segment is split in two by one more bit, so an
-//! insertion moves one segment, and now and then the directory, which has a slot for dozens of rows. A small table is one segment.
+//! insertion moves one segment, and now and then the directory: four bytes for some rows. A small table is one segment.
 //!
 //! The hash is keyed with a seed of the node, which nobody outside knows, so that names cannot be chosen to fall into one segment;
 //! and it is the same for one seed, so that a simulation sees the same order again. A walk in the order of hashes ([`Rows::after`])
@@ -13,11 +13,13 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use crate::blob::Blob;
 
 /// Rows in a segment at most: what one insertion may have to move.
-const SEGMENT_ROWS: usize = 128;
-/// The directory has no more slots than one for so many rows. With hashes that spread it has less than half of that.
-const ROWS_PER_SLOT: usize = 16;
-/// Marks that are looked at together.
-const LANES: usize = 16;
+const SEGMENT_ROWS: usize = 32;
+/// The directory has no more slots than one for so many rows. With hashes that spread it has hardly half of that.
+const ROWS_PER_SLOT: usize = 4;
+/// Marks that are looked at together, as the bytes of a number.
+const LANES: usize = 8;
+const LOW_BITS: u64 = u64::from_ne_bytes([1; LANES]);
+const HIGH_BITS: u64 = LOW_BITS << 7;
 
 /// Rows by name.
 #[derive(Debug)]
@@ -32,15 +34,17 @@ enum Table<V> {
     Split(Box<Directory<V>>),
 }
 
-/// Segments in the order of hashes.
+/// Segments, and how to find them.
 #[derive(Debug)]
+#[allow(clippy::vec_box)] // so that the vector is small when it grows
 struct Directory<V> {
     /// Rows of all segments.
     len: usize,
     /// How many top bits of a hash choose a slot.
     bits: u32,
-    /// A segment stands in the first of the slots that it covers; the others are empty.
-    slots: Vec<Option<Box<Segment<V>>>>,
+    /// For each value of these bits the segment's index; those of one segment stand together.
+    slots: Vec<u32>,
+    segments: Vec<Box<Segment<V>>>,
 }
 
 #[derive(Debug)]
@@ -48,7 +52,7 @@ struct Segment<V> {
     /// How many top bits all hashes in it share.
     bits: u32,
     /// The low bits of each row's hash: a search reads them and hardly any other row than the right one.
-    marks: Vec<u16>,
+    marks: Vec<u8>,
     rows: Vec<(Blob, V)>,
 }
 
@@ -89,20 +93,19 @@ impl<V> Rows<V> {
     /// A row's value; `make` makes it when there is no such row.
     pub(crate) fn get_or_insert_with(&mut self, name: &[u8], make: impl FnOnce() -> V) -> &mut V {
         let hash = self.hash(name);
-        let index = match self.segment(hash).find(hash, name) {
-            Some(index) => index,
+        let segment = self.segment(hash);
+        match segment.find(hash, name) {
+            Some(index) => &mut self.segment_mut(hash).rows[index].1,
             None => self.push(hash, name.into(), make()),
-        };
-        &mut self.segment_mut(hash).rows[index].1
+        }
     }
 
     /// Puts a row in; returns the value that it replaces.
     pub(crate) fn insert(&mut self, name: &[u8], value: V) -> Option<V> {
-        let hash = self.hash(name);
-        if let Some(index) = self.segment(hash).find(hash, name) {
-            return Some(std::mem::replace(&mut self.segment_mut(hash).rows[index].1, value));
+        if let Some(known) = self.get_mut(name) {
+            return Some(std::mem::replace(known, value));
         }
-        self.push(hash, name.into(), value);
+        self.push(self.hash(name), name.into(), value);
         None
     }
 
@@ -151,19 +154,12 @@ impl<V> Rows<V> {
     /// The rows after a name, be it there or not, in the order of hashes; all when none is given.
     pub(crate) fn after(&self, name: Option<Blob>) -> impl Iterator<Item = (&Blob, &V)> + use<'_, V> {
         let passed = name.map(|name| (self.hash(&name), name));
-        let (single, slots) = match &self.table {
-            Table::Single(segment) => (Some(segment), &[][..]),
-            Table::Split(directory) => {
-                let first = passed.as_ref().map_or(0, |(hash, _)| directory.slot_of(*hash));
-                (None, &directory.slots[first..])
-            }
-        };
         let seed = self.seed;
-        single.into_iter().chain(slots.iter().flatten().map(|segment| &**segment)).flat_map(move |segment| {
+        self.segments_from(passed.as_ref().map_or(0, |(hash, _)| *hash)).flat_map(move |segment| {
             let hashed = segment.rows.iter().map(|(name, value)| (xxh3_64_with_seed(name, seed), name, value));
-            let mut rows: Vec<_> = hashed
-                .filter(|(hash, name, _)| passed.as_ref().is_none_or(|(at, after)| (hash, *name) > (at, after)))
-                .collect();
+            let is_left =
+                |hash: &u64, name: &Blob| passed.as_ref().is_none_or(|(at, after)| (hash, name) > (at, after));
+            let mut rows: Vec<_> = hashed.filter(|(hash, name, _)| is_left(hash, name)).collect();
             rows.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| a.1.cmp(b.1)));
             rows.into_iter().map(|(_, name, value)| (name, value))
         })
@@ -174,19 +170,35 @@ impl<V> Rows<V> {
     }
 
     fn segments(&self) -> impl Iterator<Item = &Segment<V>> + Clone {
-        let (single, slots) = match &self.table {
+        let (single, several) = match &self.table {
             Table::Single(segment) => (Some(segment), &[][..]),
-            Table::Split(directory) => (None, &directory.slots[..]),
+            Table::Split(directory) => (None, &directory.segments[..]),
         };
-        single.into_iter().chain(slots.iter().flatten().map(|segment| &**segment))
+        single.into_iter().chain(several.iter().map(|segment| &**segment))
     }
 
     fn segments_mut(&mut self) -> impl Iterator<Item = &mut Segment<V>> {
-        let (single, slots) = match &mut self.table {
+        let (single, several) = match &mut self.table {
             Table::Single(segment) => (Some(segment), &mut [][..]),
-            Table::Split(directory) => (None, &mut directory.slots[..]),
+            Table::Split(directory) => (None, &mut directory.segments[..]),
         };
-        single.into_iter().chain(slots.iter_mut().flatten().map(|segment| &mut **segment))
+        single.into_iter().chain(several.iter_mut().map(|segment| &mut **segment))
+    }
+
+    /// The segments in the order of hashes, from the one of a hash on.
+    fn segments_from(&self, hash: u64) -> impl Iterator<Item = &Segment<V>> + use<'_, V> {
+        let (single, directory) = match &self.table {
+            Table::Single(segment) => (Some(segment), None),
+            Table::Split(directory) => (None, Some(directory)),
+        };
+        let mut slot = directory.map_or(0, |directory| top_bits(hash, directory.bits));
+        let several = std::iter::from_fn(move || {
+            let directory = directory?;
+            let segment = &directory.segments[*directory.slots.get(slot)? as usize];
+            slot = directory.first_slot(slot, segment.bits) + directory.covered_by(segment.bits);
+            Some(&**segment)
+        });
+        single.into_iter().chain(several)
     }
 
     fn segment(&self, hash: u64) -> &Segment<V> {
@@ -203,14 +215,14 @@ impl<V> Rows<V> {
         }
     }
 
-    /// Puts a row in that is not there; returns where in its segment.
-    fn push(&mut self, hash: u64, name: Blob, value: V) -> usize {
+    /// Puts a row in that is not there.
+    fn push(&mut self, hash: u64, name: Blob, value: V) -> &mut V {
         if let Table::Single(segment) = &mut self.table
             && segment.rows.len() >= SEGMENT_ROWS
         {
             let segment = std::mem::replace(segment, Segment::new(0, 0));
-            let (len, slots) = (segment.rows.len(), vec![Some(Box::new(segment))]);
-            self.table = Table::Split(Box::new(Directory { len, bits: 0, slots }));
+            let (len, segments) = (segment.rows.len(), vec![Box::new(segment)]);
+            self.table = Table::Split(Box::new(Directory { len, bits: 0, slots: vec![0], segments }));
         }
         match &mut self.table {
             Table::Single(segment) => segment.push(hash, name, value),
@@ -230,23 +242,22 @@ impl<V> Rows<V> {
 }
 
 impl<V> Directory<V> {
-    /// The slot that a hash's segment stands in.
-    fn slot_of(&self, hash: u64) -> usize {
-        let mut slot = top_bits(hash, self.bits);
-        // Where a slot is empty, the segment began in an earlier one: the one with the lowest bits cleared.
-        while self.slots[slot].is_none() {
-            slot &= slot - 1;
-        }
-        slot
-    }
-
     fn segment(&self, hash: u64) -> &Segment<V> {
-        self.slots[self.slot_of(hash)].as_ref().expect("slot_of only stops at a segment")
+        &self.segments[self.slots[top_bits(hash, self.bits)] as usize]
     }
 
     fn segment_mut(&mut self, hash: u64) -> &mut Segment<V> {
-        let slot = self.slot_of(hash);
-        self.slots[slot].as_mut().expect("slot_of only stops at a segment")
+        &mut self.segments[self.slots[top_bits(hash, self.bits)] as usize]
+    }
+
+    /// How many slots a segment has whose hashes share so many bits,
+    fn covered_by(&self, bits: u32) -> usize {
+        1 << (self.bits - bits)
+    }
+
+    /// and the first of those, when this is one of them.
+    fn first_slot(&self, slot: usize, bits: u32) -> usize {
+        slot & !(self.covered_by(bits) - 1)
     }
 
     /// Splits the segment of a hash while it is full. Hashes that do not spread stay together instead of taking slots without end.
@@ -256,14 +267,14 @@ impl<V> Directory<V> {
                 if self.slots.len() * ROWS_PER_SLOT > self.len {
                     return;
                 }
-                self.slots = std::mem::take(&mut self.slots).into_iter().flat_map(|slot| [slot, None]).collect();
+                self.slots = self.slots.iter().flat_map(|segment| [*segment, *segment]).collect();
                 self.bits += 1;
             }
-            let slot = self.slot_of(hash);
-            let segment = self.slots[slot].as_mut().expect("slot_of only stops at a segment");
-            let upper = segment.split(seed);
-            let covered = 1 << (self.bits - upper.bits);
-            self.slots[slot + covered] = Some(Box::new(upper));
+            let upper = self.segment_mut(hash).split(seed);
+            let covered = self.covered_by(upper.bits);
+            let first = self.first_slot(top_bits(hash, self.bits), upper.bits - 1) + covered;
+            self.slots[first..first + covered].fill(self.segments.len() as u32);
+            self.segments.push(Box::new(upper));
         }
     }
 }
@@ -274,23 +285,35 @@ impl<V> Segment<V> {
     }
 
     fn find(&self, hash: u64, name: &[u8]) -> Option<usize> {
-        let sought = mark(hash);
+        if let [(only, _)] = &self.rows[..] {
+            return (**only == *name).then_some(0);
+        }
+        let sought = u64::from(mark(hash)) * LOW_BITS;
+        let (groups, rest) = self.marks.as_chunks::<LANES>();
         let mut start = 0;
-        for lanes in self.marks.chunks(LANES) {
-            // All of them without a branch, which the compiler makes one comparison of.
-            if lanes.iter().map(|mark| u16::from(*mark == sought)).sum::<u16>() > 0 {
-                let fits = |index: &usize| lanes[*index] == sought && *self.rows[start + index].0 == *name;
-                if let Some(index) = (0..lanes.len()).find(fits) {
-                    return Some(start + index);
+        for group in groups {
+            // The bytes that are zero now are the marks that fit, and rarely one beside such a one.
+            let differing = u64::from_le_bytes(*group) ^ sought;
+            let mut fitting = differing.wrapping_sub(LOW_BITS) & !differing & HIGH_BITS;
+            while fitting != 0 {
+                let index = start + fitting.trailing_zeros() as usize / 8;
+                if self.is_named(index, name) {
+                    return Some(index);
                 }
+                fitting &= fitting - 1;
             }
             start += LANES;
         }
-        None
+        let fits = |index: &usize| self.marks[*index] == mark(hash) && self.is_named(*index, name);
+        (start..start + rest.len()).find(fits)
+    }
+
+    fn is_named(&self, index: usize, name: &[u8]) -> bool {
+        *self.rows[index].0 == *name
     }
 
     /// Grows by an eighth and not by doubling: a segment is small, and there are many.
-    fn push(&mut self, hash: u64, name: Blob, value: V) -> usize {
+    fn push(&mut self, hash: u64, name: Blob, value: V) -> &mut V {
         if self.rows.len() == self.rows.capacity() {
             let more = (self.rows.len() / 8).max(1);
             self.rows.reserve_exact(more);
@@ -298,7 +321,8 @@ impl<V> Segment<V> {
         }
         self.marks.push(mark(hash));
         self.rows.push((name, value));
-        self.rows.len() - 1
+        let last = self.rows.len() - 1;
+        &mut self.rows[last].1
     }
 
     fn take(&mut self, index: usize) -> (Blob, V) {
@@ -334,8 +358,8 @@ impl<V> Segment<V> {
 }
 
 /// What a search compares first. Not of the bits that choose the segment.
-fn mark(hash: u64) -> u16 {
-    hash as u16
+fn mark(hash: u64) -> u8 {
+    hash as u8
 }
 
 fn top_bits(hash: u64, bits: u32) -> usize {
@@ -366,19 +390,18 @@ mod tests {
     fn check<V>(rows: &Rows<V>) {
         let Table::Split(directory) = &rows.table else { return };
         assert_eq!(directory.slots.len(), 1 << directory.bits);
-        assert_eq!(directory.len, directory.slots.iter().flatten().map(|segment| segment.rows.len()).sum::<usize>());
-        let mut next = 0;
-        for (slot, segment) in directory.slots.iter().enumerate() {
-            let Some(segment) = segment else { continue };
-            assert_eq!(slot, next, "segments cover all slots once");
-            next += 1 << (directory.bits - segment.bits);
+        assert_eq!(directory.len, directory.segments.iter().map(|segment| segment.rows.len()).sum::<usize>());
+        let covered: usize = directory.segments.iter().map(|segment| directory.covered_by(segment.bits)).sum();
+        assert_eq!(covered, directory.slots.len(), "segments cover all slots once");
+        for (index, segment) in directory.segments.iter().enumerate() {
             assert!(segment.rows.len() <= SEGMENT_ROWS, "hashes spread");
+            assert_eq!(segment.rows.len(), segment.marks.len());
             for ((name, _), known) in segment.rows.iter().zip(&segment.marks) {
                 let hash = rows.hash(name);
-                assert_eq!((directory.slot_of(hash), *known), (slot, mark(hash)));
+                let found = directory.slots[top_bits(hash, directory.bits)] as usize;
+                assert_eq!((found, *known), (index, mark(hash)));
             }
         }
-        assert_eq!(next, directory.slots.len());
     }
 
     #[derive(Debug, Clone)]
@@ -468,15 +491,14 @@ mod tests {
         check(&rows);
         assert!(sizes(&rows) <= SEGMENT_ROWS);
         let Table::Split(directory) = &rows.table else { panic!("it is large") };
-        assert!(directory.slots.len() * ROWS_PER_SLOT * 2 < rows.len(), "{} slots", directory.slots.len());
+        assert!(directory.slots.len() * ROWS_PER_SLOT <= rows.len(), "{} slots", directory.slots.len());
     }
 
     #[test]
     fn names_whose_hashes_agree_stay_together_and_take_no_slots() {
         let mut rows: Rows<u32> = Rows::new(0);
         for n in 0..2 * SEGMENT_ROWS as u32 {
-            let at = rows.push(0, name(n)[..].into(), n);
-            assert_eq!(rows.segment(0).rows[at].1, n);
+            assert_eq!(*rows.push(0, name(n)[..].into(), n), n);
         }
         let Table::Split(directory) = &rows.table else { panic!("it is large") };
         assert!(directory.slots.len() <= 2 * SEGMENT_ROWS / ROWS_PER_SLOT);
