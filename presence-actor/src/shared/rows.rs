@@ -51,8 +51,9 @@ struct Directory<V> {
 struct Segment<V> {
     /// How many top bits all hashes in it share.
     bits: u32,
-    /// The low bits of each row's hash: a search reads them and hardly any other row than the right one.
-    marks: Vec<u8>,
+    /// The low bits of each row's hash: a search reads them and hardly any other row than the right one. They stand here and not
+    /// on the heap, because what a search in a large table waits for is memory.
+    marks: [u8; SEGMENT_ROWS],
     rows: Vec<(Blob, V)>,
 }
 
@@ -111,9 +112,9 @@ impl<V> Rows<V> {
 
     /// Takes a row out.
     pub(crate) fn remove(&mut self, name: &[u8]) -> Option<(Blob, V)> {
-        let hash = self.hash(name);
+        let (hash, seed) = (self.hash(name), self.seed);
         let segment = self.segment_mut(hash);
-        let row = segment.take(segment.find(hash, name)?);
+        let row = segment.take(segment.find(hash, name)?, seed);
         if let Table::Split(directory) = &mut self.table {
             directory.len -= 1;
         }
@@ -127,8 +128,9 @@ impl<V> Rows<V> {
         let mut len = 0;
         for segment in self.segments_mut() {
             segment.rows.retain_mut(|(name, value)| keep(name, value));
-            segment.marks.clear();
-            segment.marks.extend(segment.rows.iter().map(|(name, _)| mark(xxh3_64_with_seed(name, seed))));
+            for index in 0..segment.rows.len() {
+                segment.mark(index, xxh3_64_with_seed(&segment.rows[index].0, seed));
+            }
             segment.give_back();
             len += segment.rows.len();
         }
@@ -281,7 +283,7 @@ impl<V> Directory<V> {
 
 impl<V> Segment<V> {
     fn new(bits: u32, room: usize) -> Self {
-        Self { bits, marks: Vec::with_capacity(room), rows: Vec::with_capacity(room) }
+        Self { bits, marks: [0; SEGMENT_ROWS], rows: Vec::with_capacity(room) }
     }
 
     fn find(&self, hash: u64, name: &[u8]) -> Option<usize> {
@@ -289,9 +291,8 @@ impl<V> Segment<V> {
             return (**only == *name).then_some(0);
         }
         let sought = u64::from(mark(hash)) * LOW_BITS;
-        let (groups, rest) = self.marks.as_chunks::<LANES>();
-        let mut start = 0;
-        for group in groups {
+        let groups = self.marks.as_chunks::<LANES>().0.iter().take(self.rows.len().div_ceil(LANES));
+        for (start, group) in (0..).step_by(LANES).zip(groups) {
             // The bytes that are zero now are the marks that fit, and rarely one beside such a one.
             let differing = u64::from_le_bytes(*group) ^ sought;
             let mut fitting = differing.wrapping_sub(LOW_BITS) & !differing & HIGH_BITS;
@@ -302,32 +303,38 @@ impl<V> Segment<V> {
                 }
                 fitting &= fitting - 1;
             }
-            start += LANES;
         }
-        let fits = |index: &usize| self.marks[*index] == mark(hash) && self.is_named(*index, name);
-        (start..start + rest.len()).find(fits)
+        (SEGMENT_ROWS..self.rows.len()).find(|index| self.is_named(*index, name))
     }
 
     fn is_named(&self, index: usize, name: &[u8]) -> bool {
-        *self.rows[index].0 == *name
+        self.rows.get(index).is_some_and(|(known, _)| **known == *name)
     }
 
-    /// Grows by an eighth and not by doubling: a segment is small, and there are many.
+    /// Marks a row. Those that are more than a segment should have, because their hashes agree, need none.
+    fn mark(&mut self, index: usize, hash: u64) {
+        if let Some(place) = self.marks.get_mut(index) {
+            *place = mark(hash);
+        }
+    }
+
+    /// Grows by a few rows and not by doubling: a segment is small, and there are many.
     fn push(&mut self, hash: u64, name: Blob, value: V) -> &mut V {
         if self.rows.len() == self.rows.capacity() {
-            let more = (self.rows.len() / 8).max(1);
+            let more = (self.rows.len() / 4).clamp(1, 4);
             self.rows.reserve_exact(more);
-            self.marks.reserve_exact(more);
         }
-        self.marks.push(mark(hash));
+        let last = self.rows.len();
+        self.mark(last, hash);
         self.rows.push((name, value));
-        let last = self.rows.len() - 1;
         &mut self.rows[last].1
     }
 
-    fn take(&mut self, index: usize) -> (Blob, V) {
-        self.marks.swap_remove(index);
+    fn take(&mut self, index: usize, seed: u64) -> (Blob, V) {
         let row = self.rows.swap_remove(index);
+        if let Some((moved, _)) = self.rows.get(index) {
+            self.mark(index, xxh3_64_with_seed(moved, seed));
+        }
         self.give_back();
         row
     }
@@ -337,7 +344,6 @@ impl<V> Segment<V> {
         let room = self.rows.len() * 2;
         if self.rows.capacity() > room * 2 {
             self.rows.shrink_to(room);
-            self.marks.shrink_to(room);
         }
     }
 
@@ -345,8 +351,8 @@ impl<V> Segment<V> {
     fn split(&mut self, seed: u64) -> Self {
         self.bits += 1;
         let half = self.rows.len() / 2;
-        let mut upper = Self::new(self.bits, half + half / 8);
-        let mut lower = Self::new(self.bits, half + half / 8);
+        let mut upper = Self::new(self.bits, half + 2);
+        let mut lower = Self::new(self.bits, half + 2);
         for (name, value) in std::mem::take(&mut self.rows) {
             let hash = xxh3_64_with_seed(&name, seed);
             let into = if top_bits(hash, self.bits) & 1 == 1 { &mut upper } else { &mut lower };
@@ -395,7 +401,6 @@ mod tests {
         assert_eq!(covered, directory.slots.len(), "segments cover all slots once");
         for (index, segment) in directory.segments.iter().enumerate() {
             assert!(segment.rows.len() <= SEGMENT_ROWS, "hashes spread");
-            assert_eq!(segment.rows.len(), segment.marks.len());
             for ((name, _), known) in segment.rows.iter().zip(&segment.marks) {
                 let hash = rows.hash(name);
                 let found = directory.slots[top_bits(hash, directory.bits)] as usize;
