@@ -28,18 +28,22 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// `compare_and_set`, and counting through [`homed`](Self::homed). They are carried out at the key's *home*, one of the nodes that are Up
 /// and ready, one after the other, and return once the caller's own node has what was written. What that promises:
 ///
-/// - While nodes neither come nor go, an answer is given once in the whole cluster.
-/// - When the home dies, the call goes to the next home under the same number. That home first learns all that the
-///   remaining nodes know, so a command that any of them has seen carried out is not carried out again, and an element that any of them has seen
-///   taken is not taken again.
-/// - No two nodes serve as home of a key at the same time as long as some node can talk to both: each node promises itself to one
+/// - While nodes neither come nor go, an answer is given once in the whole cluster. What a node wrote before it called is there when its call is
+///   carried out.
+/// - When the home dies, the call goes to the next home under the same number, once the death is noticed (`detection_time`). That home
+///   first learns all that the remaining nodes know, so a command that any of them has seen carried out is not carried out again, and
+///   an element that any of them has seen taken is not taken again.
+/// - No two nodes serve as home of a key at the same time while some node can talk to both: each node promises itself to one
 ///   view of the cluster for a second at a time. That rests on clocks that run at about the same rate, not on what they show.
-/// - At a partition, with `home_requires = "any"` (the default) each side goes on by itself, so an element can be taken once on
-///   each side. With `"majority"` a side that has not more than half of the nodes that are Up or Down answers
-///   [`Error::TryAgain`], and an answer is given only when more than half of them have what was written: then it is unique also across
-///   partitions and deaths, unless nodes join while the cluster is split.
-/// - [`Error::TryAgain`] says that the command had no effect: an element that was popped nevertheless is put back. After
-///   [`Error::OutcomeUnknown`] the command may have been carried out.
+/// - With `home_requires = "any"` (the default) nodes that are silent for two seconds are gone on without; at a partition each side goes on by
+///   itself, so an element can be taken once on each side.
+/// - With `"majority"` a side that has not more than half of the nodes answers [`Error::TryAgain`], and an answer is given only when
+///   more than half of them have what was written: then it is unique also across partitions and deaths. Nodes are counted that
+///   are Up or Down, and for a day those that were given up for their silence, unless they come back under their name. It does not hold
+///   while nodes join a cluster that is split, or when a split lasts longer than that day and `grace`.
+/// - [`Error::TryAgain`] says that the command had no effect: an element that was popped nevertheless is put back, and so is one
+///   whose future is dropped before it was taken. After [`Error::OutcomeUnknown`] the command may have been carried out.
+/// - Of those who wait for a list, who began first by its own clock comes first.
 pub trait Presence: Clone + Send + Sync + 'static {
     /// Subscribes to a topic. Resolves when every live peer has confirmed the interest or left (a bounded wait), so
     /// that a publish anywhere after that is delivered. Ends when the [`Subscription`] is dropped.

@@ -138,7 +138,7 @@ pub enum TryAgain {
     NoMajority {
         /// Nodes that are Up, this one included.
         up: usize,
-        /// Nodes that are Up or Down.
+        /// Nodes that are Up or Down, or were given up for their silence within a day.
         known: usize,
     },
     /// The home was not reached or could not serve in time: nodes come or go, or do not agree on who is there.

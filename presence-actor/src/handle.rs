@@ -153,27 +153,47 @@ impl Shared {
     }
 }
 
-/// A call to a key's home that its caller waits for: dropped, it is taken back.
+/// A call to a key's home that its caller waits for. Dropped, it is taken back, and an element that lies ready for it
+/// goes back to its list.
 struct OpenCall<'a> {
     shared: &'a Shared,
     number: u64,
+    /// The list that it pops from, if it does.
+    pops: Option<(End, Blob)>,
+    outcome: oneshot::Receiver<Result<Carried>>,
 }
 
 impl Drop for OpenCall<'_> {
     fn drop(&mut self) {
-        self.shared.write(|state, _| state.give_up_call(self.number));
+        self.shared.write(|state, _| {
+            state.give_up_call(self.number);
+            self.outcome.close();
+            if let (Some((end, key)), Ok(Some(Ok(Carried { answer: Answer::Value(value), .. })))) =
+                (self.pops.take(), self.outcome.try_recv())
+            {
+                state.give_back(end, key, value);
+            }
+        });
     }
 }
 
-/// A blocked pop that its caller waits for.
+/// A blocked pop that its caller waits for. Dropped, it leaves the lines, and an element that lies ready for it goes back.
 struct OpenWait<'a> {
     shared: &'a Shared,
     number: u64,
+    end: End,
+    outcome: oneshot::Receiver<Result<Popped>>,
 }
 
 impl Drop for OpenWait<'_> {
     fn drop(&mut self) {
-        self.shared.write(|state, _| state.drop_wait(self.number));
+        self.shared.write(|state, _| {
+            state.drop_wait(self.number);
+            self.outcome.close();
+            if let Ok(Some(Ok(Some((key, value))))) = self.outcome.try_recv() {
+                state.give_back(self.end, key, value);
+            }
+        });
     }
 }
 
@@ -290,6 +310,7 @@ impl ClusterPresence {
             return Err(Error::HomedOwned);
         }
         let shared = &*self.scope.shared;
+        let pops = if let HomedCommand::Pop { end, key, .. } = &command { Some((*end, key.clone())) } else { None };
         let begun = self.write(|state, _, now| {
             let wanted = state.peers_needed(self.within.ack)?;
             Ok((state.call(command, now)?, wanted))
@@ -298,10 +319,9 @@ impl ClusterPresence {
         let Carried { answer, dot } = match started {
             Started::Carried(carried) => carried,
             Started::Later { number, outcome } => {
-                let _call = OpenCall { shared, number };
+                let mut call = OpenCall { shared, number, pops: pops.clone(), outcome };
                 let wait = self.read(|state, _| state.limits().home_wait);
-                let outcome = tokio::time::timeout(wait, outcome).await;
-                match outcome {
+                match tokio::time::timeout(wait, &mut call.outcome).await {
                     Ok(outcome) => outcome.unwrap_or(Err(Error::Closed))?,
                     Err(_) => return Err(self.write(|state, _, _| state.give_up_call(number))),
                 }
@@ -310,6 +330,9 @@ impl ClusterPresence {
         let confirmed = |state: &State| dot.map_or(wanted, |dot| state.peers_that_have(dot));
         if wanted == 0 || shared.wait_until(self.within.timeout, |state| confirmed(state) >= wanted).await {
             return Ok(answer);
+        }
+        if let (Some((end, key)), Answer::Value(value)) = (pops, answer) {
+            self.write(|state, _, _| state.give_back(end, key, value));
         }
         Err(Error::NotConfirmed { confirmed: self.read(|state, _| confirmed(state)), wanted })
     }
@@ -320,15 +343,16 @@ impl ClusterPresence {
 
     async fn blocking_pop(
         &self,
+        end: End,
         begun: Result<(u64, oneshot::Receiver<Result<Popped>>)>,
         timeout: Duration,
     ) -> Result<Option<(Bytes, Bytes)>> {
-        let (number, mut outcome) = begun?;
+        let (number, outcome) = begun?;
         let shared = &*self.scope.shared;
-        let _wait = OpenWait { shared, number };
+        let mut wait = OpenWait { shared, number, end, outcome };
         let popped = if timeout.is_zero() {
-            outcome.await
-        } else if let Ok(popped) = tokio::time::timeout(timeout, &mut outcome).await {
+            (&mut wait.outcome).await
+        } else if let Ok(popped) = tokio::time::timeout(timeout, &mut wait.outcome).await {
             popped
         } else {
             // An element may be on its way; then it counts.
@@ -336,7 +360,7 @@ impl ClusterPresence {
                 state.end_wait(number);
                 state.limits().home_wait
             });
-            tokio::time::timeout(home_wait, outcome).await.unwrap_or(Ok(Ok(None)))
+            tokio::time::timeout(home_wait, &mut wait.outcome).await.unwrap_or(Ok(Ok(None)))
         };
         let popped = popped.unwrap_or(Err(Error::Closed))?;
         Ok(popped.map(|(key, value)| (key.to_bytes(), value.to_bytes())))
@@ -539,12 +563,12 @@ impl<T: HasHandle> Presence for T {
 
     async fn brpop(&self, keys: impl Args, timeout: Duration) -> Result<Option<(Bytes, Bytes)>> {
         let begun = keys.with(|keys| self.handle().write(|state, _, now| state.begin_wait(End::Right, keys, now)));
-        self.handle().blocking_pop(begun, timeout).await
+        self.handle().blocking_pop(End::Right, begun, timeout).await
     }
 
     async fn blpop(&self, keys: impl Args, timeout: Duration) -> Result<Option<(Bytes, Bytes)>> {
         let begun = keys.with(|keys| self.handle().write(|state, _, now| state.begin_wait(End::Left, keys, now)));
-        self.handle().blocking_pop(begun, timeout).await
+        self.handle().blocking_pop(End::Left, begun, timeout).await
     }
 
     async fn llen(&self, key: impl Arg) -> Result<usize> {

@@ -27,8 +27,14 @@ pub const MAX_POSITION: i64 = i64::MAX >> 2;
 /// split into several operations.
 pub const MAX_SEEN_COUNTS: usize = 4096;
 
-/// Commands that wait at a key's home until it may serve.
+/// Commands that wait at a key's home until it may serve,
 pub const MAX_PARKED_COMMANDS: usize = 100_000;
+
+/// and their bytes.
+pub const MAX_PARKED_BYTES: usize = 64 * 1024 * 1024;
+
+/// Blocked pops of one caller that wait at a key's home; those past it are not heard.
+pub const MAX_WAITERS_OF_CALLER: usize = 1_000_000;
 
 /// How long erased contributions and dead origins are remembered after a peer was given up that may come back with what
 /// it knew.
@@ -102,7 +108,7 @@ pub struct Limits {
     pub max_homed_calls: usize,
     /// Blocked pops (`brpop`, `blpop`) of this node. Default 10,000.
     pub max_blocked_pops: usize,
-    /// How long a call waits for its key's home. Default 5 s.
+    /// How long a call waits for its key's home. Default 10 s, so that it outlives the detection of a death.
     pub home_wait: Duration,
     /// What must hold for a key's home to serve; the same on all nodes. Default `Any`.
     pub home_requires: HomeRequires,
@@ -131,7 +137,7 @@ impl Default for Limits {
             subscribe_wait: Duration::from_secs(2),
             max_homed_calls: 10_000,
             max_blocked_pops: 10_000,
-            home_wait: Duration::from_secs(5),
+            home_wait: Duration::from_secs(10),
             home_requires: HomeRequires::Any,
             grace: Duration::from_mins(10),
         }

@@ -301,6 +301,7 @@ impl State {
         }
         let ix = self.origins.intern(member.origin(), now);
         self.origins.get_mut(ix).member = true;
+        self.homed.missing.remove(&member.node);
         self.change_standing(ix, Standing::Up, now);
         self.peers.entry(member.origin()).or_insert_with(|| Peer::new(member.clone())).up = true;
         self.keyspace.keep_spent = true;
@@ -344,6 +345,8 @@ impl State {
         }
         let ix = self.origins.intern(origin, now);
         if reason == GoneReason::GraceOver {
+            let node = self.peers.get(&origin).map(|peer| peer.member.node.clone());
+            self.homed.missing.extend(node.map(|node| (node, now)));
             self.hold(now);
         }
         self.change_standing(ix, Standing::Gone, now);
@@ -370,7 +373,7 @@ impl State {
         }
         self.change_standing(old, Standing::Gone, now);
         self.doomed.push_back(old);
-        self.forsake_calls(self.origins.get(old).origin);
+        self.forsake_calls(self.origins.get(old).origin, now);
         for peer in self.peers.values_mut() {
             // What was confirmed, and how far it was pushed, speaks of the old stream.
             peer.confirmed = 0;
@@ -400,7 +403,7 @@ impl State {
         self.tell_watchers(None, now);
         self.handle_time(now);
         self.settle(now);
-        let due = self.keyspace.deadlines.is_due(now);
+        let due = self.keyspace.deadlines.is_due(now) || self.homed_has_work(now);
         due || self.has_rest() || !self.doomed.is_empty() || self.load.as_ref().is_some_and(Load::is_merging)
     }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::blob::Blob;
 use crate::dot::Owner;
-use crate::homed::{Answer, Dot, HomedCommand, Refusal};
+use crate::homed::{Answer, HomedCommand, Record, Refusal};
 use crate::limits::{MAX_POSITION, MAX_SEQUENCE};
 use crate::op::{Action, Op, Raw, Several};
 use crate::pubsub::interest::Kind;
@@ -74,8 +74,9 @@ pub(crate) enum Frame {
     SnapshotRefused { id: u64 },
     /// A part of a snapshot; [`Part`]s follow. What it covers is in the last one and was noted before the first.
     Snapshot { id: u64, parts: u64, last: Option<Known> },
-    /// Asks a key's home to carry a command out; `confirm`: and to say when more than half of the nodes have it.
-    Ask { number: u64, command: HomedCommand, confirm: bool },
+    /// Asks a key's home to carry a command out once it has applied the caller's operations up to `after`; `confirm`: and to
+    /// say when more than half of the nodes have it.
+    Ask { number: u64, command: HomedCommand, after: u64, confirm: bool },
     /// The answer to a command that wrote nothing; the others' answers travel in what they wrote.
     Answer { number: u64, outcome: Result<Answer, Refusal> },
     /// More than half of the nodes have what the command wrote.
@@ -168,7 +169,7 @@ pub(crate) enum Part<'a> {
     /// A caller has heard all answers up to this number.
     Settled(Origin, u64),
     /// A call's answer, and the operation that it travelled in.
-    Answered(Origin, u64, Dot, Answer),
+    Answered(Origin, u64, Record),
 }
 
 /// Encodes a frame; what follows it is appended to the result.
@@ -241,7 +242,10 @@ pub(crate) fn decode_part<'a>(chunk: &mut &'a [u8]) -> Result<Part<'a>, CodecErr
     match &part {
         Part::Key(_) | Part::Settled(..) => {}
         Part::Element(name, ..) => believable_name(name)?,
-        Part::Answered(_, _, dot, _) => believable(dot.seq)?,
+        Part::Answered(_, _, record) => {
+            believable(record.dot.seq)?;
+            record.taken.iter().try_for_each(|taken| believable_position(taken.position))?;
+        }
         Part::Member(_, tag) | Part::Expiry(tag, _) => believable(tag.seq)?,
         Part::String(tag, content) | Part::Field(_, tag, content) => {
             believable(tag.seq)?;
@@ -309,6 +313,7 @@ mod tests {
                 Frame::Ask {
                     number: 1,
                     command: HomedCommand::Pop { end: End::Left, key: b"k"[..].into(), wait: None },
+                    after: 0,
                     confirm: false,
                 },
                 13,

@@ -1,6 +1,6 @@
 //! Who is a key's home, and when it may serve.
 //!
-//! A node's *view* is the set of nodes that it holds for Up and ready; a key's home is a function of the view. A node serves
+//! A node's *view* is the set of nodes that it holds for Up and that have said to be ready; a key's home is a function of the view. A node serves
 //! as a home only while the others of its view have agreed to that view within the last second, and each that agrees promises to
 //! agree to no other for longer than that, except with those who have moved on from the old one themselves. So
 //! two views that have a node in common are never served at once, whatever each node believes. With its consent each says what it
@@ -9,12 +9,13 @@
 //! Time is counted twice, in gossip rounds and by the clock, and a promise must be young by both to be used and old by both to be
 //! void: a clock that is set and a process that is stopped each move only one of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use headcount_cluster::{NodeId, Origin, WallMs, ring};
 
 use super::HomeRequires;
 use crate::error::{Error, TryAgain};
+use crate::limits::SPENT_HOLD;
 use crate::state::State;
 use crate::wire::{Frame, WireVector};
 
@@ -26,8 +27,10 @@ const PROMISE: Span = Span { rounds: 8, ms: 1_600 };
 const REFRESH_ROUNDS: u64 = 2;
 /// Gossip rounds without a command after which it is not needed any more.
 const IDLE_ROUNDS: u64 = 10;
-/// Gossip rounds after which those that do not agree are gone on without, where [`HomeRequires`] allows it.
-const PATIENCE_ROUNDS: u64 = 10;
+/// For how long those that do not answer are waited for, where [`HomeRequires`] allows to go on without them.
+const PATIENCE: Span = Span { rounds: 2, ms: 2_000 };
+/// Milliseconds for which one question is enough.
+const QUESTION_MS: u64 = 100;
 
 #[derive(Debug, Clone, Copy)]
 struct Span {
@@ -61,15 +64,17 @@ pub(crate) struct Agreement {
     view: u64,
     /// When the consents that were given were asked for.
     consents: BTreeMap<Origin, Moment>,
+    /// Those whose last answer was no.
+    dissent: BTreeSet<Origin>,
     /// What must be known here before serving begins.
     to_know: BTreeMap<Origin, u64>,
     /// Whether all that is known, since serving began and as long as it goes on.
     serving: bool,
-    /// The question that is out, and when it was asked.
-    asked: Option<(u64, Moment)>,
+    /// The questions whose answers still count, and when they were asked.
+    questions: BTreeMap<u64, Moment>,
     last_question: u64,
-    /// The gossip round since which consent is sought and not complete.
-    sought_since: Option<u64>,
+    /// Since when consent is sought and not complete.
+    sought_since: Option<Moment>,
     /// The last gossip round in which a command needed it.
     needed_in: Option<u64>,
     /// To whose view this node has agreed, and when.
@@ -77,16 +82,11 @@ pub(crate) struct Agreement {
 }
 
 impl State {
-    /// The nodes among which keys have their homes: those that are Up and have said on the present link that they are ready,
-    /// or while there is none, all that are Up.
+    /// The nodes among which keys have their homes: those that are Up and ready.
     fn view(&self) -> BTreeMap<Origin, &NodeId> {
-        let me = self.node.as_ref().map(|node| (self.origin(), node, self.readiness.is_ready()));
-        let peers = self.peers.values().filter(|peer| peer.up);
-        let peers = peers.map(|peer| (peer.member.origin(), &peer.member.node, peer.ready));
-        let all: Vec<_> = me.into_iter().chain(peers).collect();
-        let nobody_ready = all.iter().all(|(.., ready)| !ready);
-        let in_view = all.into_iter().filter(|(.., ready)| *ready || nobody_ready);
-        in_view.map(|(origin, node, _)| (origin, node)).collect()
+        let me = self.node.iter().filter(|_| self.readiness.is_ready()).map(|node| (self.origin(), node));
+        let peers = self.peers.values().filter(|peer| peer.up && peer.ready);
+        me.chain(peers.map(|peer| (peer.member.origin(), &peer.member.node))).collect()
     }
 
     fn view_number(&self) -> u64 {
@@ -110,9 +110,15 @@ impl State {
         Moment { round: self.gossip_round, at }
     }
 
+    /// How many nodes a majority is more than half of: those that are Up or Down, and those that were given up for their silence
+    /// not long ago and may go on without us.
+    pub(super) fn known_nodes(&self) -> usize {
+        self.peers.len() + 1 + self.homed.missing.len()
+    }
+
     /// Fails at once where a majority is required and out of reach.
     pub(super) fn check_majority(&self) -> Result<(), Error> {
-        let (up, known) = (1 + self.peers.values().filter(|peer| peer.up).count(), self.peers.len() + 1);
+        let (up, known) = (1 + self.peers.values().filter(|peer| peer.up).count(), self.known_nodes());
         if self.limits.home_requires == HomeRequires::Majority && 2 * up <= known {
             return Err(Error::TryAgain(TryAgain::NoMajority { up, known }));
         }
@@ -121,34 +127,49 @@ impl State {
 
     /// Whether this node may serve as a home now. Noticed when it lapses: what the others know must then be known anew.
     pub(crate) fn may_serve(&mut self, now: WallMs) -> bool {
-        if self.peers.is_empty() {
+        if self.node.is_none() {
             return true;
         }
-        let is_agreed = self.is_agreed(now);
-        let knows = |state: &Self| {
-            state.homed.agreement.to_know.iter().all(|(origin, seq)| state.origins.applied(*origin) >= *seq)
-        };
-        let serving = is_agreed && (self.homed.agreement.serving || knows(self));
+        if self.misses_consents(now) == Some(0) {
+            self.homed.agreement.sought_since = None;
+        }
+        let serving = self.is_agreed(now) && (self.homed.agreement.serving || self.knows_what_was_told());
         self.homed.agreement.serving = serving;
         if serving {
             self.homed.agreement.to_know.clear();
-            self.homed.agreement.sought_since = None;
         }
         serving
     }
 
-    fn is_agreed(&self, now: WallMs) -> bool {
+    /// How many of its view have not consented lately; `None` when this node is not in its view itself.
+    fn misses_consents(&self, now: WallMs) -> Option<usize> {
         let view = self.view();
-        if !view.contains_key(&self.origin()) || self.is_promised_elsewhere(self.origin(), self.view_number(), now) {
+        let moment = self.moment(now);
+        let consents = &self.homed.agreement.consents;
+        let agrees = |origin: &Origin| consents.get(origin).is_some_and(|at| at.is_within(LEASE, moment));
+        view.contains_key(&self.origin()).then(|| view.keys().filter(|origin| !agrees(origin)).count() - 1)
+    }
+
+    fn knows_what_was_told(&self) -> bool {
+        self.homed.agreement.to_know.iter().all(|(origin, seq)| self.origins.applied(*origin) >= *seq)
+    }
+
+    fn is_agreed(&self, now: WallMs) -> bool {
+        let Some(missing) = self.misses_consents(now) else { return false };
+        if self.is_promised_elsewhere(self.origin(), self.view_number(), now) {
             return false;
         }
         let agreement = &self.homed.agreement;
         let moment = self.moment(now);
-        let agrees = |origin: &Origin| agreement.consents.get(origin).is_some_and(|at| at.is_within(LEASE, moment));
-        let agreeing = 1 + view.keys().filter(|origin| agrees(origin)).count();
-        let patient = agreement.sought_since.is_none_or(|since| self.gossip_round < since + PATIENCE_ROUNDS);
-        let enough = agreeing == view.len() || !patient;
-        enough && (self.limits.home_requires == HomeRequires::Any || 2 * agreeing > self.peers.len() + 1)
+        let patience_is_over = agreement.sought_since.is_some_and(|since| since.is_before(PATIENCE, moment));
+        match self.limits.home_requires {
+            // Who says no holds another view, and may serve under it or let somebody serve.
+            HomeRequires::Any => missing == 0 || patience_is_over && agreement.dissent.is_empty(),
+            HomeRequires::Majority => {
+                let agreeing = self.view().len() - missing;
+                (missing == 0 || patience_is_over) && 2 * agreeing > self.known_nodes()
+            }
+        }
     }
 
     /// Whether somebody else may still be serving under another view to which this node has agreed.
@@ -160,25 +181,39 @@ impl State {
             .any(|(other, (promised, at))| *other != to && *promised != view && !at.is_before(PROMISE, moment))
     }
 
-    /// A command needs this node to serve: asks the others of the view, once a round.
+    /// A command needs this node to serve: asks the others of the view, unless it just has.
     pub(super) fn seek_agreement(&mut self, now: WallMs) {
-        let moment = self.moment(now);
         self.homed.agreement.needed_in = Some(self.gossip_round);
-        if self.homed.agreement.asked.is_none_or(|(_, asked)| asked.round != moment.round) {
+        let round = self.gossip_round;
+        let just_asked = self
+            .homed
+            .agreement
+            .questions
+            .values()
+            .next_back()
+            .is_some_and(|asked| asked.round == round && now >= asked.at && now.since_ms(asked.at) < QUESTION_MS);
+        if !just_asked {
             self.ask_to_agree(now);
         }
     }
 
     fn ask_to_agree(&mut self, now: WallMs) {
+        // A lapse has to be noticed before new consents hide it.
+        self.may_serve(now);
+        let is_complete = self.misses_consents(now) == Some(0);
         let (moment, view) = (self.moment(now), self.view_number());
         let others: Vec<Origin> = self.view().into_keys().filter(|origin| *origin != self.origin()).collect();
         let agreement = &mut self.homed.agreement;
+        agreement.questions.retain(|_, asked| asked.is_within(LEASE, moment));
+        if agreement.questions.is_empty() {
+            agreement.sought_since = None; // nobody is silent who was not asked
+        }
+        if !is_complete {
+            agreement.sought_since.get_or_insert(moment);
+        }
         agreement.last_question += 1;
         let number = agreement.last_question;
-        agreement.asked = Some((number, moment));
-        if !agreement.serving {
-            agreement.sought_since.get_or_insert(moment.round);
-        }
+        agreement.questions.insert(number, moment);
         for other in others {
             self.send_homed(other, Frame::Agree { number, view });
         }
@@ -186,14 +221,16 @@ impl State {
 
     /// Keeps consents fresh as long as commands come.
     pub(super) fn refresh_agreement(&mut self, now: WallMs) {
-        let (round, agreement) = (self.gossip_round, &self.homed.agreement);
-        let needed = agreement.needed_in.is_some_and(|needed| round < needed + IDLE_ROUNDS);
-        let due = agreement.asked.is_none_or(|(_, asked)| round >= asked.round + REFRESH_ROUNDS);
-        if needed && (due || !self.may_serve(now)) {
+        let round = self.gossip_round;
+        let recently = self.homed.agreement.needed_in.is_some_and(|needed| round < needed + IDLE_ROUNDS);
+        let last = self.homed.agreement.questions.values().next_back().copied();
+        let due = last.is_none_or(|asked| round >= asked.round + REFRESH_ROUNDS);
+        if (recently || !self.homed.parked.is_empty()) && (!self.may_serve(now) || due) {
             self.ask_to_agree(now);
         }
         let moment = self.moment(now);
         self.homed.agreement.promises.retain(|_, (_, at)| !at.is_before(PROMISE, moment));
+        self.homed.missing.retain(|_, since| now.since_ms(*since) < SPENT_HOLD.as_millis() as u64);
     }
 
     /// A node asks whether this one holds its view.
@@ -210,12 +247,19 @@ impl State {
     }
 
     /// The answer to such a question.
-    pub(super) fn handle_agreed(&mut self, from: Origin, number: u64, vector: Option<WireVector>) {
+    pub(super) fn handle_agreed(&mut self, from: Origin, number: u64, vector: Option<WireVector>, now: WallMs) {
+        self.may_serve(now); // notices a lapse
         let agreement = &mut self.homed.agreement;
-        let (Some(vector), Some((_, asked))) = (vector, agreement.asked.filter(|(asked, _)| *asked == number)) else {
+        let Some(asked) = agreement.questions.get(&number).copied() else { return };
+        let Some(vector) = vector else {
+            agreement.dissent.insert(from);
             return;
         };
-        agreement.consents.insert(from, asked);
+        agreement.dissent.remove(&from);
+        let known = agreement.consents.entry(from).or_insert(asked);
+        if asked.round >= known.round {
+            *known = asked;
+        }
         if !agreement.serving {
             for (origin, seq) in vector {
                 let known = agreement.to_know.entry(origin).or_default();

@@ -9,6 +9,7 @@ use headcount_cluster::Origin;
 use serde::{Deserialize, Serialize};
 
 use super::Answer;
+use crate::blob::Blob;
 
 /// Whose call an operation answers, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,10 +27,18 @@ pub(crate) struct Dot {
 }
 
 /// What is kept of an answered call: the operation that did it, and the answer for a caller who learns of it from a snapshot.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Record {
     pub(crate) dot: Dot,
     pub(crate) answer: Answer,
+    pub(crate) taken: Option<Taken>,
+}
+
+/// Where an element stood that was popped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Taken {
+    pub(crate) key: Blob,
+    pub(crate) position: i64,
 }
 
 #[derive(Debug, Default)]

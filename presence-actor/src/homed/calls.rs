@@ -9,13 +9,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::channel::oneshot;
 use headcount_cluster::{Origin, WallMs};
 
-use super::answered::{Dot, Record};
+use super::answered::{Dot, Record, Taken};
 use super::{Answer, Answered, HomeRequires, HomedCommand, Refusal};
 use crate::api::Result;
 use crate::blob::Blob;
 use crate::dot::OriginIx;
 use crate::error::{Error, TryAgain};
 use crate::op::{Action, Op, Raw, Several};
+use crate::shared::list::{End, List};
 use crate::state::State;
 use crate::wire::Frame;
 
@@ -46,13 +47,26 @@ pub(super) enum Hears {
 #[derive(Debug)]
 struct Call {
     command: HomedCommand,
-    /// Whom it was sent to.
+    /// Whom it was sent to last, unless that may be lost.
     sent: Option<Origin>,
+    /// All whom it was ever sent to.
+    asked: BTreeSet<Origin>,
+    /// This node's last operation before the call.
+    after: u64,
     /// What it was answered, while more than half of the nodes are not yet known to have that.
-    carried: Option<Carried>,
+    carried: Option<(Carried, Option<i64>)>,
+    /// The word that they have it may come before the answer.
+    confirmed: bool,
     /// Nobody waits any more.
     given_up: bool,
     hears: Hears,
+}
+
+impl Call {
+    /// Whether a home may have carried it out, and what is then done stays done.
+    fn may_be_done(&self) -> bool {
+        !self.asked.is_empty() && !matches!(self.command, HomedCommand::Pop { .. })
+    }
 }
 
 /// An element without a taker.
@@ -118,15 +132,18 @@ impl State {
     }
 
     /// Whether a call of this node waits for being carried out.
-    pub(super) fn is_call_open(&self, number: u64) -> bool {
+    pub(crate) fn is_call_open(&self, number: u64) -> bool {
         self.homed.calls.open.get(&number).is_some_and(|call| call.carried.is_none())
     }
 
     pub(super) fn begin_call(&mut self, command: HomedCommand, hears: Hears) -> u64 {
+        let after = self.written();
         let calls = &mut self.homed.calls;
         calls.last_number += 1;
         let number = calls.last_number;
-        calls.open.insert(number, Call { command, sent: None, carried: None, given_up: false, hears });
+        let asked = BTreeSet::new();
+        let call = Call { command, sent: None, asked, after, carried: None, confirmed: false, given_up: false, hears };
+        calls.open.insert(number, call);
         self.route(number);
         number
     }
@@ -139,15 +156,19 @@ impl State {
     /// Sends a call to its home, unless it was.
     fn route(&mut self, number: u64) {
         let Some(call) = self.homed.calls.open.get(&number) else { return };
-        let (sent, command) = (call.sent, call.command.clone());
+        let (former, command, after) = (call.sent, call.command.clone(), call.after);
         let home = self.home_of(command.key());
-        if sent == Some(home) || call.given_up {
+        if former == Some(home) || call.given_up {
             return;
         }
+        if let Some(former) = former {
+            self.send_homed(former, Frame::Withdraw { number });
+        }
         let confirm = self.needs_confirmation();
-        let sent = self.send_homed(home, Frame::Ask { number, command, confirm }).then_some(home);
+        let sent = self.send_homed(home, Frame::Ask { number, command, after, confirm });
         if let Some(call) = self.homed.calls.open.get_mut(&number) {
-            call.sent = sent;
+            call.sent = sent.then_some(home);
+            call.asked.extend(call.sent);
         }
     }
 
@@ -169,7 +190,8 @@ impl State {
     /// Nobody waits for a call, and nobody will answer it. What is known to be taken for it goes back.
     fn end_given_up(&mut self, number: u64) {
         let carried = self.homed.calls.open.get_mut(&number).and_then(|call| call.carried.take());
-        self.end_call(number, carried.ok_or(Error::OutcomeUnknown), None);
+        let (carried, position) = carried.unzip();
+        self.end_call(number, carried.ok_or(Error::OutcomeUnknown), position.flatten());
     }
 
     /// What was sent to a peer may be lost: it is sent again once there is a link.
@@ -184,32 +206,43 @@ impl State {
     }
 
     /// A home has carried a command out without writing, or refuses it.
-    pub(super) fn handle_answer(&mut self, number: u64, outcome: Result<Answer, Refusal>) {
+    pub(super) fn handle_answer(&mut self, from: Origin, number: u64, outcome: Result<Answer, Refusal>) {
         let Some(call) = self.homed.calls.open.get_mut(&number) else { return };
-        if outcome == Err(Refusal::NotHome) && !call.given_up {
+        // Who was asked before has no say any more, and nobody has once an operation has answered.
+        if call.sent != Some(from) || call.carried.is_some() {
+            return;
+        }
+        if matches!(outcome, Err(Refusal::NotHome | Refusal::Withdrawn)) && !call.given_up {
             call.sent = None; // the next round asks again: by then the two may see the same nodes
             return;
         }
-        let key = call.command.key().clone();
-        let home = call.sent.unwrap_or(self.origin());
-        let outcome = outcome.map_err(|refusal| refusal.into_error(&key, home));
+        let (key, may_be_done) = (call.command.key().clone(), call.may_be_done());
+        let outcome = outcome.map_err(|refusal| match refusal.into_error(&key, from) {
+            // Another that was asked before may have carried it out.
+            Error::TryAgain(_) if may_be_done => Error::OutcomeUnknown,
+            error => error,
+        });
         self.end_call(number, outcome.map(|answer| Carried { answer, dot: None }), None);
     }
 
     /// More than half of the nodes have what answered a call.
-    pub(super) fn handle_confirmed_call(&mut self, number: u64) {
-        let carried = self.homed.calls.open.get_mut(&number).and_then(|call| call.carried.take());
-        if let Some(carried) = carried {
-            self.end_call(number, Ok(carried), None);
+    pub(super) fn handle_confirmed_call(&mut self, from: Origin, number: u64) {
+        let Some(call) = self.homed.calls.open.get_mut(&number) else { return };
+        if !call.asked.contains(&from) {
+            return;
+        }
+        call.confirmed = true;
+        if let Some((carried, position)) = call.carried.take() {
+            self.end_call(number, Ok(carried), position);
         }
     }
 
     /// A call of this node was carried out by an operation that is applied here.
     pub(super) fn carried(&mut self, number: u64, carried: Carried, position: Option<i64>) {
-        if self.needs_confirmation() && carried.dot.is_some() {
-            if let Some(call) = self.homed.calls.open.get_mut(&number) {
-                call.carried = Some(carried);
-            }
+        let needs_confirmation = self.needs_confirmation() && carried.dot.is_some();
+        let Some(call) = self.homed.calls.open.get_mut(&number) else { return };
+        if needs_confirmation && !call.confirmed && !call.given_up {
+            call.carried = Some((carried, position));
         } else {
             self.end_call(number, Ok(carried), position);
         }
@@ -225,7 +258,12 @@ impl State {
         }
         let Some(Answered { caller, number, answer }) = op.answers.as_deref() else { return };
         if *caller != self.origin() {
-            self.note_record(*caller, *number, Record { dot, answer: answer.clone() });
+            let taken = if let Action::Take { key, element, .. } = &op.action {
+                Some(Taken { key: key.0.into(), position: element.position })
+            } else {
+                None
+            };
+            self.note_record(*caller, *number, Record { dot, answer: answer.clone(), taken });
             return;
         }
         self.unsettle();
@@ -240,28 +278,36 @@ impl State {
         }
     }
 
-    /// A snapshot was loaded, and with it perhaps answers: to calls of this node, and of nodes that are Gone.
+    /// A snapshot was loaded, and with it perhaps answers to calls of this node.
     pub(crate) fn note_answers_of_snapshot(&mut self) {
         let me = self.origin();
-        for (number, record) in self.homed.answered.take(me) {
+        for (number, Record { dot, answer, taken }) in self.homed.answered.take(me) {
             // What is beyond the snapshot's vector comes as an operation.
-            if self.origins.applied(record.dot.origin) >= record.dot.seq {
-                self.homed.calls.answered_elsewhere = true;
-                self.carried(number, Carried { answer: record.answer, dot: Some(record.dot) }, None);
+            if self.origins.applied(dot.origin) < dot.seq {
+                continue;
+            }
+            self.homed.calls.answered_elsewhere = true;
+            let position = taken.as_ref().map(|taken| taken.position);
+            if self.homed.calls.open.contains_key(&number) {
+                self.carried(number, Carried { answer, dot: Some(dot) }, position);
+            } else if let (Some(taken), Answer::Value(value)) = (taken, answer) {
+                let returned = Returned { key: taken.key, position: taken.position, value };
+                self.homed.calls.returned.push(returned);
             }
         }
         self.unsettle();
     }
 
-    /// Takes note of an answer to a caller that may ask for it again.
+    /// Takes note of an answer to a caller that may ask for it again; of this node's own, only of news.
     pub(crate) fn note_record(&mut self, caller: Origin, number: u64, record: Record) {
-        if !self.origins.is_gone(caller) {
+        let is_known = caller == self.origin() && self.origins.applied(record.dot.origin) >= record.dot.seq;
+        if !is_known && !self.origins.is_gone(caller) {
             self.homed.answered.note(caller, number, record);
         }
     }
 
     pub(crate) fn note_settled(&mut self, caller: Origin, through: u64) {
-        if !self.origins.is_gone(caller) {
+        if caller != self.origin() && !self.origins.is_gone(caller) {
             self.homed.answered.settle(caller, through);
         }
     }
@@ -283,10 +329,10 @@ impl State {
         if let (Some(Ok(Carried { answer: Answer::Value(value), .. })), HomedCommand::Pop { end, key, .. }) =
             (unheard, call.command)
         {
-            let list = self.keyspace.keys.get(&key).and_then(|entry| entry.list());
-            let beyond = || list.map_or(0, |list| list.position_beyond(end));
-            let position = position.unwrap_or_else(beyond);
-            self.homed.calls.returned.push(Returned { key, position, value });
+            match position {
+                Some(position) => self.homed.calls.returned.push(Returned { key, position, value }),
+                None => self.give_back(end, key, value),
+            }
         }
     }
 
@@ -302,23 +348,32 @@ impl State {
     /// The caller does not wait any longer. Says what is known of its command.
     pub(crate) fn give_up_call(&mut self, number: u64) -> Error {
         let Some(call) = self.homed.calls.open.get_mut(&number) else { return Error::OutcomeUnknown };
-        let Some(home) = call.sent else {
-            self.homed.calls.end(number);
-            return Error::TryAgain(TryAgain::NoAnswer);
-        };
         call.given_up = true;
-        // What is popped after all is put back.
+        let may_be_done = call.may_be_done();
         let takes = matches!(call.command, HomedCommand::Pop { .. });
-        let dot = call.carried.as_ref().and_then(|carried| carried.dot);
-        self.send_homed(home, Frame::Withdraw { number });
+        let (sent, dot) = (call.sent, call.carried.as_ref().and_then(|(carried, _)| carried.dot));
+        match sent {
+            _ if dot.is_some() => self.end_given_up(number),
+            None if !may_be_done => self.end_given_up(number),
+            Some(home) => drop(self.send_homed(home, Frame::Withdraw { number })),
+            None => {}
+        }
         self.unsettle();
         match dot {
+            // What is popped after all is put back.
             _ if takes => Error::TryAgain(TryAgain::NoAnswer),
-            None => Error::OutcomeUnknown,
-            Some(dot) => {
-                Error::NotConfirmed { confirmed: self.peers_that_have(dot), wanted: self.peers.len().div_ceil(2) }
-            }
+            Some(dot) => Error::NotConfirmed { confirmed: self.peers_that_have(dot), wanted: self.known_nodes() / 2 },
+            None if may_be_done => Error::OutcomeUnknown,
+            None => Error::TryAgain(TryAgain::NoAnswer),
         }
+    }
+
+    /// Puts an element back that was popped for somebody who did not take it.
+    pub(crate) fn give_back(&mut self, end: End, key: Blob, value: Blob) {
+        let list = self.keyspace.keys.get(&key).and_then(|entry| entry.list());
+        let position = list.map_or_else(|| List::default().position_beyond(end), |list| list.position_beyond(end));
+        self.homed.calls.returned.push(Returned { key, position, value });
+        self.unsettle();
     }
 
     /// Tells peers, by an operation, which answers nobody needs any more: when all is quiet, or often enough.
@@ -333,14 +388,15 @@ impl State {
     }
 
     /// This node goes on under a new origin: what was asked under the old one is not its any more.
-    pub(crate) fn forsake_calls(&mut self, old: Origin) {
-        let sent = self.homed.calls.open.iter().filter(|(_, call)| call.sent.is_some() || call.carried.is_some());
+    pub(crate) fn forsake_calls(&mut self, old: Origin, now: WallMs) {
+        let sent = self.homed.calls.open.iter().filter(|(_, call)| !call.asked.is_empty());
         let numbers: Vec<u64> = sent.map(|(number, _)| *number).collect();
         for number in numbers {
-            self.end_call(number, Err(Error::OutcomeUnknown), None);
+            self.end_given_up(number);
         }
         self.homed.calls.told = self.homed.calls.settled;
         self.homed.parked.drop_caller(old);
+        self.remove_waiters_of(old, now);
         self.forget_wait_home(old);
         self.register_waits();
         self.unsettle();

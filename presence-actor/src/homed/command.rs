@@ -52,6 +52,18 @@ impl HomedCommand {
         }
     }
 
+    /// Bytes of what it names.
+    pub(crate) fn bytes(&self) -> usize {
+        let optional = |blob: &Option<Blob>| blob.as_ref().map_or(0, |blob| blob.len());
+        self.key().len()
+            + match self {
+                Self::Pop { .. } => 0,
+                Self::SetNx { value, .. } | Self::Getset { value, .. } => value.len(),
+                Self::CompareAndSet { expected, new, .. } => optional(expected) + optional(new),
+                Self::Count { field, .. } => optional(field),
+            }
+    }
+
     /// Whether it may add rows, which then belong to nobody: they are the home's writes.
     pub(crate) fn adds_rows(&self) -> bool {
         match self {

@@ -7,7 +7,6 @@ use super::parking::Parked;
 use super::{Answer, Answered, Carried, HomedCommand, Refusal};
 use crate::api::Result;
 use crate::error::TryAgain;
-use crate::limits::MAX_PARKED_COMMANDS;
 use crate::state::State;
 use crate::wire::Frame;
 
@@ -16,16 +15,10 @@ use crate::wire::Frame;
 pub(super) struct Asked {
     pub(super) number: u64,
     pub(super) command: HomedCommand,
+    /// The last operation of the caller before it asked: it expects the home to have applied that.
+    pub(super) after: u64,
     /// Whether the caller wants to know that more than half of the nodes have what was written.
     pub(super) confirm: bool,
-}
-
-/// A call whose operation more than half of the nodes must have before it counts.
-#[derive(Debug)]
-pub(super) struct Confirming {
-    caller: Origin,
-    number: u64,
-    pub(super) dot: Dot,
 }
 
 impl State {
@@ -34,16 +27,21 @@ impl State {
         let number = asked.number;
         if !self.is_open(caller, &asked) {
             // It was answered, or is not asked any more.
-        } else if !self.is_home(asked.command.key()) {
+        } else if self.closed || !self.is_home(asked.command.key()) {
             self.answer(caller, number, Err(Refusal::NotHome));
         } else if self.homed.parked.contains(caller, number) {
             // Asked again after a link broke.
-        } else if self.homed.parked.len() >= MAX_PARKED_COMMANDS {
+        } else if !self.homed.parked.has_room(&asked) {
             self.answer(caller, number, Err(Refusal::TryAgain(TryAgain::Overloaded)));
         } else {
             self.homed.parked.add(caller, asked);
             self.seek_agreement(now);
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn park_for_test(&mut self, caller: Origin, number: u64, command: HomedCommand) {
+        self.homed.parked.add(caller, Asked { number, command, after: 0, confirm: false });
     }
 
     /// Whether a call is still to be carried out: it may have been, by the home before this one, and its answer have come since.
@@ -54,7 +52,7 @@ impl State {
         let answered = self.homed.answered.get(caller, asked.number).map(|record| record.dot);
         if let (Some(dot), true) = (answered, asked.confirm) {
             // The answer came with the operation; what may be missing is the word that enough have it.
-            self.homed.confirming.push(Confirming { caller, number: asked.number, dot });
+            self.confirm_later(caller, asked.number, dot);
         }
         answered.is_none() && !self.homed.answered.is_settled(caller, asked.number)
     }
@@ -62,7 +60,8 @@ impl State {
     /// A caller takes back what it asked for. What was written stays, and its answer comes with it.
     pub(super) fn handle_withdraw(&mut self, caller: Origin, number: u64) {
         self.homed.parked.take(caller, number);
-        if self.homed.answered.get(caller, number).is_none() {
+        let is_mine_and_carried = caller == self.origin() && !self.is_call_open(number);
+        if self.homed.answered.get(caller, number).is_none() && !is_mine_and_carried {
             self.answer(caller, number, Err(Refusal::Withdrawn));
         }
     }
@@ -71,12 +70,14 @@ impl State {
         self.send_homed(caller, Frame::Answer { number, outcome });
     }
 
-    /// Carries out what waits, when this node may serve.
-    pub(super) fn carry_out_parked(&mut self, now: WallMs) {
-        while let Some((caller, number)) = self.next_parked()
+    /// Carries out what waits, when this node may serve, at most `budget` commands; returns what is left of it.
+    pub(super) fn carry_out_parked(&mut self, mut budget: usize, now: WallMs) -> usize {
+        while budget > 0
+            && let Some((caller, number)) = self.next_parked()
             && self.may_serve(now)
         {
-            let Some(Parked { asked, .. }) = self.homed.parked.take(caller, number) else { return };
+            budget -= 1;
+            let Some(Parked { asked, .. }) = self.homed.parked.take(caller, number) else { break };
             if !self.is_open(caller, &asked) {
                 continue;
             }
@@ -86,11 +87,14 @@ impl State {
                 self.answer(caller, asked.number, Err(Refusal::NotHome));
             }
         }
+        budget
     }
 
-    /// The command that comes next: the oldest whose caller is there to hear of it.
+    /// The command that comes next: the oldest whose caller is there to hear of it, and whose earlier writes are here.
     pub(super) fn next_parked(&self) -> Option<(Origin, u64)> {
-        self.homed.parked.first(|caller| self.is_there(caller))
+        self.homed
+            .parked
+            .first(|parked| self.is_there(parked.caller) && self.origins.applied(parked.caller) >= parked.asked.after)
     }
 
     /// Whether a caller is this node, or Up.
@@ -101,7 +105,7 @@ impl State {
     fn carry_out_for(&mut self, caller: Origin, asked: &Asked, now: WallMs) {
         let number = asked.number;
         let is_mine = caller == self.origin();
-        let carried = self.carry_out(&asked.command, (!is_mine).then_some((caller, number)), now);
+        let carried = self.carry_out(&asked.command, (!is_mine || asked.confirm).then_some((caller, number)), now);
         if let HomedCommand::Pop { wait: Some(wait), .. } = asked.command {
             let taken = matches!(carried, Ok(Carried { dot: Some(_), .. }));
             self.waiter_came(caller, wait, taken, now);
@@ -110,30 +114,34 @@ impl State {
             Err(error) => self.answer(caller, number, Err(error.into())),
             Ok(Carried { answer, dot: None }) => self.answer(caller, number, Ok(answer)),
             Ok(Carried { answer, dot: Some(dot) }) => {
-                if is_mine {
-                    self.carried(number, Carried { answer, dot: Some(dot) }, None);
-                }
                 if asked.confirm {
-                    self.homed.confirming.push(Confirming { caller, number, dot });
+                    self.confirm_later(caller, number, dot);
+                } else if is_mine {
+                    self.carried(number, Carried { answer, dot: Some(dot) }, None);
                 }
             }
         }
     }
 
+    fn confirm_later(&mut self, caller: Origin, number: u64, dot: Dot) {
+        self.homed.confirming.insert((caller, number), dot);
+        self.homed.heard_of_progress = true;
+    }
+
     /// Tells callers whose operation enough nodes have.
     pub(super) fn confirm_carried_out(&mut self) {
-        for confirming in std::mem::take(&mut self.homed.confirming) {
-            if self.is_confirmed(confirming.dot) {
-                self.send_homed(confirming.caller, Frame::Confirmed { number: confirming.number });
-            } else if confirming.caller == self.origin() || self.peers.contains_key(&confirming.caller) {
-                self.homed.confirming.push(confirming);
+        for ((caller, number), dot) in std::mem::take(&mut self.homed.confirming) {
+            if self.is_confirmed(dot) {
+                self.send_homed(caller, Frame::Confirmed { number });
+            } else if caller == self.origin() || self.peers.contains_key(&caller) {
+                self.homed.confirming.insert((caller, number), dot);
             }
         }
     }
 
     /// Whether more than half of the nodes have an operation, this one included.
-    pub(super) fn is_confirmed(&self, dot: Dot) -> bool {
-        2 * (1 + self.peers_that_have(dot)) > self.peers.len() + 1
+    fn is_confirmed(&self, dot: Dot) -> bool {
+        2 * (1 + self.peers_that_have(dot)) > self.known_nodes()
     }
 
     /// Carries a command out, for `caller` when that is another node.

@@ -18,19 +18,20 @@ mod home;
 mod parking;
 mod waiting;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::str::FromStr;
 
-use headcount_cluster::{Origin, WallMs};
+use headcount_cluster::{NodeId, Origin, WallMs};
 
 pub(crate) use self::agreement::Agreement;
 pub(crate) use self::answered::{Answered, AnsweredCalls, Dot, Record};
 pub(crate) use self::calls::{Calls, Carried, Started};
 pub(crate) use self::command::{Answer, HomedCommand, Refusal};
-use self::home::{Asked, Confirming};
+use self::home::Asked;
 use self::parking::Parking;
 pub(crate) use self::waiting::Popped;
 use self::waiting::{Waiters, Waits};
+use crate::limits::SLICE_ROWS;
 use crate::state::State;
 use crate::wire::Frame;
 
@@ -67,10 +68,14 @@ pub(crate) struct Homed {
     pub(crate) agreement: Agreement,
     pub(crate) answered: AnsweredCalls,
     pub(crate) calls: Calls,
+    /// Nodes that were given up for their silence, and when: they may be on another side.
+    pub(crate) missing: BTreeMap<NodeId, WallMs>,
     waits: Waits,
     waiters: Waiters,
     parked: Parking,
-    confirming: Vec<Confirming>,
+    confirming: BTreeMap<(Origin, u64), Dot>,
+    /// Whether peers may have told what confirms any of them.
+    heard_of_progress: bool,
     /// Frames of this node to itself: it may be the home that it asks.
     to_self: VecDeque<Frame>,
     /// Whether something has happened since all was looked at.
@@ -83,9 +88,11 @@ impl State {
         self.homed.restless = true;
     }
 
-    /// Does what calls and homes can do now; to be asked for after every input.
+    /// Does what calls and homes can do now; to be asked for after every input. Parked commands are carried out a slice at a
+    /// time.
     pub fn settle(&mut self, now: WallMs) {
-        while std::mem::take(&mut self.homed.restless) || self.homed_waits_for_progress(now) {
+        let mut budget = SLICE_ROWS;
+        while std::mem::take(&mut self.homed.restless) || self.homed_has_work(now) && budget > 0 {
             self.notice_view_change(now);
             for key in std::mem::take(&mut self.keyspace.arrived) {
                 self.offer(&key, now);
@@ -94,16 +101,23 @@ impl State {
             while let Some(frame) = self.homed.to_self.pop_front() {
                 self.handle_homed(self.origin(), frame, now);
             }
-            self.carry_out_parked(now);
-            self.confirm_carried_out();
+            budget = self.carry_out_parked(budget, now);
+            if std::mem::take(&mut self.homed.heard_of_progress) {
+                self.confirm_carried_out();
+            }
         }
     }
 
     /// Whether there is something to do without a new input.
-    fn homed_waits_for_progress(&mut self, now: WallMs) -> bool {
+    pub(crate) fn homed_has_work(&mut self, now: WallMs) -> bool {
         !self.keyspace.arrived.is_empty()
+            || self.homed.heard_of_progress && !self.homed.confirming.is_empty()
             || self.next_parked().is_some() && self.may_serve(now)
-            || self.homed.confirming.iter().any(|confirming| self.is_confirmed(confirming.dot))
+    }
+
+    /// A peer has told what it knows.
+    pub(crate) fn homed_progress(&mut self) {
+        self.homed.heard_of_progress = true;
     }
 
     /// Sends a frame to a node, which may be this one. Returns whether it is under way.
@@ -123,15 +137,17 @@ impl State {
     pub(crate) fn handle_homed(&mut self, from: Origin, frame: Frame, now: WallMs) {
         self.homed.restless = true;
         match frame {
-            Frame::Ask { number, command, confirm } => self.handle_ask(from, Asked { number, command, confirm }, now),
-            Frame::Answer { number, outcome } => self.handle_answer(number, outcome),
-            Frame::Confirmed { number } => self.handle_confirmed_call(number),
+            Frame::Ask { number, command, after, confirm } => {
+                self.handle_ask(from, Asked { number, command, after, confirm }, now);
+            }
+            Frame::Answer { number, outcome } => self.handle_answer(from, number, outcome),
+            Frame::Confirmed { number } => self.handle_confirmed_call(from, number),
             Frame::Wait { number, keys, since } => self.handle_wait(from, number, &keys, since, now),
             Frame::EndWait { number } => self.remove_waiter(from, number, now),
             Frame::Offer { number, key } => self.handle_offer(from, number, key),
             Frame::Withdraw { number } => self.handle_withdraw(from, number),
             Frame::Agree { number, view } => self.handle_agree(from, number, view, now),
-            Frame::Agreed { number, vector } => self.handle_agreed(from, number, vector),
+            Frame::Agreed { number, vector } => self.handle_agreed(from, number, vector, now),
             Frame::Hello { .. }
             | Frame::Vector { .. }
             | Frame::Pull { .. }
@@ -174,6 +190,11 @@ impl State {
     /// Calls, blocked pops, waiters and answers that are held: zero when all is at rest.
     pub(crate) fn open_calls(&self) -> usize {
         let homed = &self.homed;
-        homed.calls.len() + homed.waits.len() + homed.waiters.len() + homed.parked.len() + homed.answered.len()
+        homed.calls.len()
+            + homed.waits.len()
+            + homed.waiters.len()
+            + homed.parked.len()
+            + homed.confirming.len()
+            + homed.answered.len()
     }
 }

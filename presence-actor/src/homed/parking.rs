@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use headcount_cluster::Origin;
 
 use super::home::Asked;
+use crate::limits::{MAX_PARKED_BYTES, MAX_PARKED_COMMANDS};
 
 /// A command that waits.
 #[derive(Debug)]
@@ -17,6 +18,7 @@ pub(super) struct Parked {
 pub(super) struct Parking {
     by_arrival: BTreeMap<u64, Parked>,
     by_call: BTreeMap<(Origin, u64), u64>,
+    bytes: usize,
     arrivals: u64,
 }
 
@@ -33,21 +35,29 @@ impl Parking {
         self.by_call.contains_key(&(caller, number))
     }
 
+    /// Whether there is room for another.
+    pub(super) fn has_room(&self, asked: &Asked) -> bool {
+        self.len() < MAX_PARKED_COMMANDS && (self.is_empty() || self.bytes + asked.command.bytes() <= MAX_PARKED_BYTES)
+    }
+
     pub(super) fn add(&mut self, caller: Origin, asked: Asked) {
+        self.bytes += asked.command.bytes();
         self.arrivals += 1;
         self.by_call.insert((caller, asked.number), self.arrivals);
         self.by_arrival.insert(self.arrivals, Parked { caller, asked });
     }
 
-    /// The oldest whose caller `is_there`.
-    pub(super) fn first(&self, is_there: impl Fn(Origin) -> bool) -> Option<(Origin, u64)> {
-        let first = self.by_arrival.values().find(|parked| is_there(parked.caller));
+    /// The oldest that `can_go`.
+    pub(super) fn first(&self, can_go: impl Fn(&Parked) -> bool) -> Option<(Origin, u64)> {
+        let first = self.by_arrival.values().find(|parked| can_go(parked));
         first.map(|parked| (parked.caller, parked.asked.number))
     }
 
     pub(super) fn take(&mut self, caller: Origin, number: u64) -> Option<Parked> {
         let arrival = self.by_call.remove(&(caller, number))?;
-        self.by_arrival.remove(&arrival)
+        let parked = self.by_arrival.remove(&arrival)?;
+        self.bytes -= parked.asked.command.bytes();
+        Some(parked)
     }
 
     pub(super) fn drop_caller(&mut self, caller: Origin) {

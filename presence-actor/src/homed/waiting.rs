@@ -15,6 +15,7 @@ use super::{Answer, Carried, HomedCommand};
 use crate::api::Result;
 use crate::blob::Blob;
 use crate::error::Error;
+use crate::limits::MAX_WAITERS_OF_CALLER;
 use crate::shared::list::End;
 use crate::state::State;
 use crate::wire::Frame;
@@ -91,6 +92,11 @@ impl State {
             .insert(number, Wait { end, keys, since: now, homes: BTreeMap::new(), claim: None, over: false, hears });
         self.register_wait(number);
         Ok((number, outcome))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn waited_for(&self, number: u64) -> Vec<Blob> {
+        self.homed.waits.waits.get(&number).map(|wait| wait.keys.clone()).unwrap_or_default()
     }
 
     /// The time of a blocking pop is over.
@@ -201,17 +207,13 @@ impl State {
             }
             Err(error) if !matches!(error, Error::TryAgain(_)) => drop(self.finish_wait(number, Err(error))),
             Ok(_) | Err(_) if over => drop(self.finish_wait(number, Ok(None))),
+            // Somebody took it without waiting, or another home carried the claim out: the place in the line is taken anew.
             Ok(_) => {
-                // Somebody took it without waiting; the home keeps the place in its line.
-                if let Some(at) = wait.homes.get_mut(&home) {
-                    at.said = Said::Empty;
-                }
-                self.claim_offer(number);
-            }
-            Err(_) => {
                 wait.homes.remove(&home);
                 self.register_wait(number);
             }
+            // Not at once: who was too busy still is.
+            Err(_) => drop(wait.homes.remove(&home)),
         }
         None
     }
@@ -232,6 +234,7 @@ struct Waiter {
 #[derive(Debug, Default)]
 pub(super) struct Waiters {
     waiters: BTreeMap<(Origin, u64), Waiter>,
+    of_caller: BTreeMap<Origin, usize>,
     lines: BTreeMap<Blob, BTreeSet<Turn>>,
 }
 
@@ -240,12 +243,19 @@ impl Waiters {
         for key in keys {
             self.lines.entry(key.clone()).or_default().insert((since, caller, number));
         }
+        *self.of_caller.entry(caller).or_default() += 1;
         self.waiters.insert((caller, number), Waiter { keys: keys.to_vec(), since, offered: None });
     }
 
     /// Takes a waiter out of its lines; returns their keys.
     fn remove(&mut self, caller: Origin, number: u64) -> Vec<Blob> {
         let Some(waiter) = self.waiters.remove(&(caller, number)) else { return Vec::new() };
+        if let Some(count) = self.of_caller.get_mut(&caller) {
+            *count -= 1;
+            if *count == 0 {
+                self.of_caller.remove(&caller);
+            }
+        }
         for key in &waiter.keys {
             if let Some(line) = self.lines.get_mut(key) {
                 line.remove(&(waiter.since, caller, number));
@@ -255,6 +265,10 @@ impl Waiters {
             }
         }
         waiter.keys
+    }
+
+    fn has_room_for(&self, caller: Origin) -> bool {
+        self.of_caller.get(&caller).is_none_or(|count| *count < MAX_WAITERS_OF_CALLER)
     }
 
     fn of_caller(&self, caller: Origin) -> Vec<u64> {
@@ -274,6 +288,9 @@ impl State {
     /// A caller wants to wait here.
     pub(super) fn handle_wait(&mut self, caller: Origin, number: u64, keys: &[Blob], since: WallMs, now: WallMs) {
         self.remove_waiter(caller, number, now);
+        if !self.homed.waiters.has_room_for(caller) {
+            return;
+        }
         self.keyspace.awaited.extend(keys.iter().cloned());
         self.homed.waiters.add(caller, number, keys, since);
         for key in keys {

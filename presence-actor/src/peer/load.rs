@@ -17,7 +17,6 @@ use headcount_cluster::{Origin, WallMs};
 use super::sweep::Sweep;
 use crate::blob::Blob;
 use crate::dot::{OriginIx, Owner, Tag};
-use crate::homed::Record;
 use crate::limits::{PATIENCE_ROUNDS, SLICE_ROWS};
 use crate::shared::entry::Entry;
 use crate::shared::expiry::ExpiryRow;
@@ -222,9 +221,7 @@ impl State {
                 Part::Member(member, tag) => self.merge_member(merge, member.0, tag, now),
                 Part::Expiry(tag, deadline) => self.merge_expiry(merge, tag, deadline, now),
                 Part::Settled(caller, through) => self.note_settled(caller, through),
-                Part::Answered(caller, number, dot, answer) => {
-                    self.note_record(caller, number, Record { dot, answer });
-                }
+                Part::Answered(caller, number, record) => self.note_record(caller, number, record),
                 Part::Element(name, owner, value) => self.merge_element(merge, name, owner, value.0, now),
             }
         }

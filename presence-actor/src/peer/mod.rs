@@ -216,6 +216,8 @@ impl State {
         let old = std::mem::replace(state, fresh);
         state.up = old.up;
         state.vector = old.vector;
+        // Once ready, always ready.
+        state.ready = old.ready;
         state.retired = old.retired;
         state.confirmed = old.confirmed;
         self.interest.forget(peer);

@@ -127,6 +127,7 @@ impl State {
 
     fn handle_confirmed(&mut self, from: Origin, seq: u64) {
         let (me, head) = (self.origin(), self.origins.get(self.me).applied);
+        self.homed_progress();
         let Some(peer) = self.peers.get_mut(&from) else { return };
         if seq > head {
             self.events.push_back(StateEvent::IdentityReused { peer: from });

@@ -141,7 +141,7 @@ impl State {
     fn walk_answered(&self, after: Option<(Origin, u64)>, chunk: &mut Chunk) -> Place {
         let (caller, number) = after.unwrap_or((Origin(0), 0));
         for (caller, number, record) in self.homed.answered.after(caller, number) {
-            chunk.put(&Part::Answered(caller, number, record.dot, record.answer.clone()));
+            chunk.put(&Part::Answered(caller, number, record.clone()));
             if chunk.is_full() {
                 return Place::Answered(Some((caller, number)));
             }

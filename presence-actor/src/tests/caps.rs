@@ -223,7 +223,7 @@ fn a_home_parks_commands_up_to_the_cap_and_says_when_it_has_too_many() {
     let key = (0..100).map(|n| format!("k{n}")).find(|key| home.is_home(key.as_bytes())).unwrap();
     let ask = |number| {
         let command = HomedCommand::Pop { end: End::Left, key: key.as_bytes().into(), wait: None };
-        wire::encode(&Frame::Ask { number, command, confirm: false })
+        wire::encode(&Frame::Ask { number, command, after: 0, confirm: false })
     };
     // One frame after the other, without the time in between in which the home could agree with its peer.
     for number in 1..=MAX_PARKED_COMMANDS as u64 + 1 {

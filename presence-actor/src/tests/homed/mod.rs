@@ -1,10 +1,11 @@
 //! Commands at a key's home: answers that are given once, whoever dies and whatever is lost.
 
+mod faults;
+
 use futures::channel::oneshot;
 use headcount_cluster::Origin;
 use proptest::prelude::*;
 
-use super::world::{World, member};
 use crate::api::Result;
 use crate::blob::Blob;
 use crate::error::{Error, TryAgain};
@@ -12,6 +13,7 @@ use crate::homed::{Answer, Carried, HomeRequires, HomedCommand, Popped, Started}
 use crate::limits::Limits;
 use crate::reply::Type;
 use crate::shared::list::End;
+use crate::tests::world::{World, member};
 
 /// A call on its way, or its outcome.
 enum Call {
