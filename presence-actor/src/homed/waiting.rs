@@ -233,7 +233,7 @@ struct Waiter {
 /// The blocking pops of all callers that wait at this node, as their keys' home.
 #[derive(Debug, Default)]
 pub(super) struct Waiters {
-    waiters: BTreeMap<(Origin, u64), Waiter>,
+    by_call: BTreeMap<(Origin, u64), Waiter>,
     of_caller: BTreeMap<Origin, usize>,
     lines: BTreeMap<Blob, BTreeSet<Turn>>,
 }
@@ -244,12 +244,12 @@ impl Waiters {
             self.lines.entry(key.clone()).or_default().insert((since, caller, number));
         }
         *self.of_caller.entry(caller).or_default() += 1;
-        self.waiters.insert((caller, number), Waiter { keys: keys.to_vec(), since, offered: None });
+        self.by_call.insert((caller, number), Waiter { keys: keys.to_vec(), since, offered: None });
     }
 
     /// Takes a waiter out of its lines; returns their keys.
     fn remove(&mut self, caller: Origin, number: u64) -> Vec<Blob> {
-        let Some(waiter) = self.waiters.remove(&(caller, number)) else { return Vec::new() };
+        let Some(waiter) = self.by_call.remove(&(caller, number)) else { return Vec::new() };
         if let Some(count) = self.of_caller.get_mut(&caller) {
             *count -= 1;
             if *count == 0 {
@@ -272,7 +272,7 @@ impl Waiters {
     }
 
     fn of_caller(&self, caller: Origin) -> Vec<u64> {
-        self.waiters.range((caller, 0)..=(caller, u64::MAX)).map(|((_, number), _)| *number).collect()
+        self.by_call.range((caller, 0)..=(caller, u64::MAX)).map(|((_, number), _)| *number).collect()
     }
 
     fn is_awaited(&self, key: &Blob) -> bool {
@@ -280,7 +280,7 @@ impl Waiters {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.waiters.len()
+        self.by_call.len()
     }
 }
 
@@ -301,7 +301,7 @@ impl State {
             }
             self.offer(key, now);
         }
-        if self.homed.waiters.waiters.get(&(caller, number)).is_some_and(|waiter| waiter.offered.is_none()) {
+        if self.homed.waiters.by_call.get(&(caller, number)).is_some_and(|waiter| waiter.offered.is_none()) {
             self.send_homed(caller, Frame::Offer { number, key: None });
         }
     }
@@ -336,7 +336,7 @@ impl State {
                 continue;
             }
             let offered =
-                self.homed.waiters.waiters.get(&(*caller, *number)).and_then(|waiter| waiter.offered.as_ref());
+                self.homed.waiters.by_call.get(&(*caller, *number)).and_then(|waiter| waiter.offered.as_ref());
             match offered {
                 None => chosen.push((*caller, *number)),
                 Some(offered) if offered == key => {}
@@ -350,7 +350,7 @@ impl State {
     }
 
     fn offer_to(&mut self, caller: Origin, number: u64, key: &Blob) {
-        if let Some(waiter) = self.homed.waiters.waiters.get_mut(&(caller, number)) {
+        if let Some(waiter) = self.homed.waiters.by_call.get_mut(&(caller, number)) {
             waiter.offered = Some(key.clone());
             self.send_homed(caller, Frame::Offer { number, key: Some(key.clone()) });
         }
@@ -360,7 +360,7 @@ impl State {
     pub(super) fn waiter_came(&mut self, caller: Origin, number: u64, taken: bool, now: WallMs) {
         if taken {
             self.remove_waiter(caller, number, now);
-        } else if let Some(waiter) = self.homed.waiters.waiters.get_mut(&(caller, number)) {
+        } else if let Some(waiter) = self.homed.waiters.by_call.get_mut(&(caller, number)) {
             waiter.offered = None;
             for key in waiter.keys.clone() {
                 self.offer(&key, now);

@@ -140,3 +140,29 @@ fn stat(node: &mut Node, name: &str) -> u64 {
     let line = values(&stats).into_iter().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     line.unwrap_or_else(|| panic!("{stats:?} has no {name}")).parse().unwrap()
 }
+
+#[test]
+fn lists_locks_and_unique_counts_work_from_every_console() {
+    let [mut a, mut b, mut c] = cluster(["a", "b", "c"]);
+    assert_eq!(a.ask("RPUSH jobs one two three"), ["(integer) 3"]);
+    b.eventually_shows("LLEN jobs", &["(integer) 3"]);
+    assert_eq!(b.ask("LPOP jobs"), ["\"one\""]);
+    assert_eq!(b.ask("LRANGE jobs 0 -1"), ["1) \"two\"", "2) \"three\""], "at once on the node that popped");
+    assert_eq!(c.ask("BRPOP empty jobs 2.5"), ["1) \"jobs\"", "2) \"three\""]);
+    assert_eq!(a.ask("BLPOP jobs 5"), ["1) \"jobs\"", "2) \"two\""]);
+    assert_eq!(a.ask("BLPOP jobs 0.01"), ["(nil)"]);
+    c.send("BLPOP jobs 0\n");
+    a.ask("LPUSH jobs late");
+    assert_eq!([c.message(), c.message()], ["1) \"jobs\"", "2) \"late\""]);
+    assert_eq!(a.ask("SET lock a NX EX 60"), ["OK"]);
+    assert_eq!(b.ask("SET lock b NX"), ["(nil)"]);
+    assert_eq!(c.ask("SETNX lock c"), ["(integer) 0"]);
+    assert_eq!(c.ask("GETSET lock c"), ["\"a\""]);
+    for (number, node) in [&mut a, &mut b, &mut c].into_iter().enumerate() {
+        assert_eq!(node.ask("HOMED INCR ticket"), [format!("(integer) {}", number + 1)]);
+    }
+    let refused = a.ask("OWNED SETNX x y");
+    assert!(refused[0].starts_with("(error) ERR this command writes at the key's home"), "{refused:?}");
+    let wrong = b.ask("LPOP lock");
+    assert!(wrong[0].starts_with("(error) WRONGTYPE "), "{wrong:?}");
+}

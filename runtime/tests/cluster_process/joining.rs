@@ -23,6 +23,19 @@ fn a_node_without_seeds_is_ready_as_the_first() {
     assert_eq!(line, format!("ready a {} cluster=test members=1 by=first", node.plan.address));
 }
 
+/// An operator who wonders why a node does not get ready can ask it.
+#[test]
+fn members_and_stats_are_told_before_a_node_is_ready_and_commands_wait() {
+    let dead = Plan::new("dead");
+    let mut node = Plan::new("a").seeds([&dead]).flags(&["--join-timeout", "5m"]).spawn();
+    assert!(node.ask("STATS").contains(&"keys:0".to_owned()));
+    assert_eq!(state_of(&node.ask("MEMBERS"), "a"), Some("up"));
+    node.send("SADD lobby alice\n");
+    let _dead = dead.spawn();
+    node.ready();
+    assert_eq!(node.message(), "(integer) 1", "after the line that says ready");
+}
+
 #[test]
 fn nodes_can_be_started_in_any_order() {
     for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {

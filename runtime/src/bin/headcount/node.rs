@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use headcount::config::{Config, ConfigError, Layers};
 use headcount::{MemberState, Node, NodeBuilder, NodeError, Ready, ReadyBy};
+use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::args::NodeTask;
@@ -84,31 +85,39 @@ fn load(task: &NodeTask) -> Result<Config, ConfigError> {
         .finish()
 }
 
-/// Says when the node is ready, then answers the console; ends when the console says so. Commands wait until then,
-/// because before it a read would show less than the cluster knows.
+/// Says when the node is ready and answers the console; ends when the console says so. Commands that read or write
+/// wait until the node is ready, because before it a read would show less than the cluster knows; `MEMBERS`, `STATS` and
+/// `QUIT` do not, because an operator wants to know why it takes so long.
 async fn serve(node: &Node, cluster: &str, with_console: bool, output: &Output) -> Told {
     // Opened first, so that what is typed meanwhile is not lost to the terminal's own line buffer.
     let input = with_console.then(Input::start);
-    let ready = match node.ready().await {
-        Ok(ready) => ready,
-        Err(error) => return Told::Failed(error),
+    let (told, ready) = watch::channel(false);
+    let announce = async {
+        match node.ready().await {
+            Ok(ready) => output.print(&ready_line(node, cluster, &ready)).await,
+            Err(error) => return Told::Failed(error),
+        }
+        told.send_replace(true);
+        std::future::pending().await
     };
-    output.print(&ready_line(node, cluster, &ready)).await;
-    if let Some(input) = input {
-        if input.is_terminal() {
-            info!("type HELP for the commands, Ctrl-D to leave");
+    let answer = async {
+        if let Some(input) = input {
+            if input.is_terminal() {
+                info!("type HELP for the commands, Ctrl-D to leave");
+            }
+            match Console::new(node, output, ready).run(input).await {
+                End::Quit => return Told::Console("QUIT"),
+                End::TerminalClosed => return Told::Console("Ctrl-D"),
+                End::InputClosed => info!("the console's input has ended; the node runs on until a signal"),
+            }
         }
-        let words = match Console::new(node, output).run(input).await {
-            End::Quit => Some("QUIT"),
-            End::TerminalClosed => Some("Ctrl-D"),
-            End::InputClosed => None,
-        };
-        if let Some(words) = words {
-            return Told::Console(words);
-        }
-        info!("the console's input has ended; the node runs on until a signal");
+        std::future::pending().await
+    };
+    tokio::select! {
+        biased;
+        failed = announce => failed,
+        ended = answer => ended,
     }
-    std::future::pending().await
 }
 
 fn ready_line(node: &Node, cluster: &str, ready: &Ready) -> String {

@@ -20,6 +20,7 @@ mod request;
 mod subscriptions;
 
 use headcount::{ClusterPresence, Error, Node, Presence as _};
+use tokio::sync::watch;
 
 pub(crate) use input::Input;
 pub(crate) use output::Output;
@@ -46,14 +47,16 @@ pub(crate) struct Console<'a> {
     presence: ClusterPresence,
     output: &'a Output,
     subscriptions: Subscriptions,
+    /// Whether it was said that the node is ready.
+    ready: watch::Receiver<bool>,
 }
 
 impl<'a> Console<'a> {
     /// A console that has not read anything.
-    pub(crate) fn new(node: &'a Node, output: &'a Output) -> Self {
+    pub(crate) fn new(node: &'a Node, output: &'a Output, ready: watch::Receiver<bool>) -> Self {
         let presence = node.presence();
         let subscriptions = Subscriptions::new(presence.clone(), output.clone());
-        Self { node, presence, output, subscriptions }
+        Self { node, presence, output, subscriptions, ready }
     }
 
     /// Answers lines until there are no more, or one of them ends the console. Its subscriptions outlive an input that
@@ -85,7 +88,13 @@ impl<'a> Console<'a> {
         };
         let answer = match Request::parse(&words) {
             Ok(Request::Quit) => return Err(Quit),
-            Ok(request) => self.execute(request).await,
+            Ok(request) => {
+                if request.needs_ready() {
+                    // It can only fail when nobody will say it any more: the program is about to end.
+                    let _ = self.ready.wait_for(|ready| *ready).await;
+                }
+                self.execute(request).await
+            }
             Err(error) => Err(error),
         };
         Ok(answer.unwrap_or_else(|error| reply::error(&error.to_string())))

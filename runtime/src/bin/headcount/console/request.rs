@@ -29,6 +29,25 @@ pub(super) enum Request {
 }
 
 impl Request {
+    /// Whether it has to wait until the node is ready, because before it would read less than the cluster knows.
+    pub(super) fn needs_ready(&self) -> bool {
+        match self {
+            Self::Run(_)
+            | Self::RunOwned(_)
+            | Self::RunHomed(_)
+            | Self::Subscribe(_)
+            | Self::Psubscribe(_)
+            | Self::Digest => true,
+            Self::Unsubscribe(_)
+            | Self::Punsubscribe(_)
+            | Self::Members
+            | Self::Stats
+            | Self::Ping(_)
+            | Self::Help
+            | Self::Quit => false,
+        }
+    }
+
     /// Makes a request of a line's words.
     ///
     /// # Errors
