@@ -94,7 +94,7 @@ impl PresenceActor {
 
     fn pump_class(&self, origin: Origin, link: &Link, class: Class) {
         while link.has_room(class) {
-            let frame: Option<Bytes> = self.shared.write(|state, _| match class {
+            let frame: Option<Bytes> = self.shared.write_in_turn(|state, _| match class {
                 Class::Bulk => state.poll_bulk(origin),
                 Class::Stream | Class::Control => state.poll_stream(origin),
             });
@@ -135,7 +135,9 @@ impl PresenceActor {
 
     /// Does a slice of background work and asks for the next.
     fn work(&mut self, context: &mut Context<Self>) {
-        self.working = self.shared.write(State::work);
+        // What is left of a load is large; it is dropped after the lock is free.
+        let (working, _litter) = self.shared.write_in_turn(|state, now| (state.work(now), state.take_litter()));
+        self.working = working;
         if self.working {
             context.notify(Work);
         } else {
@@ -199,7 +201,12 @@ impl StreamHandler<ClusterEvent> for PresenceActor {
     fn handle(&mut self, event: ClusterEvent, context: &mut Self::Context) {
         match event {
             ClusterEvent::Frame { from, payload, .. } => {
-                if let Err(garbage) = self.shared.write(|state, now| state.handle_frame(from, &payload, now))
+                let first = |state: &mut State, now| state.handle_frame(from, &payload, now).map(|()| state.has_rest());
+                let mut handled = self.shared.write_in_turn(first);
+                while let Ok(true) = handled {
+                    handled = self.shared.write_in_turn(State::handle_rest);
+                }
+                if let Err(garbage) = handled
                     && let Some(link) = self.links.get(&from)
                 {
                     warn!(peer = %link.peer().node, addr = %link.peer().addr, "closing the link: {garbage}");

@@ -1,26 +1,45 @@
-//! Bytes as rows hold them: inline up to 24, on the heap beyond.
+//! Bytes as rows hold them: in place up to 15, on the heap beyond.
 //!
 //! Names of players, rooms and fields are short, and a node holds millions of them; a pointer, a length and an
-//! allocation for each would cost more than the bytes.
+//! allocation for each would cost more than the bytes. So a blob is 16 bytes, and has room in its first for others to
+//! say what they are instead (see [`crate::shared::register`]).
 
 use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use smallvec::SmallVec;
 
 use crate::op::Raw;
 
 /// Owned, immutable bytes.
-#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Blob(SmallVec<[u8; Self::INLINE]>);
+#[derive(Clone)]
+pub(crate) struct Blob(Held);
+
+#[derive(Clone)]
+enum Held {
+    Short(Length, [u8; Blob::INLINE]),
+    /// A thin pointer: one with a length would make every blob larger.
+    Long(Box<Box<[u8]>>),
+}
+
+/// How many bytes are in place. Not a number, so that the compiler knows which bytes it never is.
+#[derive(Clone, Copy)]
+#[rustfmt::skip]
+enum Length { L0, L1, L2, L3, L4, L5, L6, L7, L8, L9, L10, L11, L12, L13, L14, L15 }
+
+#[rustfmt::skip]
+const LENGTHS: [Length; Blob::INLINE + 1] = {
+    use Length::{L0, L1, L2, L3, L4, L5, L6, L7, L8, L9, L10, L11, L12, L13, L14, L15};
+    [L0, L1, L2, L3, L4, L5, L6, L7, L8, L9, L10, L11, L12, L13, L14, L15]
+};
 
 impl Blob {
     /// Bytes that need no allocation.
-    pub(crate) const INLINE: usize = 24;
+    pub(crate) const INLINE: usize = 15;
 
     /// A copy for a caller outside.
     pub(crate) fn to_bytes(&self) -> Bytes {
@@ -30,14 +49,30 @@ impl Blob {
 
 impl From<&[u8]> for Blob {
     fn from(bytes: &[u8]) -> Self {
-        Self(SmallVec::from_slice(bytes))
+        Self(match LENGTHS.get(bytes.len()) {
+            Some(length) => {
+                let mut place = [0; Self::INLINE];
+                place[..bytes.len()].copy_from_slice(bytes);
+                Held::Short(*length, place)
+            }
+            None => Held::Long(Box::new(bytes.into())),
+        })
+    }
+}
+
+impl Default for Blob {
+    fn default() -> Self {
+        Self(Held::Short(Length::L0, [0; Self::INLINE]))
     }
 }
 
 impl Deref for Blob {
     type Target = [u8];
     fn deref(&self) -> &[u8] {
-        &self.0
+        match &self.0 {
+            Held::Short(length, place) => &place[..*length as usize],
+            Held::Long(bytes) => bytes,
+        }
     }
 }
 
@@ -47,7 +82,27 @@ impl Borrow<[u8]> for Blob {
     }
 }
 
-/// As `[u8]` hashes, which [`Borrow`] demands.
+/// As `[u8]` is equal, ordered and hashed, which [`Borrow`] demands.
+impl PartialEq for Blob {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Blob {}
+
+impl PartialOrd for Blob {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Blob {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (**self).cmp(&**other)
+    }
+}
+
 impl Hash for Blob {
     fn hash<H: Hasher>(&self, state: &mut H) {
         (**self).hash(state);
@@ -69,5 +124,29 @@ impl<'de> Deserialize<'de> for Blob {
 impl fmt::Debug for Blob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\"{}\"", self.escape_ascii())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_of_any_length_come_back_and_are_ordered_as_slices() {
+        let all: Vec<Vec<u8>> = (0..40).map(|length| (0..length).collect()).collect();
+        for bytes in &all {
+            let blob = Blob::from(&bytes[..]);
+            assert_eq!(*blob, bytes[..]);
+            assert_eq!(blob.clone(), blob);
+        }
+        for (a, b) in all.iter().zip(all.iter().rev()) {
+            assert_eq!(Blob::from(&a[..]).cmp(&Blob::from(&b[..])), a.cmp(b));
+        }
+        assert_eq!(Blob::default(), Blob::from(&[][..]));
+    }
+
+    #[test]
+    fn a_blob_takes_sixteen_bytes_and_leaves_patterns_unused() {
+        assert_eq!((size_of::<Blob>(), size_of::<Option<Option<Blob>>>()), (16, 16));
     }
 }

@@ -3,12 +3,27 @@
 //! An origin is 64 bits on the wire and an index of 32 in memory ([`OriginIx`]), because every row carries one.
 //! Invariant: an index is only meaningful inside the state that gave it; it never leaves the node.
 
+use std::num::NonZeroU32;
+
 use headcount_cluster::Hlc;
 use serde::{Deserialize, Serialize};
 
 /// An origin's place in this node's table of origins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct OriginIx(pub(crate) u32);
+pub(crate) struct OriginIx(
+    /// The index and one: never zero, so that a row without an origin can mean something else ([`crate::few`]).
+    NonZeroU32,
+);
+
+impl OriginIx {
+    pub(crate) fn new(index: usize) -> Self {
+        Self(NonZeroU32::MIN.saturating_add(index as u32))
+    }
+
+    pub(crate) fn index(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
 
 /// Whose row it is: everybody's, its origin's, or a session's inside its origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

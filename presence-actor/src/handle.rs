@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::channel::oneshot;
 use headcount_cluster::{WallClock, WallMs};
-use parking_lot::RwLock;
+use parking_lot::{RwLock, RwLockWriteGuard};
 use tokio::sync::{Notify, watch};
 
 use crate::ack::{Ack, AckWithin};
@@ -87,6 +87,19 @@ impl Shared {
 
     /// Writes. The closure runs under the lock: it should be short. Wakes the actor when there is something to send.
     pub fn write<R>(&self, write: impl FnOnce(&mut State, WallMs) -> R) -> R {
+        self.write_and(write, |state| drop(state))
+    }
+
+    /// Writes a part of something longer: whoever waits has the lock before the next part.
+    pub(crate) fn write_in_turn<R>(&self, write: impl FnOnce(&mut State, WallMs) -> R) -> R {
+        self.write_and(write, |state| RwLockWriteGuard::unlock_fair(state))
+    }
+
+    fn write_and<R>(
+        &self,
+        write: impl FnOnce(&mut State, WallMs) -> R,
+        unlock: impl FnOnce(RwLockWriteGuard<'_, State>),
+    ) -> R {
         let now = self.clock.now();
         let mut state = self.state.write();
         if !self.attended && state.needs_time() {
@@ -95,7 +108,7 @@ impl Shared {
         let result = write(&mut state, now);
         state.settle(now);
         let output = state.take_output();
-        drop(state);
+        unlock(state);
         if output {
             self.wake();
         }

@@ -18,7 +18,7 @@ impl State {
         let mut rows = 0;
         let mut rows_of = std::collections::BTreeMap::<crate::dot::OriginIx, usize>::new();
         let mut owned = std::collections::BTreeMap::<crate::dot::OriginIx, std::collections::BTreeSet<String>>::new();
-        for (key, entry) in &self.keyspace.keys {
+        for (key, entry) in self.keyspace.keys.iter() {
             assert!(!entry.is_empty(), "(2) {key:?} is stored without a row");
             let mut place = |tag: &crate::dot::Tag, place: String| {
                 rows += 1;
@@ -27,33 +27,33 @@ impl State {
                     owned.entry(tag.origin).or_default().insert(format!("{:?} {key:?} {place}", tag.owner));
                 }
             };
-            for row in &entry.string.rows {
+            for row in entry.string().rows.iter() {
                 place(&row.tag, "string".into());
             }
-            for (member, tags) in entry.set.iter().flat_map(|set| &set.rows) {
+            for (member, tags) in entry.set().into_iter().flat_map(|set| set.rows.iter()) {
                 assert!(!tags.is_empty(), "(2) member {member:?}");
                 tags.iter().for_each(|tag| place(tag, format!("member {member:?}")));
             }
-            if let Some(set) = &entry.set {
+            if let Some(set) = entry.set() {
                 // Reading keeps the list, so that the next check finds out when something forgot to let go of it.
                 let members: Vec<_> = set.iter(&self.origins).map(crate::blob::Blob::to_bytes).collect();
                 assert_eq!(set.list(&self.origins), members, "(6) {key:?}");
             }
-            for (field, register) in entry.hash.iter().flat_map(|hash| &hash.rows) {
+            for (field, register) in entry.hash().into_iter().flat_map(|hash| hash.rows.iter()) {
                 assert!(!register.is_empty(), "(2) field {field:?}");
-                for row in &register.rows {
+                for row in register.rows.iter() {
                     place(&row.tag, format!("field {field:?}"));
-                    if let Content::Count(count) = &row.content {
+                    if let Content::Count(count) = row.content() {
                         assert!(count.erased_through < row.tag.seq, "(4) {key:?} {field:?} {row:?}");
                     }
                 }
             }
-            assert!(entry.list.as_ref().is_none_or(|list| !list.is_empty()), "(2) the list of {key:?}");
-            for (name, element) in entry.list.iter().flat_map(|list| &list.elements) {
+            assert!(entry.list().is_none_or(|list| !list.is_empty()), "(2) the list of {key:?}");
+            for (name, element) in entry.list().into_iter().flat_map(|list| &list.elements) {
                 place(&element.tag(name), "elements".into());
                 assert_eq!(self.origins.get(element.origin).origin, name.origin, "(5) {name:?}");
             }
-            for row in &entry.expiry {
+            for row in entry.expiry() {
                 rows += 1;
                 *rows_of.entry(row.tag.origin).or_default() += 1;
             }
@@ -62,7 +62,7 @@ impl State {
         if rows == 0 {
             assert_eq!(self.keyspace.ledger.bytes(), 0, "(1) what is gone costs nothing");
         }
-        for ix in (0..self.origins.slots() as u32).map(crate::dot::OriginIx) {
+        for ix in (0..self.origins.slots()).map(crate::dot::OriginIx::new) {
             let counted = rows_of.get(&ix).copied().unwrap_or(0);
             assert_eq!(self.keyspace.ledger.rows_of(ix), counted, "(1) rows of {ix:?}");
             let is_named = counted > 0

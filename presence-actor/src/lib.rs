@@ -8,7 +8,7 @@
 //! - [`api`]: the trait [`Presence`]; [`args`], [`reply`], [`values`], [`error`]: its types; [`command`]: commands as words
 //! - `ack`: who must have a write before its call returns
 //! - [`limits`], [`stats`]: caps and counts
-//! - `dot`, `op`, `blob`: what a write is
+//! - `dot`, `op`, `blob`, `few`: what a write is, and how little it takes
 //! - `origin/`: streams of operations, their logs, and those that wait
 //! - `shared/`: keys and rows, and what readers see of them
 //! - `commands/`: what a command checks, answers and writes
@@ -29,6 +29,7 @@ pub mod command;
 mod commands;
 mod dot;
 pub mod error;
+mod few;
 pub mod handle;
 mod homed;
 mod invariants;

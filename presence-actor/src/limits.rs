@@ -13,8 +13,8 @@ pub const FRAME_TARGET_BYTES: usize = 64 * 1024;
 /// Rows that are put into one snapshot chunk before it is closed.
 pub const SNAPSHOT_CHUNK_ROWS: usize = 512;
 
-/// Rows that background work (merging, dropping, sweeping) handles before it lets others have the state.
-pub const SLICE_ROWS: usize = 512;
+/// Rows that background work (applying, merging, dropping, sweeping) handles before it lets others have the state.
+pub const SLICE_ROWS: usize = 256;
 
 /// The highest sequence number that is believed. An origin that writes a billion operations a second gets there in a
 /// century; a number beyond it is garbage, and arithmetic below it cannot overflow.

@@ -35,7 +35,7 @@ impl LocalPresence {
 
     /// With caps and a clock of the caller's.
     pub fn with(limits: Limits, clock: Arc<dyn WallClock>) -> Self {
-        Self { handle: ClusterPresence::new(&Shared::unattended(State::local(limits), clock)) }
+        Self { handle: ClusterPresence::new(&Shared::unattended(State::local(limits, random_seed()), clock)) }
     }
 }
 
@@ -53,4 +53,10 @@ impl HasHandle for LocalPresence {
     fn with_handle(&self, handle: ClusterPresence) -> Self {
         Self { handle }
     }
+}
+
+/// A process alone is its own shell: nothing else could give it randomness.
+#[allow(clippy::disallowed_methods)]
+fn random_seed() -> u64 {
+    rand::random()
 }

@@ -200,6 +200,24 @@ pub(crate) struct SeenCount<'a> {
 }
 
 impl<'a> Action<'a> {
+    /// About how many rows it changes: a measure of the time that it takes.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Self::Sadd { members: several, .. }
+            | Self::Srem { members: several, .. }
+            | Self::Hset { pairs: several, .. }
+            | Self::Hdel { fields: several, .. }
+            | Self::Push { values: several, .. } => several.0.len().max(1),
+            Self::Set { .. }
+            | Self::Del { .. }
+            | Self::Incr { .. }
+            | Self::Expire { .. }
+            | Self::EndSession { .. }
+            | Self::Settled { .. }
+            | Self::Take { .. } => 1,
+        }
+    }
+
     /// What the operation had observed, where it observes.
     pub(crate) fn seen(&self) -> Option<&Seen<'a>> {
         match self {

@@ -22,6 +22,7 @@ use crate::origin::{Origins, Standing};
 use crate::peer::forgetting::Forgetting;
 use crate::peer::load::Load;
 use crate::peer::readiness::{Readiness, ReadyBy};
+use crate::peer::receive::Unapplied;
 use crate::peer::repair::Lag;
 use crate::peer::{Item, Peer};
 use crate::pubsub::interest::Interest;
@@ -80,7 +81,13 @@ pub struct State {
     pub(crate) doomed: VecDeque<OriginIx>,
     pub(crate) forgetting: Forgetting,
     pub(crate) lags: BTreeMap<Origin, Lag>,
+    /// What is left of the last frame of operations,
+    pub(crate) unapplied: Option<Unapplied>,
+    /// and whether operations that waited for others may be applied after it.
+    pub(crate) draining: bool,
     pub(crate) load: Option<Load>,
+    /// What is left of a load that ended: to be dropped where nobody waits.
+    pub(crate) litter: Option<Load>,
     pub(crate) last_load_id: u64,
     pub(crate) last_pull: u64,
     /// Pulls up to this number were sent before the last snapshot was loaded.
@@ -100,12 +107,13 @@ pub struct State {
 }
 
 impl State {
-    /// A node without peers, now and for ever.
-    pub fn local(limits: Limits) -> Self {
-        Self::with_origin(Origin(0), None, limits, WallMs(0), 0)
+    /// A node without peers, now and for ever. With `seed` names are hashed.
+    pub fn local(limits: Limits, seed: u64) -> Self {
+        Self::with_origin(Origin(0), None, limits, WallMs(0), seed)
     }
 
-    /// A node of a cluster. `seed` decides which peers it chooses for anti-entropy.
+    /// A node of a cluster. `seed` decides how names are hashed, and which peers it chooses for anti-entropy; where
+    /// names come from outside, nobody there should know it.
     pub fn clustered(me: &Member, limits: Limits, now: WallMs, seed: u64) -> Self {
         Self::with_origin(me.origin(), Some(me.node.clone()), limits, now, seed)
     }
@@ -121,9 +129,9 @@ impl State {
             clock: HlcClock::new(limits.max_clock_skew.as_millis() as u64),
             limits,
             origins,
-            keyspace: Keyspace::default(),
-            topics: Topics::default(),
-            interest: Interest::default(),
+            keyspace: Keyspace::new(seed),
+            topics: Topics::new(seed),
+            interest: Interest::new(seed),
             interest_version: 0,
             homed: Homed::default(),
             peers: BTreeMap::new(),
@@ -132,7 +140,10 @@ impl State {
             doomed: VecDeque::new(),
             forgetting: Forgetting::default(),
             lags: BTreeMap::new(),
+            unapplied: None,
+            draining: false,
             load: None,
+            litter: None,
             last_load_id: 0,
             last_pull: 0,
             pulls_answered_by_load: 0,
@@ -379,15 +390,21 @@ impl State {
         }
     }
 
+    /// What the caller should drop once nobody waits for it.
+    pub fn take_litter(&mut self) -> Option<impl Send + use<>> {
+        self.litter.take()
+    }
+
     /// Works on what must not hold others up, one slice at a time. Returns whether there is more to do.
     pub fn work(&mut self, now: WallMs) -> bool {
+        self.work_on_rest(now);
         self.drop_doomed();
         self.merge_slice(now);
         self.tell_watchers(None, now);
         self.handle_time(now);
         self.settle(now);
         let due = self.keyspace.deadlines.is_due(now) || self.homed_has_work(now);
-        due || !self.doomed.is_empty() || self.load.as_ref().is_some_and(Load::is_merging)
+        due || self.has_rest() || !self.doomed.is_empty() || self.load.as_ref().is_some_and(Load::is_merging)
     }
 
     fn drop_doomed(&mut self) {

@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::homed::Answered;
 use crate::op::{Action, Raw, Step};
 use crate::reply::Type;
+use crate::shared::entry::Entry;
 use crate::shared::register::{Register, View};
 use crate::state::State;
 
@@ -37,9 +38,9 @@ impl State {
         field.map_or(Ok(()), |field| self.check_counted_field(field))?;
         self.bury(key, now);
         let (register, not_a_number) = match field {
-            None => (self.typed(key, Type::String, now)?.map(|entry| &entry.string), Error::NotAnInteger),
+            None => (self.typed(key, Type::String, now)?.map(Entry::string), Error::NotAnInteger),
             Some(field) => {
-                let hash = self.typed(key, Type::Hash, now)?.and_then(|entry| entry.hash.as_ref());
+                let hash = self.typed(key, Type::Hash, now)?.and_then(|entry| entry.hash());
                 (hash.and_then(|hash| hash.rows.get(field)), Error::HashValueNotAnInteger)
             }
         };

@@ -17,7 +17,7 @@ use crate::state::State;
 impl State {
     fn fields(&self, key: &[u8], now: WallMs) -> Result<Option<&Fields>> {
         self.check_open()?;
-        Ok(self.typed(key, Type::Hash, now)?.and_then(|entry| entry.hash.as_deref()))
+        Ok(self.typed(key, Type::Hash, now)?.and_then(|entry| entry.hash()))
     }
 
     fn field<'a>(&'a self, fields: Option<&'a Fields>, field: &[u8]) -> Option<View<'a>> {
@@ -63,7 +63,7 @@ impl State {
 
     /// `HGETALL key`.
     pub fn hgetall(&self, key: &[u8], now: WallMs) -> Result<Vec<(Bytes, Bytes)>> {
-        let rows = self.fields(key, now)?.into_iter().flat_map(|fields| &fields.rows);
+        let rows = self.fields(key, now)?.into_iter().flat_map(|fields| fields.rows.iter());
         let seen = rows.filter_map(|(field, register)| Some((field, register.view(&self.origins)?)));
         Ok(seen.map(|(field, view)| (field.to_bytes(), view.to_bytes())).collect())
     }

@@ -69,14 +69,14 @@ impl State {
     pub(super) fn write_expiry(&mut self, key: &[u8], deadline: Option<WallMs>, now: WallMs) {
         let mut observed = Observed::nothing(self.me);
         if let Some(entry) = self.keyspace.keys.get(key) {
-            let values = entry.string.rows.iter().map(|row| &row.tag);
+            let values = entry.string().rows.iter().map(|row| &row.tag);
             // One row of the data too, so that nowhere the deadline comes before that for which it is meant.
-            let member = entry.set.as_ref().and_then(|set| set.rows.values().last()?.first());
-            let field = entry.hash.as_ref().and_then(|hash| hash.rows.values().last()?.rows.first());
-            let element = entry.list.as_ref().and_then(|list| list.elements.last_key_value());
+            let member = entry.set().and_then(|set| set.rows.values().next()?.first());
+            let field = entry.hash().and_then(|hash| hash.rows.values().next()?.rows.first());
+            let element = entry.list().and_then(|list| list.elements.last_key_value());
             element.map(|(key, element)| element.tag(key)).iter().for_each(|tag| observed.note(tag));
             let data = member.into_iter().chain(field.map(|row| &row.tag));
-            for tag in values.chain(data).chain(entry.expiry.iter().map(|row| &row.tag)) {
+            for tag in values.chain(data).chain(entry.expiry().iter().map(|row| &row.tag)) {
                 observed.note(tag);
             }
         }

@@ -18,7 +18,7 @@ use crate::state::State;
 impl State {
     pub(crate) fn list(&self, key: &[u8], now: WallMs) -> Result<Option<&List>> {
         self.check_open()?;
-        Ok(self.typed(key, Type::List, now)?.and_then(|entry| entry.list.as_deref()))
+        Ok(self.typed(key, Type::List, now)?.and_then(|entry| entry.list()))
     }
 
     /// `RPUSH key value..`, `LPUSH key value..`: the last value given ends up outermost.
@@ -29,7 +29,7 @@ impl State {
         let list = self.list(key, now)?;
         let length = list.map_or(0, |list| list.len(&self.origins)) + values.len();
         // Hidden elements hold their place: they may be shown again.
-        let stored = self.keyspace.keys.get(key).and_then(|entry| entry.list.as_ref());
+        let stored = self.keyspace.keys.get(key).and_then(|entry| entry.list());
         let position = stored.map_or_else(|| List::default().position_beyond(end), |list| list.position_beyond(end));
         let values = values.iter().map(|value| Raw(value));
         let values = Several(if end == End::Left { values.rev().collect() } else { values.collect() });

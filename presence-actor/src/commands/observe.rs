@@ -47,9 +47,9 @@ impl Observed {
     }
 
     pub(super) fn note_register(&mut self, field: Option<&[u8]>, register: &Register, origins: &Origins) {
-        for row in &register.rows {
+        for row in register.rows.iter() {
             self.note(&row.tag);
-            if let Content::Count(count) = &row.content
+            if let Content::Count(count) = row.content()
                 && row.tag.origin != self.me
             {
                 self.counts.push(Counted {
@@ -71,17 +71,17 @@ impl Observed {
     }
 
     pub(super) fn note_entry(&mut self, entry: &Entry, origins: &Origins) {
-        self.note_register(None, &entry.string, origins);
-        for (field, register) in entry.hash.iter().flat_map(|hash| &hash.rows) {
+        self.note_register(None, entry.string(), origins);
+        for (field, register) in entry.hash().into_iter().flat_map(|hash| hash.rows.iter()) {
             self.note_register(Some(field), register, origins);
         }
-        for tag in entry.set.iter().flat_map(|set| set.rows.values()).flatten() {
+        for tag in entry.set().into_iter().flat_map(|set| set.rows.values()).flat_map(|tags| tags.iter()) {
             self.note(tag);
         }
-        for (key, element) in entry.list.iter().flat_map(|list| &list.elements) {
+        for (key, element) in entry.list().into_iter().flat_map(|list| &list.elements) {
             self.note(&element.tag(key));
         }
-        for row in &entry.expiry {
+        for row in entry.expiry() {
             self.note(&row.tag);
         }
     }
@@ -139,7 +139,7 @@ impl State {
         let mut rest = fields;
         while !rest.is_empty() {
             let mut observed = Observed::nothing(self.me);
-            let hash = self.keyspace.keys.get(key).and_then(|entry| entry.hash.as_ref());
+            let hash = self.keyspace.keys.get(key).and_then(|entry| entry.hash());
             let mut taken = 0;
             while taken < rest.len() && !observed.is_heavy() {
                 if let Some(register) = hash.and_then(|hash| hash.rows.get(rest[taken])) {

@@ -22,7 +22,7 @@ impl State {
                 return;
             }
             (OwnedSlot::Elements, Some(entry)) => {
-                let elements = entry.list.iter().flat_map(|list| &list.elements);
+                let elements = entry.list().into_iter().flat_map(|list| &list.elements);
                 let theirs = elements.filter(|(_, element)| element.origin == old && element.owner == owner);
                 let theirs: Vec<(i64, Blob)> =
                     theirs.map(|(name, element)| (name.position, element.value.clone())).collect();
@@ -32,9 +32,9 @@ impl State {
                 }
                 return;
             }
-            (OwnedSlot::String, Some(entry)) => entry.string.rows.to_vec(),
+            (OwnedSlot::String, Some(entry)) => entry.string().rows.to_vec(),
             (OwnedSlot::Field(field), Some(entry)) => {
-                let register = entry.hash.as_ref().and_then(|hash| hash.rows.get(&**field));
+                let register = entry.hash().and_then(|hash| hash.rows.get(field));
                 register.map(|register| register.rows.to_vec()).unwrap_or_default()
             }
         };
@@ -51,7 +51,7 @@ impl State {
         let mut observed = Observed::nothing(self.me);
         observed.note(&row.tag);
         let seen = observed.seen(&self.origins);
-        match (&row.content, field) {
+        match (row.content(), field) {
             (Content::Value { value, .. }, Some(field)) => {
                 let pairs = Several([field, Raw(value)].into_iter().collect());
                 self.commit(now, Action::Hset { key: Raw(key), pairs, owner, seen });
@@ -59,7 +59,7 @@ impl State {
             (Content::Value { value, expiry }, None) => {
                 let entry = self.keyspace.keys.get(key);
                 let deadline = match expiry {
-                    ValueExpiry::At(at) => Some(*at),
+                    ValueExpiry::At(at) => Some(at),
                     ValueExpiry::Never => None,
                     ValueExpiry::Superseded => {
                         entry.and_then(|entry| entry.deadline(&self.origins)).map(|deadline| deadline.at)

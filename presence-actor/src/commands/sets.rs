@@ -18,7 +18,7 @@ use crate::values::Values;
 impl State {
     fn members(&self, key: &[u8], now: WallMs) -> Result<Option<&Members>> {
         self.check_open()?;
-        Ok(self.typed(key, Type::Set, now)?.and_then(|entry| entry.set.as_deref()))
+        Ok(self.typed(key, Type::Set, now)?.and_then(|entry| entry.set()))
     }
 
     /// `SADD key member..`
@@ -47,7 +47,7 @@ impl State {
         let mut removed: BTreeSet<&[u8]> = BTreeSet::new();
         for member in members.iter().filter(|member| set.contains(member, &self.origins)) {
             removed.insert(member);
-            set.rows.get(*member).into_iter().flatten().for_each(|tag| observed.note(tag));
+            set.rows.get(member).into_iter().flat_map(|tags| tags.iter()).for_each(|tag| observed.note(tag));
         }
         if !removed.is_empty() {
             let seen = observed.seen(&self.origins);

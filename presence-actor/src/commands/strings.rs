@@ -57,6 +57,6 @@ impl State {
     pub fn get(&self, key: &[u8], now: WallMs) -> Result<Option<Bytes>> {
         self.check_open()?;
         let entry = self.typed(key, Type::String, now)?;
-        Ok(entry.and_then(|entry| entry.string.view(&self.origins)).map(View::to_bytes))
+        Ok(entry.and_then(|entry| entry.string().view(&self.origins)).map(View::to_bytes))
     }
 }

@@ -31,7 +31,7 @@ impl State {
         // What the newcomer does not see any more it is not told of.
         self.keyspace.watches.advance_expired(now);
         let past = self.keyspace.deadlines.past(now).filter(|key| selector.covers(key));
-        let hidden = |key: &&Blob| self.keyspace.keys.get(*key).is_some_and(|entry| self.is_expired(entry, now));
+        let hidden = |key: &&Blob| self.keyspace.keys.get(key).is_some_and(|entry| self.is_expired(entry, now));
         for key in past.filter(hidden).cloned().collect::<Vec<_>>() {
             self.keyspace.watches.set_expired(&key, true);
         }

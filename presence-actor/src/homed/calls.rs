@@ -370,7 +370,7 @@ impl State {
 
     /// Puts an element back that was popped for somebody who did not take it.
     pub(crate) fn give_back(&mut self, end: End, key: Blob, value: Blob) {
-        let list = self.keyspace.keys.get(&key).and_then(|entry| entry.list.as_deref());
+        let list = self.keyspace.keys.get(&key).and_then(|entry| entry.list());
         let position = list.map_or_else(|| List::default().position_beyond(end), |list| list.position_beyond(end));
         self.homed.calls.returned.push(Returned { key, position, value });
         self.unsettle();

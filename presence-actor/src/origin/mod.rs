@@ -82,7 +82,7 @@ impl Origins {
             ix
         } else {
             self.list.push(state);
-            OriginIx(self.list.len() as u32 - 1)
+            OriginIx::new(self.list.len() - 1)
         };
         self.by_origin.insert(origin, ix);
         self.veiled += usize::from(!bare);
@@ -130,11 +130,11 @@ impl Origins {
     }
 
     pub(crate) fn get(&self, ix: OriginIx) -> &OriginState {
-        &self.list[ix.0 as usize]
+        &self.list[ix.index()]
     }
 
     pub(crate) fn get_mut(&mut self, ix: OriginIx) -> &mut OriginState {
-        &mut self.list[ix.0 as usize]
+        &mut self.list[ix.index()]
     }
 
     /// In the order of the wire's origins, which is the same on every node.

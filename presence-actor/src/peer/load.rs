@@ -5,22 +5,28 @@
 //! others are added. At the end the rows that the snapshot lacks though its vector covers them are swept, because they were
 //! removed there, and only then is the vector joined.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::hash::BuildHasher;
+use std::ops::ControlFlow;
 
 use bytes::Bytes;
 use foldhash::fast::RandomState;
 use headcount_cluster::codec::CodecError;
 use headcount_cluster::{Origin, WallMs};
 
+use super::sweep::Sweep;
 use crate::blob::Blob;
 use crate::dot::{OriginIx, Owner, Tag};
 use crate::limits::{PATIENCE_ROUNDS, SLICE_ROWS};
+use crate::shared::entry::Entry;
 use crate::shared::expiry::ExpiryRow;
 use crate::shared::ledger::Slot;
 use crate::shared::list::{Element, ElementKey};
+use crate::shared::members::Members;
 use crate::shared::register::{Content, Contribution, Desk, Register, Row, ValueExpiry};
+use crate::shared::rows::Rows;
 use crate::shared::spent::SpentCount;
+use crate::shared::walk::Cursor;
 use crate::state::State;
 use crate::watch::before::Spot;
 use crate::wire::{self, Frame, Known, Part, WireContent, WireExpiry, WireTag};
@@ -45,20 +51,20 @@ impl Load {
 
 /// The work after the last chunk.
 #[derive(Debug)]
-struct Merge {
+pub(super) struct Merge {
     covered: Known,
-    /// Hashes of the rows that the snapshot has.
-    seen: HashSet<u64, RandomState>,
+    /// Hashes of the rows that the snapshot has: in a table that grows without a pause.
+    seen: Rows<()>,
     hasher: RandomState,
     /// The key that the parts are of.
     key: Blob,
-    /// Keys before this index are still to be swept; `None` while chunks are left.
-    sweep_before: Option<usize>,
+    /// How far rows are swept, once no chunk is left.
+    swept: Cursor,
 }
 
 /// A key's part that a row stands in, as the sweep names it.
 #[derive(Debug, Hash)]
-enum Place<'a> {
+pub(super) enum Place<'a> {
     Value(Option<&'a [u8]>, u64, u64),
     /// A contribution is one row however far it has grown.
     Count(Option<&'a [u8]>, u64, u32),
@@ -94,6 +100,7 @@ impl State {
         let is_slow = |load: &mut Load| !load.is_merging() && self.gossip_round >= load.heard_in + PATIENCE_ROUNDS;
         if let Some(load) = self.load.take_if(is_slow) {
             tracing::warn!(peer = %load.from, "a snapshot does not come; another is asked for");
+            self.litter = Some(load);
         }
     }
 
@@ -107,7 +114,7 @@ impl State {
     /// The link to a peer is gone, and with it what it had not sent yet.
     pub(crate) fn abandon_load(&mut self, from: Origin) {
         if self.load.as_ref().is_some_and(|load| load.from == from && !load.is_merging()) {
-            self.load = None;
+            self.litter = self.load.take();
             self.readiness.pulled_in = None;
         }
     }
@@ -123,16 +130,16 @@ impl State {
         load.heard_in = self.gossip_round;
         load.chunks.push_back(parts);
         if load.bytes > self.limits.snapshot_bytes {
-            self.load = None;
+            self.litter = self.load.take();
             return;
         }
         if let Some(covered) = last {
             load.merge = Some(Merge {
                 covered,
-                seen: HashSet::default(),
+                seen: Rows::new(self.keyspace.seed),
                 hasher: RandomState::default(),
                 key: Blob::default(),
-                sweep_before: None,
+                swept: Cursor::Start,
             });
             self.refuse_snapshots();
         }
@@ -142,27 +149,30 @@ impl State {
     pub(crate) fn merge_slice(&mut self, now: WallMs) {
         let Some(mut load) = self.load.take_if(|load| load.is_merging()) else { return };
         let Some(merge) = &mut load.merge else { return };
-        match (load.chunks.pop_front(), merge.sweep_before) {
-            (Some(chunk), _) => {
-                if let Err(error) = self.merge_chunk(merge, &chunk, now) {
+        if let Some(chunk) = load.chunks.front_mut() {
+            match self.merge_parts(merge, chunk, now) {
+                Ok(merged) if merged == chunk.len() => drop(load.chunks.pop_front()),
+                Ok(merged) => *chunk = chunk.slice(merged..),
+                Err(error) => {
                     // The rest is as good as what came; the vector is not joined, so nothing is taken for known.
                     tracing::warn!(%error, "a snapshot could not be understood and is dropped");
                     self.stats.garbage_frames += 1;
+                    self.litter = Some(load);
                     return;
                 }
-                self.repeat_erasures();
             }
-            (None, None) => merge.sweep_before = Some(self.keyspace.keys.len()),
-            (None, Some(0)) => {
-                self.finish_load(load.from, &merge.covered, now);
-                return;
-            }
-            (None, Some(before)) => merge.sweep_before = Some(self.sweep(merge, before)),
+            self.repeat_erasures();
+        } else if merge.swept.is_at_end() {
+            self.finish_load(&merge.covered, now);
+            self.litter = Some(load);
+            return;
+        } else {
+            self.sweep(merge);
         }
         self.load = Some(load);
     }
 
-    fn finish_load(&mut self, from: Origin, covered: &Known, now: WallMs) {
+    fn finish_load(&mut self, covered: &Known, now: WallMs) {
         for (origin, seq) in covered.vector.iter().chain(&covered.retired) {
             if *seq > self.origins.applied(*origin) {
                 let ix = self.origins.intern(*origin, now);
@@ -180,9 +190,7 @@ impl State {
         self.keyspace.spent.restart_barrier();
         self.stats.snapshots_loaded += 1;
         self.pulls_answered_by_load = self.last_pull;
-        if let Err(error) = self.drain_inboxes(now) {
-            tracing::warn!(%error, peer = %from, "a waiting operation could not be understood");
-        }
+        self.draining = true;
         for peer in self.linked_peers() {
             self.tell_vector(peer, true);
         }
@@ -199,9 +207,13 @@ impl State {
         }
     }
 
-    fn merge_chunk(&mut self, merge: &mut Merge, chunk: &Bytes, now: WallMs) -> Result<(), CodecError> {
+    /// Merges a slice of a chunk; returns how many of its bytes that were.
+    fn merge_parts(&mut self, merge: &mut Merge, chunk: &Bytes, now: WallMs) -> Result<usize, CodecError> {
         let mut rest = &chunk[..];
-        while !rest.is_empty() {
+        for _ in 0..SLICE_ROWS {
+            if rest.is_empty() {
+                break;
+            }
             match wire::decode_part(&mut rest)? {
                 Part::Key(key) => merge.key = key.0.into(),
                 Part::String(tag, content) => self.merge_row(merge, None, tag, content, now),
@@ -213,37 +225,39 @@ impl State {
                 Part::Element(name, owner, value) => self.merge_element(merge, name, owner, value.0, now),
             }
         }
-        Ok(())
+        Ok(chunk.len() - rest.len())
     }
 
     fn merge_member(&mut self, merge: &mut Merge, member: &[u8], tag: WireTag, now: WallMs) {
         merge.saw(&Place::Member(member, tag.origin.0, tag.seq, tag.owner.0));
         let Some((tag, known)) = self.admit(tag, now) else { return };
-        let there = |set: &crate::shared::members::Members| {
+        let there = |set: &Members| {
             set.rows.get(member).is_some_and(|tags| {
                 tags.iter().any(|old| old.origin == tag.origin && old.owner == tag.owner && old.seq >= tag.seq)
             })
         };
-        let set = self.keyspace.keys.get(&merge.key).and_then(|entry| entry.set.as_deref());
+        let set = self.keyspace.keys.get(&merge.key).and_then(|entry| entry.set());
         if known || set.is_some_and(there) {
             return;
         }
+        let seed = self.keyspace.seed;
         self.touch(&merge.key, || Some(Spot::Member(member.into())));
         self.keyspace.change(&merge.key, &self.origins, |entry, ledger, _| {
-            entry.set.get_or_insert_default().add(&merge.key, member, tag, ledger);
+            let set = entry.make_set(seed);
+            set.add(&merge.key, member, tag, ledger);
         });
     }
 
     fn merge_expiry(&mut self, merge: &mut Merge, tag: WireTag, deadline: Option<WallMs>, now: WallMs) {
         merge.saw(&Place::Expiry(tag.origin.0, tag.seq));
         let Some((tag, known)) = self.admit(tag, now) else { return };
-        let rows = self.keyspace.keys.get(&merge.key).map(|entry| &entry.expiry);
+        let rows = self.keyspace.keys.get(&merge.key).map(Entry::expiry);
         let there = rows.is_some_and(|rows| rows.iter().any(|old| same_dot(&old.tag, &tag)));
         if !known && !there {
             self.touch(&merge.key, || None);
             self.keyspace.change(&merge.key, &self.origins, |entry, ledger, _| {
                 ledger.added(&merge.key, Slot::Expiry, &tag, 0);
-                entry.expiry.push(ExpiryRow { tag, deadline });
+                entry.expiry_mut().push(ExpiryRow { tag, deadline });
             });
         }
     }
@@ -258,7 +272,7 @@ impl State {
         self.touch(&merge.key, || Some(Spot::Element(name)));
         self.keyspace.change(&merge.key, &self.origins, |entry, ledger, _| {
             let element = Element { origin: tag.origin, owner, value: value.into() };
-            entry.list.get_or_insert_default().add(&merge.key, name, element, ledger);
+            entry.make_list().add(&merge.key, name, element, ledger);
         });
     }
 
@@ -284,24 +298,24 @@ impl State {
             self.keyspace.spent.record(spent_key, SpentCount { epoch, seq: tag.seq, total });
         }
         let registers = self.keyspace.keys.get(&key).map(|entry| match field {
-            None => Some(&entry.string),
-            Some(field) => entry.hash.as_ref().and_then(|hash| hash.rows.get(field)),
+            None => Some(entry.string()),
+            Some(field) => entry.hash().and_then(|hash| hash.rows.get(field)),
         });
         let register = registers.flatten();
         let change = judge(register, &tag, known, applied, content, spent_here);
         if matches!(change, Change::Nothing) {
             return;
         }
+        let seed = self.keyspace.seed;
         self.touch(&key, || Some(field.map_or(Spot::String, |field| Spot::Field(field.into()))));
         self.keyspace.change(&key, &self.origins, |entry, ledger, _| {
             let mut desk = Desk { key: &key, field, ledger, spent: None };
             match field {
-                None => change.apply(&mut entry.string, &tag, &mut desk),
+                None => change.apply(entry.string_mut(), &tag, &mut desk),
                 Some(field) => {
-                    let hash = entry.hash.get_or_insert_default();
-                    change.apply(hash.rows.entry(field.into()).or_default(), &tag, &mut desk);
+                    let hash = entry.make_hash(seed);
+                    change.apply(hash.rows.get_or_insert_with(field, Register::default), &tag, &mut desk);
                     hash.tidy(field);
-                    entry.tidy();
                 }
             }
         });
@@ -322,77 +336,45 @@ impl State {
         self.origins.admits(origin, tag.owner).then_some((tag, known))
     }
 
-    /// Sweeps keys from `before` towards the first, a slice of rows; returns where to go on.
-    fn sweep(&mut self, merge: &Merge, before: usize) -> usize {
+    /// Looks at a slice of rows and removes those that the snapshot lacks.
+    fn sweep(&mut self, merge: &mut Merge) {
         let mut bound = vec![0; self.origins.slots()];
         for (origin, seq) in merge.covered.iter() {
             // One that is not known here has no rows here.
             if let Some(ix) = self.origins.find(origin) {
-                bound[ix.0 as usize] = seq;
+                bound[ix.index()] = seq;
             }
         }
-        let covers = |tag: &Tag| tag.seq <= bound[tag.origin.0 as usize];
-        let mut before = before.min(self.keyspace.keys.len());
-        let mut budget = SLICE_ROWS;
-        while let Some(index) = before.checked_sub(1) {
-            let Some((key, entry)) = self.keyspace.keys.get_index(index) else { break };
-            let rows = entry.tags().count();
-            if rows > budget && budget < SLICE_ROWS {
-                break;
+        let mut swept = std::mem::take(&mut merge.swept);
+        let sweep = Sweep { merge, bound, origins: &self.origins };
+        let (mut rows, mut doomed) = (0, Vec::new());
+        self.keyspace.walk(&mut swept, |key, piece| {
+            if sweep.dooms(key, piece) {
+                doomed.push((key.clone(), piece.stop()));
             }
-            budget = budget.saturating_sub(rows);
-            before = index;
-            if !entry.tags().any(|tag| covers(&tag)) {
-                continue;
-            }
-            let key = key.clone();
-            self.keyspace.watches.touch_all(&self.keyspace.keys, &key, &self.origins);
-            let unseen = |place: &Place<'_>| !merge.seen.contains(&merge.hash(&key, place));
-            let origins = &self.origins;
-            let name = |tag: &Tag| origins.get(tag.origin).origin.0;
-            self.keyspace.change(&key, origins, |entry, ledger, _| {
-                let stays = |field: Option<&[u8]>, row: &Row| {
-                    !covers(&row.tag)
-                        || !unseen(&match row.content {
-                            Content::Value { .. } => Place::Value(field, name(&row.tag), row.tag.seq),
-                            Content::Count(_) => Place::Count(field, name(&row.tag), row.tag.owner.0),
-                        })
-                };
-                let mut desk = Desk { key: &key, field: None, ledger, spent: None };
-                retain(&mut entry.string, |row| stays(None, row), &mut desk);
-                if let Some(set) = &mut entry.set {
-                    let doomed = |member: &[u8], tag: &Tag| {
-                        covers(tag) && unseen(&Place::Member(member, name(tag), tag.seq, tag.owner.0))
-                    };
-                    set.drop_rows(&key, doomed, ledger);
-                }
-                if let Some(list) = &mut entry.list {
-                    let swept = |name: &ElementKey| unseen(&Place::Element(name.origin.0, name.seq, name.index));
-                    list.drop_rows(&key, |name, tag| covers(tag) && swept(name), ledger);
-                }
-                if let Some(hash) = &mut entry.hash {
-                    hash.rows.retain(|field, register| {
-                        let mut desk = Desk { key: &key, field: Some(field), ledger, spent: None };
-                        retain(register, |row| stays(Some(field), row), &mut desk);
-                        !register.is_empty()
-                    });
-                }
-                entry.drop_expiry(&key, |tag| covers(tag) && unseen(&Place::Expiry(name(tag), tag.seq)), ledger);
-                entry.tidy();
-            });
+            rows += piece.rows();
+            if rows < SLICE_ROWS { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        for (key, stop) in doomed {
+            sweep.remove(&mut self.keyspace, &key, &stop);
         }
-        before
+        merge.swept = swept;
     }
 }
 
 impl Merge {
+    /// Whether the snapshot had no such row.
+    pub(super) fn lacks(&self, key: &[u8], place: &Place<'_>) -> bool {
+        self.seen.get(&self.hash(key, place).to_ne_bytes()).is_none()
+    }
+
     fn hash(&self, key: &[u8], place: &Place<'_>) -> u64 {
         self.hasher.hash_one((key, place))
     }
 
     fn saw(&mut self, place: &Place<'_>) {
         let hash = self.hash(&self.key, place);
-        self.seen.insert(hash);
+        self.seen.insert(&hash.to_ne_bytes(), ());
     }
 }
 
@@ -416,11 +398,11 @@ fn judge<'a>(
     content: WireContent<'a>,
     spent: Option<SpentCount>,
 ) -> Change<'a> {
-    let mut rows = register.into_iter().flat_map(|register| &register.rows);
+    let mut rows = register.into_iter().flat_map(|register| register.rows.iter());
     match content {
         WireContent::Value { value, expiry } => {
-            let here = rows.find_map(|row| match &row.content {
-                Content::Value { expiry, .. } if same_dot(&row.tag, tag) => Some(*expiry),
+            let here = rows.find_map(|row| match row.content() {
+                Content::Value { expiry, .. } if same_dot(&row.tag, tag) => Some(expiry),
                 Content::Value { .. } | Content::Count(_) => None,
             });
             match (here, expiry) {
@@ -469,15 +451,13 @@ impl Change<'_> {
         match self {
             Self::Nothing => {}
             Self::AddValue(value, expiry) => {
-                let row = Row { tag: *tag, content: Content::Value { value: value.into(), expiry } };
+                let row = Row::value(*tag, value, expiry);
                 desk.added(&row);
                 register.rows.push(row);
             }
             Self::SupersedeExpiry => {
                 for row in register.rows.iter_mut().filter(|row| same_dot(&row.tag, tag)) {
-                    if let Content::Value { expiry, .. } = &mut row.content {
-                        *expiry = ValueExpiry::Superseded;
-                    }
+                    row.supersede_expiry();
                 }
             }
             Self::PutCount(contribution) => {
@@ -486,9 +466,9 @@ impl Change<'_> {
                     if tag.seq > row.tag.seq {
                         row.tag = *tag;
                     }
-                    row.content = Content::Count(contribution);
+                    *row = Row::count(row.tag, contribution);
                 } else {
-                    let row = Row { tag: *tag, content: Content::Count(contribution) };
+                    let row = Row::count(*tag, contribution);
                     desk.added(&row);
                     register.rows.push(row);
                 }
@@ -498,7 +478,7 @@ impl Change<'_> {
     }
 }
 
-fn retain(register: &mut Register, keep: impl Fn(&Row) -> bool, desk: &mut Desk<'_>) {
+pub(super) fn retain(register: &mut Register, keep: impl Fn(&Row) -> bool, desk: &mut Desk<'_>) {
     register.rows.retain(|row| {
         let keep = keep(row);
         if !keep {
@@ -509,14 +489,14 @@ fn retain(register: &mut Register, keep: impl Fn(&Row) -> bool, desk: &mut Desk<
 }
 
 fn find_count<'a>(register: Option<&'a Register>, tag: &Tag) -> Option<(&'a Tag, &'a Contribution)> {
-    register?.rows.iter().find(|row| is_count_of(row, tag)).and_then(|row| match &row.content {
+    register?.rows.iter().find(|row| is_count_of(row, tag)).and_then(|row| match row.content() {
         Content::Count(count) => Some((&row.tag, count)),
         Content::Value { .. } => None,
     })
 }
 
 fn is_count_of(row: &Row, tag: &Tag) -> bool {
-    row.tag.origin == tag.origin && row.tag.owner == tag.owner && matches!(row.content, Content::Count(_))
+    row.tag.origin == tag.origin && row.tag.owner == tag.owner && matches!(row.content(), Content::Count(_))
 }
 
 fn same_dot(a: &Tag, b: &Tag) -> bool {

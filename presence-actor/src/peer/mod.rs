@@ -8,9 +8,10 @@
 pub(crate) mod forgetting;
 pub(crate) mod load;
 pub(crate) mod readiness;
-mod receive;
+pub(crate) mod receive;
 pub(crate) mod repair;
 pub(crate) mod snapshot;
+mod sweep;
 mod transmit;
 
 use std::collections::{BTreeMap, VecDeque};

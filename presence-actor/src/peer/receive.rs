@@ -9,14 +9,27 @@ use headcount_cluster::{GoneReason, Hlc, Origin, WallMs};
 use super::repair::Lag;
 use super::{Contact, Peer};
 use crate::dot::OriginIx;
+use crate::limits::SLICE_ROWS;
 use crate::op::Op;
 use crate::origin::Standing;
 use crate::shared::keyspace::Effect;
 use crate::state::{State, StateEvent};
 use crate::wire::{self, Frame, Known, Message, Subscribers};
 
+/// What is left of a run of an origin's operations.
+#[derive(Debug)]
+pub(crate) struct Unapplied {
+    /// Who sent it.
+    from: Origin,
+    author: Origin,
+    /// The number of the first that is left.
+    next: u64,
+    run: Bytes,
+}
+
 impl State {
-    /// Takes a frame from a peer.
+    /// Takes a frame from a peer. Of many operations only a slice is applied at once, so that nobody has to wait
+    /// long: [`handle_rest`](Self::handle_rest) is for the others.
     ///
     /// # Errors
     /// [`CodecError`] when it cannot be understood; the link should be closed.
@@ -25,6 +38,7 @@ impl State {
             return Ok(()); // of a link that is closed already
         }
         self.output = true;
+        self.finish_rest(now);
         let handled = self.understand(from, payload, now);
         if handled.is_err() {
             self.stats.garbage_frames += 1;
@@ -50,7 +64,10 @@ impl State {
             Frame::Vector { known, ready, resync } => self.handle_vector(from, &known, ready, resync),
             Frame::Pull { number, vector } => self.handle_pull(from, number, vector),
             Frame::BeyondLog { number } => self.handle_beyond_log(from, number),
-            Frame::Ops { origin, first, .. } => self.handle_ops(from, origin, first, tail, now)?,
+            Frame::Ops { origin, first, .. } => {
+                let start = payload.len() - tail.len();
+                self.handle_ops(from, origin, first, payload.slice(start..), now)?;
+            }
             Frame::Applied { seq } => self.handle_confirmed(from, seq),
             Frame::Interest { version, reset, count } => self.handle_interest(from, version, reset, count, tail)?,
             Frame::InterestNoted { version } => {
@@ -167,51 +184,109 @@ impl State {
         state.inbox.last().unwrap_or(0).max(state.applied)
     }
 
-    /// Takes a run of an origin's operations.
+    /// Takes a run of an origin's operations: a slice of it now, the rest in [`handle_rest`](Self::handle_rest).
     fn handle_ops(
         &mut self,
         from: Origin,
         author: Origin,
-        first: u64,
-        mut tail: &[u8],
+        next: u64,
+        run: Bytes,
         now: WallMs,
     ) -> Result<(), CodecError> {
-        let ix = self.origins.intern(author, now);
-        if ix == self.me {
+        if author == self.origin() {
             return Ok(());
         }
+        self.unapplied = Some(Unapplied { from, author, next, run });
+        self.apply_slice(now)
+    }
+
+    /// Whether a frame was taken in part only.
+    pub fn has_rest(&self) -> bool {
+        self.unapplied.is_some() || self.draining
+    }
+
+    /// Goes on with the frame that came last: a slice of what is left of it. Returns whether there is more.
+    ///
+    /// # Errors
+    /// [`CodecError`] when it cannot be understood; the link that it came on should be closed.
+    pub fn handle_rest(&mut self, now: WallMs) -> Result<bool, CodecError> {
+        if !self.has_rest() {
+            return Ok(false);
+        }
+        self.output = true;
+        let applied = self.apply_slice(now);
+        if applied.is_err() {
+            self.stats.garbage_frames += 1;
+        }
+        self.update_readiness();
+        applied.map(|()| self.has_rest())
+    }
+
+    /// A slice of what is left, when nobody hears which link it came on.
+    pub(crate) fn work_on_rest(&mut self, now: WallMs) {
+        if let Err(error) = self.handle_rest(now) {
+            tracing::warn!(%error, "a waiting operation could not be understood");
+        }
+    }
+
+    /// Ends what a frame left over, before anything that came later: nothing overtakes an operation.
+    fn finish_rest(&mut self, now: WallMs) {
+        while self.has_rest() {
+            self.work_on_rest(now);
+        }
+    }
+
+    fn apply_slice(&mut self, now: WallMs) -> Result<(), CodecError> {
+        let mut budget = SLICE_ROWS;
+        self.draining |= self.unapplied.is_some();
+        if let Some(run) = self.unapplied.take() {
+            self.apply_run(run, &mut budget, now)?;
+        }
+        if self.unapplied.is_none() && std::mem::take(&mut self.draining) {
+            self.draining = !self.drain_inboxes(&mut budget, now)?;
+        }
+        self.repeat_erasures();
+        self.tell_watchers(Some(self.origin()), now);
+        Ok(())
+    }
+
+    fn apply_run(&mut self, run: Unapplied, budget: &mut usize, now: WallMs) -> Result<(), CodecError> {
+        let Unapplied { from, author, mut next, run } = run;
+        let ix = self.origins.intern(author, now);
         let mut stamp = Hlc::default();
-        let mut seq = first;
-        while !tail.is_empty() {
+        let mut tail = &run[..];
+        while !tail.is_empty() && *budget > 0 {
             let before = tail;
             let op = wire::decode_op(&mut tail)?;
             let raw = &before[..before.len() - tail.len()];
+            *budget = budget.saturating_sub(op.action.weight());
             stamp = stamp.max(op.stamp);
             let expected = self.expected(author);
-            if seq <= expected {
+            if next <= expected {
                 self.stats.duplicate_ops += 1;
-            } else if seq > expected + 1 {
-                self.lags.entry(author).or_insert(Lag { target: seq, from, round: self.gossip_round });
-                break;
+            } else if next > expected + 1 {
+                self.lags.entry(author).or_insert(Lag { target: next, from, round: self.gossip_round });
+                tail = &[];
             } else if self.origins.get(ix).inbox.is_empty() && self.depends_on_nothing_missing(&op) {
-                self.apply_remote(ix, seq, &op, raw, now);
-            } else if self.origins.get_mut(ix).inbox.push(seq, raw) {
+                self.apply_remote(ix, next, &op, raw, now);
+            } else if self.origins.get_mut(ix).inbox.push(next, raw) {
                 let round = self.gossip_round;
                 self.origins.get_mut(ix).inbox.waiting_since.get_or_insert(round);
                 self.blocked.insert(ix);
             } else {
-                break;
+                tail = &[];
             }
-            seq += 1;
+            next += 1;
         }
-        self.drain_inboxes(now)?;
-        self.repeat_erasures();
-        self.tell_watchers(Some(self.origin()), now);
         self.observe_stamp(stamp, from, now);
         if author == from
             && let Some(peer) = self.peers.get_mut(&from)
         {
             peer.confirmation_owed = Some(self.origins.get(ix).applied);
+        }
+        if !tail.is_empty() {
+            let run = run.slice(run.len() - tail.len()..);
+            self.unapplied = Some(Unapplied { from, author, next, run });
         }
         Ok(())
     }
@@ -233,19 +308,24 @@ impl State {
         self.tell_watchers(Some(self.origins.get(author).origin), now);
     }
 
-    /// Applies what waited for operations that have come since.
-    pub(crate) fn drain_inboxes(&mut self, now: WallMs) -> Result<(), CodecError> {
+    /// Applies what waited for operations that have come since, within a budget. Returns whether that was all.
+    fn drain_inboxes(&mut self, budget: &mut usize, now: WallMs) -> Result<bool, CodecError> {
         let mut progressed = !self.blocked.is_empty();
         while progressed {
             progressed = false;
             for ix in self.blocked.clone() {
                 while let Some((seq, raw)) = self.origins.get_mut(ix).inbox.pop() {
                     let op = wire::decode_op(&mut &raw[..])?;
-                    if !self.depends_on_nothing_missing(&op) {
+                    let ready = self.depends_on_nothing_missing(&op);
+                    if !ready || *budget == 0 {
                         drop(op);
                         self.origins.get_mut(ix).inbox.put_back(raw);
+                        if ready {
+                            return Ok(false);
+                        }
                         break;
                     }
+                    *budget = budget.saturating_sub(op.action.weight());
                     self.apply_remote(ix, seq, &op, &raw, now);
                     self.origins.get_mut(ix).inbox.waiting_since = Some(self.gossip_round);
                     progressed = true;
@@ -261,7 +341,7 @@ impl State {
                 }
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     fn handle_interest(

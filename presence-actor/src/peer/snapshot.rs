@@ -5,23 +5,20 @@
 //! applies operations only when what they observed is there: whatever removes such a row is not covered by
 //! the vector either and will still come.
 //!
-//! The walk goes from the last key to the first, and within a key from the last row to the first: rows that stay may
-//! move towards the front only ([`crate::shared::Rows`]), so none is missed, though some may be sent twice.
+//! The walk ([`crate::shared::walk`]) meets every row that stays, whatever changes between two chunks.
 
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
 use headcount_cluster::{Origin, codec};
 
-use crate::blob::Blob;
 use crate::dot::Tag;
 use crate::limits::{FRAME_TARGET_BYTES, SNAPSHOT_CHUNK_ROWS};
 use crate::op::Raw;
 use crate::origin::Origins;
-use crate::shared::entry::Entry;
-use crate::shared::list::ElementKey;
 use crate::shared::register::{Content, Row, ValueExpiry};
 use crate::shared::spent::SpentKey;
+use crate::shared::walk::{Cursor, Piece};
 use crate::state::State;
 use crate::wire::{self, Frame, Known, Part, WireContent, WireExpiry, WireTag};
 
@@ -40,39 +37,9 @@ enum Place {
     Spent(Option<SpentKey>),
     /// Among answered calls, after this one.
     Answered(Option<(Origin, u64)>),
-    /// Before the key with this index; all from there on are sent.
-    Keys(usize),
-    /// In the middle of the key with this index.
-    Within {
-        index: usize,
-        key: Blob,
-        rest: Rest,
-    },
+    /// Among rows.
+    Rows(Cursor),
     Done,
-}
-
-/// What is still to be sent of a key: rows before these indices.
-#[derive(Debug, Clone, Copy)]
-struct Rest {
-    strings: usize,
-    deadlines: usize,
-    members: usize,
-    /// The element before which the rest is; `None` when nothing was sent yet.
-    elements: Option<ElementKey>,
-    fields: usize,
-    /// Of the last of those fields.
-    field_rows: usize,
-}
-
-impl Rest {
-    const ALL: Self = Self {
-        strings: usize::MAX,
-        deadlines: usize::MAX,
-        members: usize::MAX,
-        elements: None,
-        fields: usize::MAX,
-        field_rows: usize::MAX,
-    };
 }
 
 /// A chunk in the making.
@@ -93,19 +60,6 @@ impl Chunk {
     /// It has at least one row then, however large that is.
     fn is_full(&self) -> bool {
         self.rows >= SNAPSHOT_CHUNK_ROWS || (self.rows > 0 && self.bytes.len() >= FRAME_TARGET_BYTES)
-    }
-
-    /// Puts what stands before an index, from the last to the first, while there is room.
-    fn put_before(&mut self, before: &mut usize, len: usize, mut put: impl FnMut(&mut Self, usize)) -> ControlFlow<()> {
-        *before = (*before).min(len);
-        while let Some(index) = before.checked_sub(1) {
-            if self.is_full() {
-                return ControlFlow::Break(());
-            }
-            put(self, index);
-            *before = index;
-        }
-        ControlFlow::Continue(())
     }
 }
 
@@ -158,15 +112,7 @@ impl State {
         *place = match std::mem::replace(place, Place::Done) {
             Place::Spent(after) => self.walk_spent(after.as_ref(), chunk),
             Place::Answered(after) => self.walk_answered(after, chunk),
-            Place::Keys(before) => match before.min(self.keyspace.keys.len()).checked_sub(1) {
-                Some(index) => self.walk_key(index, Rest::ALL, chunk),
-                None => Place::Done,
-            },
-            Place::Within { index, key, rest } => match self.keyspace.keys.get_index(index) {
-                Some((found, _)) if *found == key => self.walk_key(index, rest, chunk),
-                // The key went, and what stands in its place was sent already.
-                _ => Place::Keys(index),
-            },
+            Place::Rows(cursor) => self.walk_rows(cursor, chunk),
             Place::Done => Place::Done,
         };
     }
@@ -200,56 +146,33 @@ impl State {
                 return Place::Answered(Some((caller, number)));
             }
         }
-        Place::Keys(self.keyspace.keys.len())
+        Place::Rows(Cursor::Start)
     }
 
-    /// Sends the rest of a key.
-    fn walk_key(&self, index: usize, mut rest: Rest, chunk: &mut Chunk) -> Place {
-        let Some((key, entry)) = self.keyspace.keys.get_index(index) else { return Place::Keys(index) };
-        chunk.put(&Part::Key(Raw(key)));
-        match self.put_entry(entry, &mut rest, chunk) {
-            ControlFlow::Continue(()) => Place::Keys(index),
-            ControlFlow::Break(()) => Place::Within { index, key: key.clone(), rest },
-        }
-    }
-
-    fn put_entry(&self, entry: &Entry, rest: &mut Rest, chunk: &mut Chunk) -> ControlFlow<()> {
-        let tag = |tag: &Tag| wire_tag(tag, &self.origins);
-        let strings = &entry.string.rows;
-        chunk.put_before(&mut rest.strings, strings.len(), |chunk, index| {
-            let row = &strings[index];
-            chunk.put(&Part::String(tag(&row.tag), wire_content(row)));
-        })?;
-        chunk.put_before(&mut rest.deadlines, entry.expiry.len(), |chunk, index| {
-            let row = &entry.expiry[index];
-            chunk.put(&Part::Expiry(tag(&row.tag), row.deadline));
-        })?;
-        if let Some(set) = &entry.set {
-            chunk.put_before(&mut rest.members, set.rows.len(), |chunk, index| {
-                let Some((member, tags)) = set.rows.get_index(index) else { return };
-                tags.iter().for_each(|row| chunk.put(&Part::Member(Raw(member), tag(row))));
-            })?;
-        }
-        let before = rest.elements;
-        for (name, element) in entry.list.iter().flat_map(|list| list.before(before)) {
-            if chunk.is_full() {
-                return ControlFlow::Break(());
+    fn walk_rows(&self, mut cursor: Cursor, chunk: &mut Chunk) -> Place {
+        let mut current = None;
+        self.keyspace.walk(&mut cursor, |key, piece| {
+            if current != Some(key) {
+                chunk.put(&Part::Key(Raw(key)));
+                current = Some(key);
             }
-            chunk.put(&Part::Element(*name, element.owner, Raw(&element.value)));
-            rest.elements = Some(*name);
+            self.put_piece(piece, chunk);
+            if chunk.is_full() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        if cursor.is_at_end() { Place::Done } else { Place::Rows(cursor) }
+    }
+
+    fn put_piece(&self, piece: Piece<'_>, chunk: &mut Chunk) {
+        let tag = |tag: &Tag| wire_tag(tag, &self.origins);
+        match piece {
+            Piece::String(row) => chunk.put(&Part::String(tag(&row.tag), wire_content(row))),
+            Piece::Expiry(rows) => rows.iter().for_each(|row| chunk.put(&Part::Expiry(tag(&row.tag), row.deadline))),
+            Piece::Member(member, tags) => {
+                tags.iter().for_each(|row| chunk.put(&Part::Member(Raw(member), tag(row))));
+            }
+            Piece::Element(name, element) => chunk.put(&Part::Element(*name, element.owner, Raw(&element.value))),
+            Piece::Field(field, row) => chunk.put(&Part::Field(Raw(field), tag(&row.tag), wire_content(row))),
         }
-        let Some(hash) = &entry.hash else { return ControlFlow::Continue(()) };
-        rest.fields = rest.fields.min(hash.rows.len());
-        while let Some(index) = rest.fields.checked_sub(1) {
-            let Some((field, register)) = hash.rows.get_index(index) else { break };
-            chunk.put_before(&mut rest.field_rows, register.rows.len(), |chunk, index| {
-                let row = &register.rows[index];
-                chunk.put(&Part::Field(Raw(field), tag(&row.tag), wire_content(row)));
-            })?;
-            rest.fields = index;
-            rest.field_rows = usize::MAX;
-        }
-        ControlFlow::Continue(())
     }
 }
 
@@ -258,13 +181,13 @@ fn wire_tag(tag: &Tag, origins: &Origins) -> WireTag {
 }
 
 fn wire_content(row: &Row) -> WireContent<'_> {
-    match &row.content {
+    match row.content() {
         Content::Value { value, expiry } => WireContent::Value {
             value: Raw(value),
             expiry: match expiry {
                 ValueExpiry::Superseded => WireExpiry::Superseded,
                 ValueExpiry::Never => WireExpiry::Never,
-                ValueExpiry::At(at) => WireExpiry::At(*at),
+                ValueExpiry::At(at) => WireExpiry::At(at),
             },
         },
         Content::Count(count) => WireContent::Count {

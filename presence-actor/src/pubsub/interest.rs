@@ -6,7 +6,7 @@ use headcount_cluster::Origin;
 
 use super::glob;
 use crate::blob::Blob;
-use crate::shared::Rows;
+use crate::shared::rows::Rows;
 
 /// Whether interest is in one topic or in all that match a pattern. The number is the wire's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -16,13 +16,18 @@ pub(crate) enum Kind {
 }
 
 /// The interest of all peers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Interest {
     topics: Rows<BTreeMap<Origin, u32>>,
     patterns: Rows<BTreeMap<Origin, u32>>,
 }
 
 impl Interest {
+    /// None, in names that are hashed with `seed`.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { topics: Rows::new(seed), patterns: Rows::new(seed) }
+    }
+
     fn of(&mut self, kind: Kind) -> &mut Rows<BTreeMap<Origin, u32>> {
         match kind {
             Kind::Topic => &mut self.topics,
@@ -34,11 +39,11 @@ impl Interest {
     pub(crate) fn set(&mut self, peer: Origin, kind: Kind, name: &[u8], subscribers: u32) {
         let rows = self.of(kind);
         if subscribers > 0 {
-            rows.entry(name.into()).or_default().insert(peer, subscribers);
+            rows.get_or_insert_with(name, BTreeMap::new).insert(peer, subscribers);
         } else if let Some(peers) = rows.get_mut(name) {
             peers.remove(&peer);
             if peers.is_empty() {
-                rows.swap_remove(name);
+                rows.remove(name);
             }
         }
     }
@@ -56,7 +61,7 @@ impl Interest {
     /// The peers that want messages of a topic, and how many subscriptions each has that match.
     pub(crate) fn wanting(&self, topic: &[u8]) -> BTreeMap<Origin, u32> {
         let mut wanting = self.topics.get(topic).cloned().unwrap_or_default();
-        for (pattern, peers) in &self.patterns {
+        for (pattern, peers) in self.patterns.iter() {
             if glob::matches(pattern, topic) {
                 for (peer, subscribers) in peers {
                     *wanting.entry(*peer).or_default() += subscribers;

@@ -9,7 +9,7 @@ use super::interest::Kind;
 use super::{Event, Mailbox, glob};
 use crate::blob::Blob;
 use crate::dot::Owner;
-use crate::shared::Rows;
+use crate::shared::rows::Rows;
 
 /// Identifies a subscription on this node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,8 +51,9 @@ pub(crate) struct Delivered {
 }
 
 /// Subscribers by topic and by pattern.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Topics {
+    seed: u64,
     exact: Rows<Audience>,
     patterns: Rows<Audience>,
     by_session: BTreeMap<(Owner, SubscriptionId), (Kind, Blob)>,
@@ -61,6 +62,12 @@ pub(crate) struct Topics {
 }
 
 impl Topics {
+    /// None, of names that are hashed with `seed`.
+    pub(crate) fn new(seed: u64) -> Self {
+        let (exact, patterns) = (Rows::new(seed), Rows::new(seed));
+        Self { seed, exact, patterns, by_session: BTreeMap::new(), count: 0, last_id: 0 }
+    }
+
     fn of(&mut self, kind: Kind) -> &mut Rows<Audience> {
         match kind {
             Kind::Topic => &mut self.exact,
@@ -108,7 +115,7 @@ impl Topics {
         if !session.is_shared() {
             self.by_session.insert((session, id), (kind, name.into()));
         }
-        let audience = self.of(kind).entry(name.into()).or_insert_with(|| Audience::of(name));
+        let audience = self.of(kind).get_or_insert_with(name, || Audience::of(name));
         audience.subscribers.push(Subscriber { id, family, session, mailbox });
         id
     }
@@ -146,7 +153,7 @@ impl Topics {
             keep
         });
         if list.is_empty() {
-            rows.swap_remove(name);
+            rows.remove(name);
         }
         self.count -= ended.len();
         for session in &ended {
@@ -160,7 +167,7 @@ impl Topics {
         for subscriber in self.exact.values().chain(self.patterns.values()).flat_map(|all| &all.subscribers) {
             subscriber.mailbox.close();
         }
-        *self = Self { last_id: self.last_id, ..Self::default() };
+        *self = Self { last_id: self.last_id, ..Self::new(self.seed) };
     }
 
     /// Hands a message to every subscriber it is for.

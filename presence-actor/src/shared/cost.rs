@@ -7,17 +7,17 @@ use super::ledger::Slot;
 use crate::blob::Blob;
 
 /// A key, with room for a string.
-const KEY: usize = 180;
-const MEMBER: usize = 80;
-const FIELD: usize = 130;
+const KEY: usize = 62;
+const MEMBER: usize = 53;
+const FIELD: usize = 72;
 const ELEMENT: usize = 110;
 const EXPIRY: usize = 200;
 /// A row of a string beyond its key.
 const STRING: usize = 10;
 /// A place in the index of an owner's rows.
 const OWNED: usize = 110;
-/// What an allocation takes beyond its bytes.
-const ALLOCATION: usize = 16;
+/// What bytes on the heap take beyond themselves: a pointer to them and two allocations.
+const ALLOCATION: usize = 48;
 
 /// Bytes beyond those that a row has room for.
 fn heap(bytes: usize) -> usize {

@@ -23,7 +23,7 @@ pub(crate) fn of_entry(key: &[u8], entry: &Entry, origins: &Origins) -> u64 {
     };
     let register = |slot: u8, name: &[u8], register: &super::register::Register| {
         register.rows.iter().fold(0_u64, |sum, row| {
-            sum.wrapping_add(match &row.content {
+            sum.wrapping_add(match row.content() {
                 Content::Value { value, expiry } => {
                     let expiry = match expiry {
                         ValueExpiry::Superseded => 1,
@@ -39,18 +39,18 @@ pub(crate) fn of_entry(key: &[u8], entry: &Entry, origins: &Origins) -> u64 {
             })
         })
     };
-    let mut sum = register(0, &[], &entry.string);
-    for (field, rows) in entry.hash.iter().flat_map(|hash| &hash.rows) {
+    let mut sum = register(0, &[], entry.string());
+    for (field, rows) in entry.hash().into_iter().flat_map(|hash| hash.rows.iter()) {
         sum = sum.wrapping_add(register(2, field, rows));
     }
-    for (member, tags) in entry.set.iter().flat_map(|set| &set.rows) {
+    for (member, tags) in entry.set().into_iter().flat_map(|set| set.rows.iter()) {
         sum = tags.iter().fold(sum, |sum, tag| sum.wrapping_add(hash(4, member, tag, &[])));
     }
-    for (key, element) in entry.list.iter().flat_map(|list| &list.elements) {
+    for (key, element) in entry.list().into_iter().flat_map(|list| &list.elements) {
         let place = [key.position.to_le_bytes(), i64::from(key.index).to_le_bytes()];
         sum = sum.wrapping_add(hash(6, &[], &element.tag(key), &[&element.value, &place[0], &place[1]]));
     }
-    entry.expiry.iter().fold(sum, |sum, row| {
+    entry.expiry().iter().fold(sum, |sum, row| {
         let deadline = row.deadline.map_or(0, |at| at.0.saturating_add(1));
         sum.wrapping_add(hash(5, &[], &row.tag, &[&deadline.to_le_bytes()]))
     })

@@ -5,25 +5,30 @@
 
 use headcount_cluster::{Hlc, Origin};
 
-use super::Rows;
 use super::erase::Erase;
 use super::expiry::{Deadline, ExpiryRow, in_force};
 use super::ledger::{Ledger, Slot};
 use super::list::List;
 use super::members::Members;
-use super::register::{Content, Desk, Register, ValueExpiry};
+use super::register::{Desk, Register, ValueExpiry};
+use super::rows::Rows;
 use super::spent::Spent;
-use crate::dot::Tag;
+use crate::few::Few;
 use crate::origin::Origins;
 use crate::reply::Type;
 
 /// A hash's fields.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Fields {
     pub(crate) rows: Rows<Register>,
 }
 
 impl Fields {
+    /// None, to be hashed with `seed`.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { rows: Rows::new(seed) }
+    }
+
     /// How many fields readers see.
     pub(crate) fn len(&self, origins: &Origins) -> usize {
         if origins.any_veiled() {
@@ -40,48 +45,207 @@ impl Fields {
     /// Takes a field whose last row went away out of the map.
     pub(crate) fn tidy(&mut self, field: &[u8]) {
         if self.rows.get(field).is_some_and(Register::is_empty) {
-            self.rows.swap_remove(field);
+            self.rows.remove(field);
         }
     }
 }
 
 /// One key's rows.
+#[derive(Debug)]
+pub(crate) enum Entry {
+    String(Register),
+    Set(Box<Members>),
+    Hash(Box<Fields>),
+    List(Box<List>),
+    /// Various types, or a deadline, which few keys have.
+    Various(Box<Various>),
+}
+
 #[derive(Debug, Default)]
-pub(crate) struct Entry {
-    pub(crate) string: Register,
-    pub(crate) set: Option<Box<Members>>,
-    pub(crate) hash: Option<Box<Fields>>,
-    pub(crate) list: Option<Box<List>>,
-    pub(crate) expiry: Vec<ExpiryRow>,
+pub(crate) struct Various {
+    string: Register,
+    set: Option<Box<Members>>,
+    hash: Option<Box<Fields>>,
+    list: Option<Box<List>>,
+    expiry: Few<ExpiryRow>,
+}
+
+static NO_STRING: Register = Register::EMPTY;
+
+impl Default for Entry {
+    fn default() -> Self {
+        Self::String(Register::default())
+    }
+}
+
+/// What is stored of each type.
+impl Entry {
+    pub(crate) fn string(&self) -> &Register {
+        match self {
+            Self::String(string) => string,
+            Self::Various(various) => &various.string,
+            Self::Set(_) | Self::Hash(_) | Self::List(_) => &NO_STRING,
+        }
+    }
+
+    pub(crate) fn set(&self) -> Option<&Members> {
+        match self {
+            Self::Set(set) => Some(set),
+            Self::Various(various) => various.set.as_deref(),
+            Self::String(_) | Self::Hash(_) | Self::List(_) => None,
+        }
+    }
+
+    pub(crate) fn hash(&self) -> Option<&Fields> {
+        match self {
+            Self::Hash(hash) => Some(hash),
+            Self::Various(various) => various.hash.as_deref(),
+            Self::String(_) | Self::Set(_) | Self::List(_) => None,
+        }
+    }
+
+    pub(crate) fn list(&self) -> Option<&List> {
+        match self {
+            Self::List(list) => Some(list),
+            Self::Various(various) => various.list.as_deref(),
+            Self::String(_) | Self::Set(_) | Self::Hash(_) => None,
+        }
+    }
+
+    pub(crate) fn expiry(&self) -> &[ExpiryRow] {
+        match self {
+            Self::Various(various) => &various.expiry,
+            Self::String(_) | Self::Set(_) | Self::Hash(_) | Self::List(_) => &[],
+        }
+    }
+
+    /// For whoever changes it, to be [tidied](Self::tidy) afterwards.
+    pub(crate) fn string_mut(&mut self) -> &mut Register {
+        match self {
+            Self::String(string) => string,
+            Self::Set(_) | Self::Hash(_) | Self::List(_) | Self::Various(_) => &mut self.various().string,
+        }
+    }
+
+    pub(crate) fn set_mut(&mut self) -> Option<&mut Members> {
+        match self {
+            Self::Set(set) => Some(set),
+            Self::Various(various) => various.set.as_deref_mut(),
+            Self::String(_) | Self::Hash(_) | Self::List(_) => None,
+        }
+    }
+
+    pub(crate) fn hash_mut(&mut self) -> Option<&mut Fields> {
+        match self {
+            Self::Hash(hash) => Some(hash),
+            Self::Various(various) => various.hash.as_deref_mut(),
+            Self::String(_) | Self::Set(_) | Self::List(_) => None,
+        }
+    }
+
+    pub(crate) fn list_mut(&mut self) -> Option<&mut List> {
+        match self {
+            Self::List(list) => Some(list),
+            Self::Various(various) => various.list.as_deref_mut(),
+            Self::String(_) | Self::Set(_) | Self::Hash(_) => None,
+        }
+    }
+
+    pub(crate) fn expiry_mut(&mut self) -> &mut Few<ExpiryRow> {
+        &mut self.various().expiry
+    }
+
+    /// The set, which is made when there is none, to be hashed with `seed`.
+    pub(crate) fn make_set(&mut self, seed: u64) -> &mut Members {
+        let make = || Box::new(Members::new(seed));
+        if self.is_bare() {
+            *self = Self::Set(make());
+        }
+        match self {
+            Self::Set(set) => set,
+            Self::String(_) | Self::Hash(_) | Self::List(_) | Self::Various(_) => {
+                self.various().set.get_or_insert_with(make)
+            }
+        }
+    }
+
+    pub(crate) fn make_hash(&mut self, seed: u64) -> &mut Fields {
+        let make = || Box::new(Fields::new(seed));
+        if self.is_bare() {
+            *self = Self::Hash(make());
+        }
+        match self {
+            Self::Hash(hash) => hash,
+            Self::String(_) | Self::Set(_) | Self::List(_) | Self::Various(_) => {
+                self.various().hash.get_or_insert_with(make)
+            }
+        }
+    }
+
+    pub(crate) fn make_list(&mut self) -> &mut List {
+        if self.is_bare() {
+            *self = Self::List(Box::default());
+        }
+        match self {
+            Self::List(list) => list,
+            Self::String(_) | Self::Set(_) | Self::Hash(_) | Self::Various(_) => {
+                self.various().list.get_or_insert_default()
+            }
+        }
+    }
+
+    /// Whether it is a string without rows, which any type may take the place of.
+    fn is_bare(&self) -> bool {
+        matches!(self, Self::String(string) if string.is_empty())
+    }
+
+    /// Makes room for every type.
+    fn various(&mut self) -> &mut Various {
+        if !matches!(self, Self::Various(_)) {
+            let mut various = Box::<Various>::default();
+            match std::mem::take(self) {
+                Self::String(string) => various.string = string,
+                Self::Set(set) => various.set = Some(set),
+                Self::Hash(hash) => various.hash = Some(hash),
+                Self::List(list) => various.list = Some(list),
+                Self::Various(_) => {}
+            }
+            *self = Self::Various(various);
+        }
+        match self {
+            Self::Various(various) => various,
+            Self::String(_) | Self::Set(_) | Self::Hash(_) | Self::List(_) => unreachable!("it was just made so"),
+        }
+    }
 }
 
 impl Entry {
     /// Whether nothing is stored, expiry rows included.
     pub(crate) fn is_empty(&self) -> bool {
-        self.holds_no_data() && self.expiry.is_empty()
+        self.holds_no_data() && self.expiry().is_empty()
     }
 
     /// Whether nothing but expiry rows is stored.
     pub(crate) fn holds_no_data(&self) -> bool {
-        self.string.is_empty() && self.set.is_none() && self.hash.is_none() && self.list.is_none()
+        self.string().is_empty() && self.set().is_none() && self.hash().is_none() && self.list().is_none()
     }
 
     /// Whether a deadline is stored for data that is gone.
     pub(crate) fn is_orphan(&self) -> bool {
-        self.holds_no_data() && !self.expiry.is_empty()
+        self.holds_no_data() && !self.expiry().is_empty()
     }
 
     /// Whether rows of another type than this are stored.
     pub(crate) fn holds_other_than(&self, shape: Type) -> bool {
-        (shape != Type::String && !self.string.is_empty())
-            || (shape != Type::Set && self.set.is_some())
-            || (shape != Type::Hash && self.hash.is_some())
-            || (shape != Type::List && self.list.is_some())
+        (shape != Type::String && !self.string().is_empty())
+            || (shape != Type::Set && self.set().is_some())
+            || (shape != Type::Hash && self.hash().is_some())
+            || (shape != Type::List && self.list().is_some())
     }
 
     /// Whether rows of more than one type are stored.
     pub(crate) fn is_mixed(&self) -> bool {
-        let stored = [!self.string.is_empty(), self.set.is_some(), self.hash.is_some(), self.list.is_some()];
+        let stored = [!self.string().is_empty(), self.set().is_some(), self.hash().is_some(), self.list().is_some()];
         stored.into_iter().filter(|stored| *stored).count() > 1
     }
 
@@ -90,53 +254,55 @@ impl Entry {
         if self.is_mixed() {
             return self.winning_shape(origins);
         }
-        if let Some(set) = &self.set {
+        if let Some(set) = self.set() {
             return (!origins.any_veiled() || set.iter(origins).next().is_some()).then_some(Type::Set);
         }
-        if let Some(hash) = &self.hash {
+        if let Some(hash) = self.hash() {
             return (!origins.any_veiled() || hash.shows_any(origins)).then_some(Type::Hash);
         }
-        if let Some(list) = &self.list {
+        if let Some(list) = self.list() {
             return (!origins.any_veiled() || list.iter(origins).next().is_some()).then_some(Type::List);
         }
-        self.string.view(origins).map(|_| Type::String)
+        self.string().view(origins).map(|_| Type::String)
     }
 
     /// A value that was set wins, because `SET` replaces any type and whatever comes after it on one node fails:
     /// every serial order ends with it. Else the latest write decides.
     fn winning_shape(&self, origins: &Origins) -> Option<Type> {
-        if self.string.winner(origins, |tag| origins.sees(tag)).is_some() {
+        if self.string().winner(origins, |tag| origins.sees(tag)).is_some() {
             return Some(Type::String);
         }
-        let hash = self.hash.iter().flat_map(|hash| hash.rows.values()).filter_map(|field| field.newest(origins)).max();
+        let hash =
+            self.hash().into_iter().flat_map(|hash| hash.rows.values()).filter_map(|field| field.newest(origins)).max();
         let newest: [(Option<(Hlc, Origin)>, Type); 4] = [
-            (self.string.newest(origins), Type::String),
-            (self.set.as_ref().and_then(|set| set.newest(origins)), Type::Set),
+            (self.string().newest(origins), Type::String),
+            (self.set().and_then(|set| set.newest(origins)), Type::Set),
             (hash, Type::Hash),
-            (self.list.as_ref().and_then(|list| list.newest(origins)), Type::List),
+            (self.list().and_then(|list| list.newest(origins)), Type::List),
         ];
         newest.into_iter().filter_map(|(newest, shape)| Some((newest?, shape))).max().map(|(_, shape)| shape)
     }
 
     /// The deadline in force, whoever can see the rows.
     pub(crate) fn deadline(&self, origins: &Origins) -> Option<Deadline> {
-        if self.string.is_empty() {
-            return in_force(&self.expiry);
+        if self.string().is_empty() {
+            return in_force(self.expiry());
         }
-        match self.string.winner(origins, |_| true) {
+        match self.string().winner(origins, |_| true) {
             Some((tag, _, ValueExpiry::At(at))) => Some(Deadline { at, set_by: tag.origin }),
             Some((_, _, ValueExpiry::Never)) => None,
-            Some((_, _, ValueExpiry::Superseded)) | None => in_force(&self.expiry),
+            Some((_, _, ValueExpiry::Superseded)) | None => in_force(self.expiry()),
         }
     }
 
-    /// All tags of rows that a removal of the whole key observes.
-    pub(crate) fn tags(&self) -> impl Iterator<Item = Tag> {
-        let fields = self.hash.iter().flat_map(|hash| hash.rows.values()).flat_map(|field| &field.rows);
-        let members = self.set.iter().flat_map(|set| set.rows.values()).flatten();
-        let elements = self.list.iter().flat_map(|list| &list.elements).map(|(key, element)| element.tag(key));
-        let rows = self.string.rows.iter().chain(fields).map(|row| row.tag);
-        rows.chain(members.copied()).chain(elements).chain(self.expiry.iter().map(|row| row.tag))
+    /// The tags of all rows.
+    #[cfg(test)]
+    pub(crate) fn tags(&self) -> impl Iterator<Item = crate::dot::Tag> {
+        let fields = self.hash().into_iter().flat_map(|hash| hash.rows.values()).flat_map(|field| field.rows.iter());
+        let members = self.set().into_iter().flat_map(|set| set.rows.values()).flat_map(|tags| tags.iter());
+        let elements = self.list().into_iter().flat_map(|list| &list.elements).map(|(key, element)| element.tag(key));
+        let rows = self.string().rows.iter().chain(fields).map(|row| row.tag);
+        rows.chain(members.copied()).chain(elements).chain(self.expiry().iter().map(|row| row.tag))
     }
 
     /// Removes what was observed of the whole key.
@@ -147,28 +313,33 @@ impl Entry {
         ledger: &mut Ledger,
         mut spent: Option<&mut Spent>,
     ) {
-        self.string.erase(erase, &mut Desk { key, field: None, ledger, spent: spent.as_deref_mut() });
-        if let Some(set) = &mut self.set {
+        if !self.string().is_empty() {
+            self.string_mut().erase(erase, &mut Desk { key, field: None, ledger, spent: spent.as_deref_mut() });
+        }
+        if let Some(set) = self.set_mut() {
             set.drop_rows(key, |_, tag| erase.covers(tag), ledger);
         }
-        if let Some(hash) = &mut self.hash {
+        if let Some(hash) = self.hash_mut() {
             hash.rows.retain(|field, register| {
                 let spent = spent.as_deref_mut();
                 register.erase(erase, &mut Desk { key, field: Some(field), ledger, spent });
                 !register.is_empty()
             });
         }
-        if let Some(list) = &mut self.list {
+        if let Some(list) = self.list_mut() {
             list.drop_rows(key, |_, tag| erase.covers(tag), ledger);
         }
-        self.drop_expiry(key, |tag| erase.covers(tag), ledger);
+        self.drop_expiry(key, |row| erase.covers(&row.tag), ledger);
         self.tidy();
     }
 
     /// Takes the expiry rows away that `doomed` names.
-    pub(crate) fn drop_expiry(&mut self, key: &[u8], doomed: impl Fn(&Tag) -> bool, ledger: &mut Ledger) {
-        self.expiry.retain(|row| {
-            let keep = !doomed(&row.tag);
+    pub(crate) fn drop_expiry(&mut self, key: &[u8], doomed: impl Fn(&ExpiryRow) -> bool, ledger: &mut Ledger) {
+        if self.expiry().is_empty() {
+            return;
+        }
+        self.expiry_mut().retain(|row| {
+            let keep = !doomed(row);
             if !keep {
                 ledger.removed(key, Slot::Expiry, &row.tag, 0);
             }
@@ -178,25 +349,59 @@ impl Entry {
 
     /// Says of the values that were observed that an expiry row decides now.
     pub(crate) fn supersede_value_expiry(&mut self, erase: &Erase<'_>) {
-        for row in &mut self.string.rows {
-            if let Content::Value { expiry, .. } = &mut row.content
-                && erase.covers(&row.tag)
-            {
-                *expiry = ValueExpiry::Superseded;
+        if self.string().is_empty() {
+            return;
+        }
+        for row in self.string_mut().rows.iter_mut() {
+            if erase.covers(&row.tag) {
+                row.supersede_expiry();
             }
         }
     }
 
-    /// Lets go of containers that became empty.
+    /// Lets go of what became empty, and of room for several types when only one is left.
     pub(crate) fn tidy(&mut self) {
-        if self.set.as_ref().is_some_and(|set| set.is_empty()) {
-            self.set = None;
+        let empty = match self {
+            Self::String(_) => false,
+            Self::Set(set) => set.is_empty(),
+            Self::Hash(hash) => hash.rows.is_empty(),
+            Self::List(list) => list.is_empty(),
+            Self::Various(various) => {
+                if let Some(one) = various.tidy() {
+                    *self = one;
+                }
+                return;
+            }
+        };
+        if empty {
+            *self = Self::default();
         }
-        if self.hash.as_ref().is_some_and(|hash| hash.rows.is_empty()) {
-            self.hash = None;
+    }
+}
+
+impl Various {
+    /// Lets go of what became empty; returns what is left when that needs no room for various.
+    fn tidy(&mut self) -> Option<Entry> {
+        self.set.take_if(|set| set.is_empty());
+        self.hash.take_if(|hash| hash.rows.is_empty());
+        self.list.take_if(|list| list.is_empty());
+        let Self { string, set, hash, list, expiry } = self;
+        match (string.is_empty(), set.is_none(), hash.is_none(), list.is_none(), expiry.is_empty()) {
+            (_, true, true, true, true) => Some(Entry::String(std::mem::take(string))),
+            (true, _, true, true, true) => set.take().map(Entry::Set),
+            (true, true, _, true, true) => hash.take().map(Entry::Hash),
+            (true, true, true, _, true) => list.take().map(Entry::List),
+            (..) => None,
         }
-        if self.list.as_ref().is_some_and(|list| list.is_empty()) {
-            self.list = None;
-        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_takes_what_its_string_takes() {
+        assert_eq!(size_of::<Entry>(), size_of::<Register>());
     }
 }

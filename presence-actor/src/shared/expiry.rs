@@ -6,10 +6,9 @@
 
 use std::collections::BTreeSet;
 
-use foldhash::fast::RandomState;
 use headcount_cluster::WallMs;
-use indexmap::IndexMap;
 
+use super::rows::Rows;
 use crate::blob::Blob;
 use crate::dot::{OriginIx, Tag};
 
@@ -41,10 +40,10 @@ pub(crate) fn in_force(rows: &[ExpiryRow]) -> Option<Deadline> {
 }
 
 /// Keys by deadline.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Deadlines {
     by_time: BTreeSet<(WallMs, Blob)>,
-    by_key: IndexMap<Blob, WallMs, RandomState>,
+    by_key: Rows<WallMs>,
     /// Keys past their deadline that another origin has to remove.
     overdue: BTreeSet<Blob>,
     /// Those of them to look at again, because the membership has changed.
@@ -52,6 +51,11 @@ pub(crate) struct Deadlines {
 }
 
 impl Deadlines {
+    /// None, of keys that are hashed with `seed`.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { by_time: BTreeSet::new(), by_key: Rows::new(seed), overdue: BTreeSet::new(), recheck: BTreeSet::new() }
+    }
+
     /// Takes note of a key's deadline, or that it has none.
     pub(crate) fn set(&mut self, key: &[u8], at: Option<WallMs>) {
         if at.is_none() && self.is_empty() {
@@ -63,11 +67,11 @@ impl Deadlines {
         if self.by_key.get(key).copied() == at {
             return;
         }
-        if let Some((key, old)) = self.by_key.swap_remove_entry(key) {
+        if let Some((key, old)) = self.by_key.remove(key) {
             self.by_time.remove(&(old, key));
         }
         if let Some(at) = at {
-            self.by_key.insert(key.into(), at);
+            self.by_key.insert(key, at);
             self.by_time.insert((at, key.into()));
         }
     }
@@ -81,7 +85,7 @@ impl Deadlines {
             return None;
         }
         let (_, key) = self.by_time.pop_first()?;
-        self.by_key.swap_remove(&key);
+        self.by_key.remove(&key);
         Some(key)
     }
 

@@ -8,13 +8,13 @@ use std::collections::BTreeSet;
 
 use headcount_cluster::{Hlc, WallMs};
 
-use super::Rows;
 use super::entry::Entry;
 use super::erase::Erase;
 use super::expiry::{Deadlines, ExpiryRow};
 use super::ledger::{Ledger, OwnedSlot, Slot};
 use super::list::{Element, ElementKey};
-use super::register::{Desk, ValueExpiry};
+use super::register::{Desk, Register, ValueExpiry};
+use super::rows::Rows;
 use super::spent::Spent;
 use crate::blob::Blob;
 use crate::dot::{OriginIx, Owner, Tag};
@@ -30,8 +30,10 @@ pub(crate) enum Effect {
     Erasure,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Keyspace {
+    /// With which the rows of all keys are hashed.
+    pub(crate) seed: u64,
     pub(crate) keys: Rows<Entry>,
     pub(crate) ledger: Ledger,
     pub(crate) deadlines: Deadlines,
@@ -49,6 +51,23 @@ pub(crate) struct Keyspace {
 }
 
 impl Keyspace {
+    /// No keys, and rows to come that are hashed with `seed`.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            keys: Rows::new(seed),
+            ledger: Ledger::default(),
+            deadlines: Deadlines::new(seed),
+            spent: Spent::default(),
+            keep_spent: false,
+            mixed: BTreeSet::new(),
+            orphans: BTreeSet::new(),
+            awaited: BTreeSet::new(),
+            arrived: Vec::new(),
+            watches: Watches::new(seed),
+        }
+    }
+
     /// Keys with rows of more than one type.
     pub(crate) fn type_conflicts(&self) -> usize {
         self.mixed.len()
@@ -57,6 +76,7 @@ impl Keyspace {
     /// Applies an operation; `erase` is its observation, resolved.
     pub(crate) fn apply(&mut self, op: &Op<'_>, erase: &Erase<'_>, effect: Effect, origins: &Origins) {
         let tag = |owner: Owner| Tag { origin: erase.author, owner, seq: erase.seq, stamp: op.stamp };
+        let seed = self.seed;
         let first_element = |position: i64| ElementKey {
             position,
             stamp: op.stamp,
@@ -75,7 +95,7 @@ impl Keyspace {
                     entry.erase_all(key.0, erase, ledger, spent.as_deref_mut());
                     if admitted(*owner) {
                         let mut desk = Desk { key: key.0, field: None, ledger, spent };
-                        entry.string.put(tag(*owner), value.0, expiry, &mut desk);
+                        entry.string_mut().put(tag(*owner), value.0, expiry, &mut desk);
                     }
                 });
             }
@@ -87,7 +107,7 @@ impl Keyspace {
                     return;
                 }
                 self.change(key.0, origins, |entry, ledger, _| {
-                    let set = entry.set.get_or_insert_default();
+                    let set = entry.make_set(seed);
                     for member in &members.0 {
                         set.add(key.0, member.0, tag(*owner), ledger);
                     }
@@ -95,11 +115,10 @@ impl Keyspace {
             }
             Action::Srem { key, members, .. } => {
                 self.change(key.0, origins, |entry, ledger, _| {
-                    let Some(set) = &mut entry.set else { return };
+                    let Some(set) = entry.set_mut() else { return };
                     for member in &members.0 {
                         set.drop_member(key.0, member.0, |tag| erase.covers(tag), ledger);
                     }
-                    entry.tidy();
                 });
             }
             Action::Hset { key, pairs, owner, .. } => {
@@ -108,7 +127,7 @@ impl Keyspace {
             }
             Action::Hdel { key, fields, .. } => {
                 self.change(key.0, origins, |entry, ledger, mut spent| {
-                    let Some(hash) = &mut entry.hash else { return };
+                    let Some(hash) = entry.hash_mut() else { return };
                     for field in &fields.0 {
                         if let Some(register) = hash.rows.get_mut(field.0) {
                             let spent = spent.as_deref_mut();
@@ -116,7 +135,6 @@ impl Keyspace {
                         }
                         hash.tidy(field.0);
                     }
-                    entry.tidy();
                 });
             }
             Action::Incr { key, field, owner, step } => {
@@ -132,9 +150,8 @@ impl Keyspace {
             }
             Action::Take { key, element, .. } => {
                 self.change(key.0, origins, |entry, ledger, _| {
-                    let Some(list) = &mut entry.list else { return };
+                    let Some(list) = entry.list_mut() else { return };
                     list.remove(key.0, element, ledger);
-                    entry.tidy();
                 });
             }
             Action::Settled { .. } => {}
@@ -156,21 +173,19 @@ impl Keyspace {
         erase: &Erase<'_>,
         origins: &Origins,
     ) {
+        let seed = self.seed;
         self.change(key, origins, |entry, ledger, mut spent| {
-            let hash = entry.hash.get_or_insert_default();
+            let hash = entry.make_hash(seed);
             for pair in pairs.0.chunks_exact(2) {
                 let (field, value) = (pair[0].0, pair[1].0);
                 let mut desk = Desk { key, field: Some(field), ledger, spent: spent.as_deref_mut() };
-                let register = match hash.rows.get_mut(field) {
-                    Some(register) => register,
-                    None => hash.rows.entry(field.into()).or_default(),
-                };
+                let register = hash.rows.get_or_insert_with(field, Register::default);
                 register.erase(erase, &mut desk);
                 if let Some(tag) = tag {
                     register.put(tag, value, ValueExpiry::Never, &mut desk);
                 }
                 if register.is_empty() {
-                    hash.rows.swap_remove(field);
+                    hash.rows.remove(field);
                 }
             }
             entry.tidy();
@@ -187,16 +202,16 @@ impl Keyspace {
         origins: &Origins,
     ) {
         self.change(key, origins, |entry, ledger, _| {
-            entry.drop_expiry(key, |tag| erase.covers(tag), ledger);
+            entry.drop_expiry(key, |row| erase.covers(&row.tag), ledger);
             entry.supersede_value_expiry(erase);
             if effect == Effect::Erasure {
                 return;
             }
             let tag = Tag { origin: erase.author, owner: Owner::SHARED, seq: erase.seq, stamp };
             // A snapshot may have brought it, or a later one, already.
-            if !entry.expiry.iter().any(|known| known.tag.origin == erase.author && known.tag.seq >= erase.seq) {
+            if !entry.expiry().iter().any(|known| known.tag.origin == erase.author && known.tag.seq >= erase.seq) {
                 ledger.added(key, Slot::Expiry, &tag, 0);
-                entry.expiry.push(ExpiryRow { tag, deadline });
+                entry.expiry_mut().push(ExpiryRow { tag, deadline });
             }
         });
     }
@@ -204,7 +219,7 @@ impl Keyspace {
     fn push(&mut self, key: &[u8], position: i64, values: &Several<'_>, tag: Tag, origins: &Origins) {
         let origin = origins.get(tag.origin).origin;
         self.change(key, origins, |entry, ledger, _| {
-            let list = entry.list.get_or_insert_default();
+            let list = entry.make_list();
             for (index, value) in (0..).zip(&values.0) {
                 let name = ElementKey { position, stamp: tag.stamp, origin, seq: tag.seq, index };
                 list.add(key, name, Element { origin: tag.origin, owner: tag.owner, value: value.0.into() }, ledger);
@@ -213,16 +228,14 @@ impl Keyspace {
     }
 
     fn count(&mut self, key: &[u8], field: Option<&[u8]>, tag: Tag, step: Step, origins: &Origins) {
+        let seed = self.seed;
         self.change(key, origins, |entry, ledger, spent| {
             let mut desk = Desk { key, field, ledger, spent };
             match field {
-                None => entry.string.step(tag, step, &mut desk),
+                None => entry.string_mut().step(tag, step, &mut desk),
                 Some(field) => {
-                    let hash = entry.hash.get_or_insert_default();
-                    match hash.rows.get_mut(field) {
-                        Some(register) => register.step(tag, step, &mut desk),
-                        None => hash.rows.entry(field.into()).or_default().step(tag, step, &mut desk),
-                    }
+                    let hash = entry.make_hash(seed);
+                    hash.rows.get_or_insert_with(field, Register::default).step(tag, step, &mut desk);
                 }
             }
         });
@@ -233,31 +246,28 @@ impl Keyspace {
         self.watches.touch_place(&self.keys, place, origins);
         let (key, slot) = place;
         let doomed = |tag: &Tag| tag.origin == origin && tag.owner == owner;
-        self.change(key, origins, |entry, ledger, spent| {
-            match slot {
-                OwnedSlot::String => {
-                    entry.string.drop_rows(doomed, &mut Desk { key, field: None, ledger, spent });
-                }
-                OwnedSlot::Member(member) => {
-                    if let Some(set) = &mut entry.set {
-                        set.drop_member(key, member, doomed, ledger);
-                    }
-                }
-                OwnedSlot::Elements => {
-                    if let Some(list) = &mut entry.list {
-                        list.drop_rows(key, |_, tag| doomed(tag), ledger);
-                    }
-                }
-                OwnedSlot::Field(field) => {
-                    if let Some(hash) = &mut entry.hash {
-                        if let Some(register) = hash.rows.get_mut(&**field) {
-                            register.drop_rows(doomed, &mut Desk { key, field: Some(field), ledger, spent });
-                        }
-                        hash.tidy(field);
-                    }
+        self.change(key, origins, |entry, ledger, spent| match slot {
+            OwnedSlot::String => {
+                entry.string_mut().drop_rows(doomed, &mut Desk { key, field: None, ledger, spent });
+            }
+            OwnedSlot::Member(member) => {
+                if let Some(set) = entry.set_mut() {
+                    set.drop_member(key, member, doomed, ledger);
                 }
             }
-            entry.tidy();
+            OwnedSlot::Elements => {
+                if let Some(list) = entry.list_mut() {
+                    list.drop_rows(key, |_, tag| doomed(tag), ledger);
+                }
+            }
+            OwnedSlot::Field(field) => {
+                if let Some(hash) = entry.hash_mut() {
+                    if let Some(register) = hash.rows.get_mut(field) {
+                        register.drop_rows(doomed, &mut Desk { key, field: Some(field), ledger, spent });
+                    }
+                    hash.tidy(field);
+                }
+            }
         });
     }
 
@@ -269,18 +279,17 @@ impl Keyspace {
         origins: &Origins,
         change: impl FnOnce(&mut Entry, &mut Ledger, Option<&mut Spent>),
     ) {
-        let index = if let Some(index) = self.keys.get_index_of(key) {
-            index
-        } else {
-            self.ledger.key_added(key);
-            self.keys.insert_full(key.into(), Entry::default()).0
-        };
-        let entry = &mut self.keys[index];
+        let ledger = &mut self.ledger;
+        let entry = self.keys.get_or_insert_with(key, || {
+            ledger.key_added(key);
+            Entry::default()
+        });
         let had_deadline = !self.deadlines.is_empty() && entry.deadline(origins).is_some();
         if !self.awaited.is_empty() && self.awaited.contains(key) {
             self.arrived.push(key.into());
         }
         change(entry, &mut self.ledger, self.keep_spent.then_some(&mut self.spent));
+        entry.tidy();
         let deadline = entry.deadline(origins);
         if had_deadline || deadline.is_some() {
             self.deadlines.set(key, deadline.map(|deadline| deadline.at));
@@ -291,7 +300,7 @@ impl Keyspace {
             self.mixed.remove(key);
         }
         if entry.is_empty() {
-            self.keys.swap_remove_index(index);
+            self.keys.remove(key);
             self.ledger.key_removed(key);
         } else if entry.holds_no_data() {
             self.orphans.insert(key.into());

@@ -5,9 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use foldhash::fast::RandomState;
-use indexmap::IndexMap;
-
 use super::cost;
 use crate::blob::Blob;
 use crate::dot::{OriginIx, Owner, Tag};
@@ -23,7 +20,7 @@ pub(crate) enum Slot<'a> {
 }
 
 /// Where an owned row stands, as the index remembers it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum OwnedSlot {
     String,
     Member(Blob),
@@ -32,8 +29,8 @@ pub(crate) enum OwnedSlot {
     Elements,
 }
 
-/// Places of rows, with how many rows of the owner stand at each.
-type Places = IndexMap<(Blob, OwnedSlot), u32, RandomState>;
+/// Places of rows, with how many rows of the owner stand at each. Ordered, because a tree grows without a pause.
+type Places = BTreeMap<(Blob, OwnedSlot), u32>;
 
 /// The book of rows.
 #[derive(Debug, Default)]
@@ -65,14 +62,14 @@ impl Ledger {
 
     /// How many rows an origin has written.
     pub(crate) fn rows_of(&self, origin: OriginIx) -> usize {
-        self.rows_of.get(origin.0 as usize).copied().unwrap_or(0)
+        self.rows_of.get(origin.index()).copied().unwrap_or(0)
     }
 
     /// A row is stored, with a value of so many bytes.
     pub(crate) fn added(&mut self, key: &[u8], slot: Slot<'_>, tag: &Tag, value: usize) {
         self.rows += 1;
         self.bytes += cost::of_row(key, slot, !tag.owner.is_shared(), value);
-        let origin = tag.origin.0 as usize;
+        let origin = tag.origin.index();
         if origin >= self.rows_of.len() {
             self.rows_of.resize(origin + 1, 0);
         }
@@ -86,7 +83,7 @@ impl Ledger {
     pub(crate) fn removed(&mut self, key: &[u8], slot: Slot<'_>, tag: &Tag, value: usize) {
         self.rows -= 1;
         self.bytes -= cost::of_row(key, slot, !tag.owner.is_shared(), value);
-        self.rows_of[tag.origin.0 as usize] -= 1;
+        self.rows_of[tag.origin.index()] -= 1;
         let Some(slot) = owned_slot(slot, tag) else { return };
         let owner = (tag.origin, tag.owner);
         let Some(places) = self.owned.get_mut(&owner) else { return };
@@ -94,7 +91,7 @@ impl Ledger {
         if let Some(count) = places.get_mut(&place) {
             *count -= 1;
             if *count == 0 {
-                places.swap_remove(&place);
+                places.remove(&place);
             }
         }
         if places.is_empty() {
@@ -104,7 +101,7 @@ impl Ledger {
 
     /// Some place of an owner's rows.
     pub(crate) fn any_place(&self, origin: OriginIx, owner: Owner) -> Option<(Blob, OwnedSlot)> {
-        self.owned.get(&(origin, owner))?.last().map(|(place, _)| place.clone())
+        self.owned.get(&(origin, owner))?.last_key_value().map(|(place, _)| place.clone())
     }
 
     /// All places of an owner's rows.

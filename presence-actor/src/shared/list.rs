@@ -90,11 +90,10 @@ impl List {
         }
     }
 
-    /// The stored elements before one, from the last to the first; all when none is given.
-    pub(crate) fn before(&self, name: Option<ElementKey>) -> impl Iterator<Item = (&ElementKey, &Element)> {
+    /// The stored elements after one; all when none is given.
+    pub(crate) fn after(&self, name: Option<ElementKey>) -> impl Iterator<Item = (&ElementKey, &Element)> {
         use std::ops::Bound::{Excluded, Unbounded};
-        let until = name.map_or(Unbounded, Excluded);
-        self.elements.range((Unbounded, until)).rev()
+        self.elements.range((name.map_or(Unbounded, Excluded), Unbounded))
     }
 
     /// The latest write that readers see; decides between types.

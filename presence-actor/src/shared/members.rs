@@ -6,21 +6,21 @@
 
 use headcount_cluster::{Hlc, Origin};
 use parking_lot::Mutex;
-use smallvec::SmallVec;
 
-use super::Rows;
 use super::ledger::{Ledger, Slot};
 use super::register::rank;
+use super::rows::Rows;
 use crate::blob::Blob;
 use crate::dot::Tag;
+use crate::few::Few;
 use crate::limits::MAX_KEPT_LIST;
 use crate::origin::Origins;
 use crate::values::Values;
 
 /// The rows of one member.
-pub(crate) type Tags = SmallVec<[Tag; 1]>;
+pub(crate) type Tags = Few<Tag>;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Members {
     pub(crate) rows: Rows<Tags>,
     /// Behind a lock of its own, because readers of the state share that.
@@ -36,6 +36,11 @@ struct Kept {
 }
 
 impl Members {
+    /// None, to be hashed with `seed`.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { rows: Rows::new(seed), kept: Mutex::default() }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
@@ -73,7 +78,12 @@ impl Members {
 
     /// The latest write that readers see; decides between types.
     pub(crate) fn newest(&self, origins: &Origins) -> Option<(Hlc, Origin)> {
-        self.rows.values().flatten().filter(|tag| origins.sees(tag)).map(|tag| rank(tag, origins)).max()
+        self.rows
+            .values()
+            .flat_map(|tags| tags.iter())
+            .filter(|tag| origins.sees(tag))
+            .map(|tag| rank(tag, origins))
+            .max()
     }
 
     /// Adds a member; an earlier row of the same origin and owner is replaced.
@@ -90,7 +100,7 @@ impl Members {
             self.kept.get_mut().list = None;
         } else {
             self.kept.get_mut().list = None;
-            self.rows.insert(member.into(), SmallVec::from_buf([tag]));
+            self.rows.insert(member, Few::One(tag));
         }
         ledger.added(key, Slot::Member(member), &tag, 0);
     }
@@ -113,7 +123,7 @@ impl Members {
             keep
         });
         if tags.is_empty() {
-            self.rows.swap_remove(member);
+            self.rows.remove(member);
         }
     }
 

@@ -15,14 +15,6 @@ pub(crate) mod ledger;
 pub(crate) mod list;
 pub(crate) mod members;
 pub(crate) mod register;
+pub(crate) mod rows;
 pub(crate) mod spent;
-
-use foldhash::fast::RandomState;
-use indexmap::IndexMap;
-
-use crate::blob::Blob;
-
-/// A map in insertion order, except that a removal moves the last entry into the gap. Its order never depends on
-/// hashes, and a walk from the end to the front meets every entry that stays, whatever is removed meanwhile
-/// ([`crate::peer::snapshot`] relies on it).
-pub(crate) type Rows<V> = IndexMap<Blob, V, RandomState>;
+pub(crate) mod walk;

@@ -6,7 +6,6 @@
 //! added to it when it is an integer, and stand alone when there is none.
 
 use headcount_cluster::{Hlc, Origin, WallMs};
-use smallvec::SmallVec;
 
 use super::erase::Erase;
 use super::ledger::{Ledger, Slot};
@@ -14,6 +13,7 @@ use super::spent::{Spent, SpentCount};
 use crate::blob::Blob;
 use crate::command::integer;
 use crate::dot::{OriginIx, Owner, Tag};
+use crate::few::Few;
 use crate::op::Step;
 use crate::origin::Origins;
 
@@ -41,15 +41,16 @@ pub(crate) struct Contribution {
     pub(crate) erased: i64,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Content {
-    Value { value: Blob, expiry: ValueExpiry },
-    Count(Contribution),
+/// What a row says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Content<'a> {
+    Value { value: &'a Blob, expiry: ValueExpiry },
+    Count(&'a Contribution),
 }
 
-impl Content {
+impl Content<'_> {
     /// Bytes of the value.
-    fn bytes(&self) -> usize {
+    fn bytes(self) -> usize {
         match self {
             Self::Value { value, .. } => value.len(),
             Self::Count(_) => 0,
@@ -60,7 +61,57 @@ impl Content {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Row {
     pub(crate) tag: Tag,
-    pub(crate) content: Content,
+    held: Held,
+}
+
+/// As large as a value: what most rows have no need of is elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Held {
+    /// A value that says that its key lives for ever.
+    Lasting(Blob),
+    Value(Box<(Blob, ValueExpiry)>),
+    Count(Box<Contribution>),
+}
+
+impl Row {
+    pub(crate) fn value(tag: Tag, value: &[u8], expiry: ValueExpiry) -> Self {
+        let held = match expiry {
+            ValueExpiry::Never => Held::Lasting(value.into()),
+            ValueExpiry::Superseded | ValueExpiry::At(_) => Held::Value(Box::new((value.into(), expiry))),
+        };
+        Self { tag, held }
+    }
+
+    pub(crate) fn count(tag: Tag, contribution: Contribution) -> Self {
+        Self { tag, held: Held::Count(Box::new(contribution)) }
+    }
+
+    pub(crate) fn content(&self) -> Content<'_> {
+        match &self.held {
+            Held::Lasting(value) => Content::Value { value, expiry: ValueExpiry::Never },
+            Held::Value(held) => Content::Value { value: &held.0, expiry: held.1 },
+            Held::Count(count) => Content::Count(count),
+        }
+    }
+
+    fn contribution_mut(&mut self) -> Option<&mut Contribution> {
+        match &mut self.held {
+            Held::Count(count) => Some(count),
+            Held::Lasting(_) | Held::Value(_) => None,
+        }
+    }
+
+    /// Says of a value that an expiry row decides now.
+    pub(crate) fn supersede_expiry(&mut self) {
+        match &mut self.held {
+            Held::Lasting(value) => {
+                let value = std::mem::take(value);
+                self.held = Held::Value(Box::new((value, ValueExpiry::Superseded)));
+            }
+            Held::Value(held) => held.1 = ValueExpiry::Superseded,
+            Held::Count(_) => {}
+        }
+    }
 }
 
 /// What a reader sees in a slot.
@@ -100,16 +151,16 @@ pub(crate) struct Desk<'a> {
 impl Desk<'_> {
     pub(crate) fn added(&mut self, row: &Row) {
         let slot = self.field.map_or(Slot::String, Slot::Field);
-        self.ledger.added(self.key, slot, &row.tag, row.content.bytes());
+        self.ledger.added(self.key, slot, &row.tag, row.content().bytes());
     }
 
     pub(crate) fn removed(&mut self, row: &Row) {
         let slot = self.field.map_or(Slot::String, Slot::Field);
-        self.ledger.removed(self.key, slot, &row.tag, row.content.bytes());
+        self.ledger.removed(self.key, slot, &row.tag, row.content().bytes());
     }
 
     fn spent(&mut self, row: &Row) {
-        if let (Content::Count(count), Some(spent)) = (&row.content, self.spent.as_deref_mut()) {
+        if let (Content::Count(count), Some(spent)) = (row.content(), self.spent.as_deref_mut()) {
             let key = (self.key.into(), self.field.map(Blob::from), row.tag.origin, row.tag.owner);
             spent.record(key, SpentCount { epoch: count.epoch, seq: row.tag.seq, total: count.total });
         }
@@ -119,10 +170,12 @@ impl Desk<'_> {
 /// The rows of a slot.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Register {
-    pub(crate) rows: SmallVec<[Row; 1]>,
+    pub(crate) rows: Few<Row>,
 }
 
 impl Register {
+    pub(crate) const EMPTY: Self = Self { rows: Few::Other(None) };
+
     pub(crate) fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
@@ -131,8 +184,8 @@ impl Register {
     pub(crate) fn winner(&self, origins: &Origins, sees: impl Fn(&Tag) -> bool) -> Option<(&Tag, &Blob, ValueExpiry)> {
         self.rows
             .iter()
-            .filter_map(|row| match &row.content {
-                Content::Value { value, expiry } if sees(&row.tag) => Some((&row.tag, value, *expiry)),
+            .filter_map(|row| match row.content() {
+                Content::Value { value, expiry } if sees(&row.tag) => Some((&row.tag, value, expiry)),
                 Content::Value { .. } | Content::Count(_) => None,
             })
             .max_by_key(|(tag, ..)| rank(tag, origins))
@@ -140,14 +193,16 @@ impl Register {
 
     /// What readers see.
     pub(crate) fn view(&self, origins: &Origins) -> Option<View<'_>> {
-        if let [Row { tag, content: Content::Value { value, .. } }] = self.rows.as_slice() {
+        if let [row @ Row { tag, .. }] = &*self.rows
+            && let Content::Value { value, .. } = row.content()
+        {
             return origins.sees(tag).then_some(View::Bytes(value));
         }
         let winner = self.winner(origins, |tag| origins.sees(tag)).map(|(_, value, _)| value);
         let mut counted = false;
         let mut sum = 0_i128;
-        for row in &self.rows {
-            if let (Content::Count(count), true) = (&row.content, origins.sees(&row.tag)) {
+        for row in self.rows.iter() {
+            if let (Content::Count(count), true) = (row.content(), origins.sees(&row.tag)) {
                 counted = true;
                 sum += i128::from(count.total) - i128::from(count.erased);
             }
@@ -170,7 +225,7 @@ impl Register {
 
     /// An origin's own contribution.
     pub(crate) fn contribution(&self, origin: OriginIx, owner: Owner) -> Option<&Contribution> {
-        self.rows.iter().find_map(|row| match &row.content {
+        self.rows.iter().find_map(|row| match row.content() {
             Content::Count(count) if row.tag.origin == origin && row.tag.owner == owner => Some(count),
             Content::Count(_) | Content::Value { .. } => None,
         })
@@ -184,9 +239,10 @@ impl Register {
                 desk.spent(row);
                 return false;
             }
-            if let Content::Count(count) = &mut row.content
-                && let Some(part) = erase.part_of(desk.field, &row.tag, count.epoch)
-                && (count.erased_through + 1..row.tag.seq).contains(&part.seq)
+            let tag = row.tag;
+            if let Some(count) = row.contribution_mut()
+                && let Some(part) = erase.part_of(desk.field, &tag, count.epoch)
+                && (count.erased_through + 1..tag.seq).contains(&part.seq)
             {
                 count.erased_through = part.seq;
                 count.erased = part.total;
@@ -199,10 +255,10 @@ impl Register {
     pub(crate) fn put(&mut self, tag: Tag, value: &[u8], expiry: ValueExpiry, desk: &mut Desk<'_>) {
         // A snapshot may have brought a later value of the same author already; this one is then superseded.
         let superseded = self.rows.iter().any(|row| {
-            row.tag.origin == tag.origin && row.tag.seq >= tag.seq && matches!(row.content, Content::Value { .. })
+            row.tag.origin == tag.origin && row.tag.seq >= tag.seq && matches!(row.content(), Content::Value { .. })
         });
         if !superseded {
-            let row = Row { tag, content: Content::Value { value: value.into(), expiry } };
+            let row = Row::value(tag, value, expiry);
             desk.added(&row);
             self.rows.push(row);
         }
@@ -210,13 +266,12 @@ impl Register {
 
     /// Applies a step of a contribution.
     pub(crate) fn step(&mut self, tag: Tag, step: Step, desk: &mut Desk<'_>) {
-        let known = self.rows.iter_mut().find_map(|row| match &mut row.content {
-            Content::Count(count) if row.tag.origin == tag.origin && row.tag.owner == tag.owner => {
-                Some((&mut row.tag, count))
-            }
-            Content::Count(_) | Content::Value { .. } => None,
+        let known = self.rows.iter_mut().filter(|row| row.tag.origin == tag.origin && row.tag.owner == tag.owner);
+        let mut known = known.filter_map(|row| match &mut row.held {
+            Held::Count(count) => Some((&mut row.tag, count)),
+            Held::Lasting(_) | Held::Value(_) => None,
         });
-        if let Some((known_tag, count)) = known {
+        if let Some((known_tag, count)) = known.next() {
             if known_tag.seq >= tag.seq {
                 return; // a snapshot brought it already
             }
@@ -225,7 +280,7 @@ impl Register {
                 count.total = step.total;
             } else {
                 // The origin began anew: it saw all of the old contribution erased.
-                *count = Contribution { epoch: step.epoch, total: step.total, erased_through: 0, erased: 0 };
+                **count = Contribution { epoch: step.epoch, total: step.total, erased_through: 0, erased: 0 };
             }
             return;
         }
@@ -235,7 +290,7 @@ impl Register {
             count.erased_through = tag.seq - 1;
             count.erased = step.total.wrapping_sub(step.delta);
         }
-        let row = Row { tag, content: Content::Count(count) };
+        let row = Row::count(tag, count);
         desk.added(&row);
         self.rows.push(row);
     }
@@ -259,4 +314,15 @@ pub(crate) fn rank(tag: &Tag, origins: &Origins) -> (Hlc, Origin) {
 
 fn saturate(sum: i128) -> i64 {
     i64::try_from(sum).unwrap_or(if sum < 0 { i64::MIN } else { i64::MAX })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_takes_what_its_tag_and_its_value_take() {
+        assert_eq!((size_of::<Tag>(), size_of::<Row>(), size_of::<Register>()), (24, 40, 40));
+        assert_eq!(size_of::<crate::shared::members::Tags>(), 24);
+    }
 }

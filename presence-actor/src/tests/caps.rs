@@ -27,7 +27,7 @@ const NOW: WallMs = WallMs(1_000_000);
 
 #[test]
 fn over_its_memory_a_node_refuses_what_adds_and_goes_on_with_all_else() {
-    let mut node = State::local(Limits::default());
+    let mut node = State::local(Limits::default(), 0);
     node.set(SHARED, b"k", &[b'x'; 1000], None, NOW).unwrap();
     node.sadd(SHARED, b"s", &[b"a"], NOW).unwrap();
     node.push(SHARED, End::Left, b"l", &[b"a"], NOW).unwrap();
@@ -81,7 +81,7 @@ fn what_peers_write_is_taken_beyond_the_cap_and_counted() {
 
 #[test]
 fn a_subscriber_queue_holds_its_messages_and_counts_those_past_it() {
-    let mut node = State::local(Limits { subscriber_queue: 3, ..Limits::default() });
+    let mut node = State::local(Limits { subscriber_queue: 3, ..Limits::default() }, 0);
     let family = node.open_family();
     let (_, mailbox, _) = node.subscribe(Kind::Topic, b"t", family, SHARED).unwrap();
     let waker = futures::task::noop_waker();

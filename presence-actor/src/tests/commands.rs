@@ -13,7 +13,7 @@ const NOW: WallMs = WallMs(1_000_000);
 const SHARED: Owner = Owner::SHARED;
 
 fn node() -> State {
-    State::local(Limits::default())
+    State::local(Limits::default(), 0)
 }
 
 #[test]
@@ -252,7 +252,7 @@ fn every_cap_holds_at_the_cap_and_refuses_one_past_it() {
         max_subscriptions: 1,
         ..Limits::default()
     };
-    let mut node = State::local(limits);
+    let mut node = State::local(limits, 0);
     assert!(node.set(SHARED, b"1234", b"1234", None, NOW).is_ok());
     assert!(matches!(node.set(SHARED, b"12345", b"1", None, NOW), Err(Error::TooLarge { name: "max_key_bytes", .. })));
     assert!(matches!(

@@ -11,6 +11,7 @@ mod oracle;
 mod ownership;
 mod pairs;
 mod regressions;
+mod slices;
 mod tracking;
 mod traps;
 mod watching;

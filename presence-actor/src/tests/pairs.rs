@@ -110,7 +110,7 @@ impl Command {
 
     /// Whether a node in this state takes it.
     fn is_taken(self, state: &[Command], now: WallMs) -> bool {
-        let mut node = State::local(Limits::default());
+        let mut node = State::local(Limits::default(), 0);
         state.iter().all(|command| command.run(&mut node, now)) && self.run(&mut node, now)
     }
 
@@ -148,7 +148,7 @@ fn view(node: &State, now: WallMs) -> String {
 
 /// What one node shows after the commands.
 fn serial(state: &[Command], commands: [Command; 2], now: WallMs) -> String {
-    let mut node = State::local(Limits::default());
+    let mut node = State::local(Limits::default(), 0);
     for command in state.iter().chain(&commands) {
         command.run(&mut node, now);
     }

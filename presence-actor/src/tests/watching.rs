@@ -426,7 +426,7 @@ fn a_slow_watcher_is_told_what_it_missed_and_starts_anew_from_what_is_there() {
 #[test]
 fn the_caps_hold_at_the_cap_and_refuse_one_past_it() {
     let limits = Limits { max_watches: 1, max_key_bytes: 2, ..Limits::default() };
-    let mut state = State::local(limits);
+    let mut state = State::local(limits, 0);
     let key = |name: &[u8]| Selector::Key(name.into());
     let too_long = state.watch(&key(b"abc"), WallMs(0));
     assert!(matches!(too_long, Err(Error::TooLarge { name: "max_key_bytes", .. })));

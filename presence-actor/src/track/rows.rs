@@ -61,8 +61,8 @@ impl State {
     /// All sessions with their keys, by field.
     pub(crate) fn present(&self, row_key: &[u8], now: WallMs) -> Result<BTreeMap<Bytes, (Bytes, Present)>> {
         self.check_open()?;
-        let hash = self.typed(row_key, Type::Hash, now)?.and_then(|entry| entry.hash.as_ref());
-        let rows = hash.into_iter().flat_map(|hash| &hash.rows);
+        let hash = self.typed(row_key, Type::Hash, now)?.and_then(|entry| entry.hash());
+        let rows = hash.into_iter().flat_map(|hash| hash.rows.iter());
         let present = rows.filter_map(|(field, row)| Some((field.to_bytes(), self.read_present(field, row)?)));
         Ok(present.collect())
     }
@@ -70,7 +70,7 @@ impl State {
     /// The session of a field and its key, when it is present.
     pub(crate) fn present_in(&self, row_key: &[u8], field: &[u8], now: WallMs) -> Option<(Bytes, Present)> {
         let entry = self.typed(row_key, Type::Hash, now).ok()??;
-        self.read_present(field, entry.hash.as_ref()?.rows.get(field)?)
+        self.read_present(field, entry.hash()?.rows.get(field)?)
     }
 
     fn read_present(&self, field: &[u8], register: &Register) -> Option<(Bytes, Present)> {

@@ -59,11 +59,11 @@ impl Spot {
     /// What readers see there in a key that shows this type; a member is seen as no bytes.
     fn look(&self, entry: &Entry, origins: &Origins) -> Option<Bytes> {
         match self {
-            Self::String => entry.string.view(origins).map(View::to_bytes),
-            Self::Member(member) => entry.set.as_ref()?.contains(member, origins).then(Bytes::new),
-            Self::Field(field) => entry.hash.as_ref()?.rows.get(field)?.view(origins).map(View::to_bytes),
+            Self::String => entry.string().view(origins).map(View::to_bytes),
+            Self::Member(member) => entry.set()?.contains(member, origins).then(Bytes::new),
+            Self::Field(field) => entry.hash()?.rows.get(field)?.view(origins).map(View::to_bytes),
             Self::Element(name) => {
-                let element = entry.list.as_ref()?.elements.get(name)?;
+                let element = entry.list()?.elements.get(name)?;
                 origins.sees(&element.tag(name)).then(|| element.value.to_bytes())
             }
         }
@@ -96,16 +96,16 @@ impl<'a> Seen<'a> {
                 Spot::String.look(self.entry, origins).map(|value| (Spot::String, value)).into_iter().collect()
             }
             Type::Set => {
-                let members = self.entry.set.iter().flat_map(|set| set.iter(origins));
+                let members = self.entry.set().into_iter().flat_map(|set| set.iter(origins));
                 members.map(|member| (Spot::Member(member.clone()), Bytes::new())).collect()
             }
             Type::Hash => {
-                let fields = self.entry.hash.iter().flat_map(|hash| &hash.rows);
+                let fields = self.entry.hash().into_iter().flat_map(|hash| hash.rows.iter());
                 let seen = fields.filter_map(|(name, register)| Some((name, register.view(origins)?)));
                 seen.map(|(name, view)| (Spot::Field(name.clone()), view.to_bytes())).collect()
             }
             Type::List => {
-                let elements = self.entry.list.iter().flat_map(|list| list.iter(origins));
+                let elements = self.entry.list().into_iter().flat_map(|list| list.iter(origins));
                 elements.map(|(name, element)| (Spot::Element(*name), element.value.to_bytes())).collect()
             }
         }
@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn a_key_that_stays_is_never_empty_in_between() {
         let (now, later) = (WallMs(1_000_000), 1_000);
-        let mut state = State::local(Limits::default());
+        let mut state = State::local(Limits::default(), 0);
         state.hset(Owner::SHARED, b"k", &[b"f", b"1"], now).unwrap();
         state.expire(b"k", later, now).unwrap();
         let key = Blob::from(&b"k"[..]);

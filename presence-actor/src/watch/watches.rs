@@ -14,10 +14,10 @@ use crate::blob::Blob;
 use crate::op::Action;
 use crate::origin::Origins;
 use crate::pubsub::Mailbox;
-use crate::shared::Rows;
 use crate::shared::entry::Entry;
 use crate::shared::ledger::OwnedSlot;
 use crate::shared::list::ElementKey;
+use crate::shared::rows::Rows;
 
 /// Identifies a watcher on this node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,8 +52,9 @@ struct Watcher {
 }
 
 /// Watchers by key and by prefix.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Watches {
+    seed: u64,
     keys: Rows<Vec<Watcher>>,
     prefixes: Rows<Vec<Watcher>>,
     /// How many of the prefixes have this length: a key is looked up once for each.
@@ -68,6 +69,21 @@ pub(crate) struct Watches {
 }
 
 impl Watches {
+    /// None, of names that are hashed with `seed`.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            keys: Rows::new(seed),
+            prefixes: Rows::new(seed),
+            lengths: BTreeMap::new(),
+            count: 0,
+            last_id: 0,
+            touched: BTreeMap::new(),
+            expired: BTreeSet::new(),
+            expired_until: WallMs(0),
+        }
+    }
+
     /// How many watchers there are.
     pub(crate) fn count(&self) -> usize {
         self.count
@@ -86,10 +102,10 @@ impl Watches {
             Selector::Prefix(_) => &mut self.prefixes,
         };
         let name = selector.bytes();
-        if !rows.contains_key(name) && matches!(selector, Selector::Prefix(_)) {
+        if rows.get(name).is_none() && matches!(selector, Selector::Prefix(_)) {
             *self.lengths.entry(name.len()).or_default() += 1;
         }
-        rows.entry(name.into()).or_default().push(Watcher { id, mailbox });
+        rows.get_or_insert_with(name, Vec::new).push(Watcher { id, mailbox });
         id
     }
 
@@ -104,7 +120,7 @@ impl Watches {
         watchers.retain(|watcher| watcher.id != id);
         self.count -= before - watchers.len();
         if watchers.is_empty() {
-            rows.swap_remove(name);
+            rows.remove(name);
             if let (Selector::Prefix(_), Some(count)) = (selector, self.lengths.get_mut(&name.len())) {
                 *count -= 1;
                 self.lengths.retain(|_, count| *count > 0);
@@ -118,7 +134,7 @@ impl Watches {
     /// Ends all watches: what is queued is still handed out.
     pub(crate) fn close(&mut self) {
         self.keys.values().chain(self.prefixes.values()).flatten().for_each(|watcher| watcher.mailbox.close());
-        *self = Self { last_id: self.last_id, ..Self::default() };
+        *self = Self { last_id: self.last_id, ..Self::new(self.seed) };
     }
 
     /// Those who hear of a key.

@@ -580,7 +580,7 @@ fn a_joiner_that_becomes_home_knows_what_was_answered_before_it_came() {
     assert_eq!((world.get(0, &name).as_deref(), call.outcome()), (Some("1"), None));
     world.cut(0, 1);
     // A joiner loads all from the home, as a snapshot, before the caller hears.
-    world.nodes[0].origins.get_mut(crate::dot::OriginIx(0)).log.clear();
+    world.nodes[0].origins.get_mut(crate::dot::OriginIx::new(0)).log.clear();
     world.add_knowing(member(2, 1), Limits::default(), &[0]);
     world.settle();
     assert_eq!(world.get(2, &name).as_deref(), Some("1"));
