@@ -41,6 +41,18 @@ impl Blob {
     /// Bytes that need no allocation.
     pub(crate) const INLINE: usize = 15;
 
+    /// Becomes other bytes, in place when both are short.
+    pub(crate) fn assign(&mut self, bytes: &[u8]) {
+        match (&mut self.0, LENGTHS.get(bytes.len())) {
+            (Held::Short(length, place), Some(new)) => {
+                place[..bytes.len()].copy_from_slice(bytes);
+                *length = *new;
+            }
+            (Held::Long(held), None) if held.len() == bytes.len() => held.copy_from_slice(bytes),
+            (Held::Short(..) | Held::Long(_), _) => *self = bytes.into(),
+        }
+    }
+
     /// A copy for a caller outside.
     pub(crate) fn to_bytes(&self) -> Bytes {
         Bytes::copy_from_slice(self)
@@ -138,6 +150,11 @@ mod tests {
             let blob = Blob::from(&bytes[..]);
             assert_eq!(*blob, bytes[..]);
             assert_eq!(blob.clone(), blob);
+            for other in &all {
+                let mut assigned = blob.clone();
+                assigned.assign(other);
+                assert_eq!(*assigned, other[..]);
+            }
         }
         for (a, b) in all.iter().zip(all.iter().rev()) {
             assert_eq!(Blob::from(&a[..]).cmp(&Blob::from(&b[..])), a.cmp(b));

@@ -19,9 +19,9 @@ const OWNED: usize = 110;
 /// What bytes on the heap take beyond themselves: a pointer to them and two allocations.
 const ALLOCATION: usize = 48;
 
-/// Bytes beyond those that a row has room for.
-fn heap(bytes: usize) -> usize {
-    if bytes > Blob::INLINE { bytes + ALLOCATION } else { 0 }
+/// A value of so many bytes, beyond those that a row has room for.
+pub(super) fn of_value(bytes: usize) -> usize {
+    heap(bytes)
 }
 
 pub(super) fn of_key(key: &[u8]) -> usize {
@@ -38,5 +38,10 @@ pub(super) fn of_row(key: &[u8], slot: Slot<'_>, is_owned: bool, value: usize) -
         Slot::Expiry => (EXPIRY, heap(key.len())),
     };
     let owned = if is_owned { OWNED + heap(key.len()) + name } else { 0 };
-    row + name + heap(value) + owned
+    row + name + of_value(value) + owned
+}
+
+/// Bytes beyond those that a row has room for.
+fn heap(bytes: usize) -> usize {
+    if bytes > Blob::INLINE { bytes + ALLOCATION } else { 0 }
 }

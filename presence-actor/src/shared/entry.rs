@@ -313,9 +313,21 @@ impl Entry {
         ledger: &mut Ledger,
         mut spent: Option<&mut Spent>,
     ) {
+        self.erase_all_but_string(key, erase, ledger, spent.as_deref_mut());
         if !self.string().is_empty() {
-            self.string_mut().erase(erase, &mut Desk { key, field: None, ledger, spent: spent.as_deref_mut() });
+            self.string_mut().erase(erase, &mut Desk { key, field: None, ledger, spent });
         }
+        self.tidy();
+    }
+
+    /// Removes what was observed of the key, except of its string.
+    pub(crate) fn erase_all_but_string(
+        &mut self,
+        key: &[u8],
+        erase: &Erase<'_>,
+        ledger: &mut Ledger,
+        mut spent: Option<&mut Spent>,
+    ) {
         if let Some(set) = self.set_mut() {
             set.drop_rows(key, |_, tag| erase.covers(tag), ledger);
         }

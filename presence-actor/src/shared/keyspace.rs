@@ -92,11 +92,12 @@ impl Keyspace {
             Action::Set { key, value, deadline, owner, .. } => {
                 let expiry = deadline.map_or(ValueExpiry::Never, ValueExpiry::At);
                 self.change(key.0, origins, |entry, ledger, mut spent| {
-                    entry.erase_all(key.0, erase, ledger, spent.as_deref_mut());
-                    if admitted(*owner) {
-                        let mut desk = Desk { key: key.0, field: None, ledger, spent };
-                        entry.string_mut().put(tag(*owner), value.0, expiry, &mut desk);
+                    if !admitted(*owner) {
+                        return entry.erase_all(key.0, erase, ledger, spent);
                     }
+                    entry.erase_all_but_string(key.0, erase, ledger, spent.as_deref_mut());
+                    let mut desk = Desk { key: key.0, field: None, ledger, spent };
+                    entry.string_mut().replace(erase, tag(*owner), value.0, expiry, &mut desk);
                 });
             }
             Action::Del { key, .. } => {
@@ -180,9 +181,9 @@ impl Keyspace {
                 let (field, value) = (pair[0].0, pair[1].0);
                 let mut desk = Desk { key, field: Some(field), ledger, spent: spent.as_deref_mut() };
                 let register = hash.rows.get_or_insert_with(field, Register::default);
-                register.erase(erase, &mut desk);
-                if let Some(tag) = tag {
-                    register.put(tag, value, ValueExpiry::Never, &mut desk);
+                match tag {
+                    Some(tag) => register.replace(erase, tag, value, ValueExpiry::Never, &mut desk),
+                    None => register.erase(erase, &mut desk),
                 }
                 if register.is_empty() {
                     hash.rows.remove(field);

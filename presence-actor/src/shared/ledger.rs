@@ -99,6 +99,11 @@ impl Ledger {
         }
     }
 
+    /// A row's value has so many bytes now instead of so many.
+    pub(crate) fn resized(&mut self, before: usize, after: usize) {
+        self.bytes = self.bytes + cost::of_value(after) - cost::of_value(before);
+    }
+
     /// Some place of an owner's rows.
     pub(crate) fn any_place(&self, origin: OriginIx, owner: Owner) -> Option<(Blob, OwnedSlot)> {
         self.owned.get(&(origin, owner))?.last_key_value().map(|(place, _)| place.clone())

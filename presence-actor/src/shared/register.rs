@@ -251,8 +251,31 @@ impl Register {
         });
     }
 
+    /// Puts a value in place of what was observed. Where that is one value of the same owner, the row stays.
+    pub(crate) fn replace(
+        &mut self,
+        erase: &Erase<'_>,
+        tag: Tag,
+        value: &[u8],
+        expiry: ValueExpiry,
+        desk: &mut Desk<'_>,
+    ) {
+        if expiry == ValueExpiry::Never
+            && let Few::One(Row { tag: known, held: Held::Lasting(held) }) = &mut self.rows
+            && (known.origin, known.owner) == (tag.origin, tag.owner)
+            && erase.covers(known)
+        {
+            desk.ledger.resized(held.len(), value.len());
+            *known = tag;
+            held.assign(value);
+            return;
+        }
+        self.erase(erase, desk);
+        self.put(tag, value, expiry, desk);
+    }
+
     /// Adds a value, after [`erase`](Self::erase) took what it replaces.
-    pub(crate) fn put(&mut self, tag: Tag, value: &[u8], expiry: ValueExpiry, desk: &mut Desk<'_>) {
+    fn put(&mut self, tag: Tag, value: &[u8], expiry: ValueExpiry, desk: &mut Desk<'_>) {
         // A snapshot may have brought a later value of the same author already; this one is then superseded.
         let superseded = self.rows.iter().any(|row| {
             row.tag.origin == tag.origin && row.tag.seq >= tag.seq && matches!(row.content(), Content::Value { .. })
