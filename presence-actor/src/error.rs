@@ -22,6 +22,16 @@ pub enum Error {
         /// What the command works on.
         needed: Type,
     },
+    /// The key holds a type that this API does not have, as another program can write it on a backend that is shared.
+    #[error("WRONGTYPE Operation against a key holding the wrong kind of value: {} holds a {found}, the command needs a {needed}", printable(.key))]
+    ForeignType {
+        /// The key.
+        key: Bytes,
+        /// What it holds, in the backend's word.
+        found: String,
+        /// What the command works on.
+        needed: Type,
+    },
     /// The value to be counted with is not a 64-bit signed integer.
     #[error("ERR value is not an integer or out of range")]
     NotAnInteger,
@@ -124,6 +134,15 @@ pub enum Error {
         "ERR this command writes at the key's home, so what it writes cannot belong to a node or a session; use a handle of shared rows"
     )]
     HomedOwned,
+    /// What stands behind this presence, for example a Redis, failed or cannot do this. Where the command may have been carried out
+    /// all the same, the message says so.
+    #[error("ERR {backend}: {message}")]
+    Backend {
+        /// The backend's name.
+        backend: &'static str,
+        /// What happened, and what to do.
+        message: String,
+    },
     /// The node behind this handle has left or stopped; nothing can be written or delivered any more.
     #[error("ERR this node has left the cluster; start a new node to go on")]
     Closed,

@@ -7,7 +7,7 @@
 //! # Layout
 //! - [`api`]: the trait [`Presence`]; [`args`], [`reply`], [`values`], [`error`]: its types; [`command`]: commands as words
 //! - `ack`: who must have a write before its call returns
-//! - [`limits`], [`stats`]: caps and counts
+//! - [`limits`], [`checks`], [`stats`]: caps, what is checked of a command, and counts
 //! - `dot`, `op`, `blob`, `few`: what a write is, and how little it takes
 //! - `origin/`: streams of operations, their logs, and those that wait
 //! - `shared/`: keys and rows, and what readers see of them
@@ -25,6 +25,7 @@ pub mod actor;
 pub mod api;
 pub mod args;
 mod blob;
+pub mod checks;
 pub mod command;
 mod commands;
 mod dot;
@@ -61,7 +62,7 @@ pub use homed::{HomeRequires, UnknownRequirement};
 pub use limits::Limits;
 pub use local::LocalPresence;
 pub use peer::readiness::ReadyBy;
-pub use pubsub::{Event, Subscription};
+pub use pubsub::{Event, Subscribers, Subscription};
 pub use reply::{Reply, Ttl, Type};
 pub use stats::Stats;
 pub use track::{Diff, PresenceDiffs, PresenceRef, Presences, Present, Tracked, Tracking};

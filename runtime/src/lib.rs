@@ -27,20 +27,25 @@
 //!
 //! # Layout
 //! - [`node`]: [`Node`], its builder, readiness, leaving
+//! - `backend`: other places to keep the data: `RedisPresence` (feature `redis`)
 //! - [`config`]: settings from a file, the environment and flags
 //! - `bin/headcount`: the program, with its console and its demo
 //!
 //! The state and the topics live in the crate `headcount-presence`, membership and links in `headcount-cluster`; what
 //! their users need is exported from here.
 
+#[cfg(feature = "redis")]
+pub mod backend;
 pub mod config;
 pub mod node;
 
-/// The README's Rust, run as a test.
-#[cfg(doctest)]
+/// The README's Rust, run as a test. Some of it needs the feature.
+#[cfg(all(doctest, feature = "redis"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
+#[cfg(feature = "redis")]
+pub use backend::redis::{RedisBuilder, RedisClients, RedisPresence};
 pub use bytes::Bytes;
 pub use config::{Config, ConfigError};
 pub use headcount_cluster::{ClusterStats, GoneReason, Incarnation, Member, MemberState, NodeId, Origin};

@@ -2,8 +2,8 @@
 
 use headcount_cluster::WallMs;
 
-use super::{at_most, deadline};
 use crate::api::Result;
+use crate::checks::deadline;
 use crate::dot::Owner;
 use crate::error::Error;
 use crate::homed::Answered;
@@ -35,7 +35,7 @@ impl State {
         answers: impl FnOnce(i64) -> Option<Box<Answered>>,
     ) -> Result<i64> {
         self.check_room(key)?;
-        field.map_or(Ok(()), |field| self.check_counted_field(field))?;
+        field.map_or(Ok(()), |field| self.limits.check_counted_field(field))?;
         self.bury(key, now);
         let (register, not_a_number) = match field {
             None => (self.typed(key, Type::String, now)?.map(Entry::string), Error::NotAnInteger),
@@ -48,11 +48,6 @@ impl State {
         let action = Action::Incr { key: Raw(key), field: field.map(Raw), owner, step };
         self.commit_answering(now, action, answers(sum));
         Ok(sum)
-    }
-
-    /// As for a key: who removes a counter has to name it once for each node that counted.
-    pub(crate) fn check_counted_field(&self, field: &[u8]) -> Result<()> {
-        at_most("counter's field", field.len(), self.limits.max_key_bytes, "max_key_bytes")
     }
 
     /// `HINCRBY` and `EXPIRE` of the whole hash.

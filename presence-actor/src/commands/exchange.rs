@@ -4,9 +4,9 @@
 
 use headcount_cluster::WallMs;
 
-use super::deadline;
 use crate::api::Result;
 use crate::blob::Blob;
+use crate::checks::deadline;
 use crate::dot::Owner;
 use crate::homed::{Answer, Answered};
 use crate::op::{Action, Raw};

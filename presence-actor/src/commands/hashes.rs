@@ -27,7 +27,7 @@ impl State {
     /// `HSET key field value..`: names and values in turn. A field given twice keeps its last value.
     pub fn hset(&mut self, owner: Owner, key: &[u8], pairs: &[&[u8]], now: WallMs) -> Result<usize> {
         self.check_room(key)?;
-        self.check_values("hset", pairs)?;
+        self.limits.check_values("hset", pairs)?;
         self.bury(key, now);
         let fields = self.fields(key, now)?;
         let mut observed = Observed::nothing(self.me);
@@ -80,7 +80,7 @@ impl State {
 
     /// `HDEL key field..`
     pub fn hdel(&mut self, key: &[u8], fields: &[&[u8]], now: WallMs) -> Result<usize> {
-        self.check_values("hdel", fields)?;
+        self.limits.check_values("hdel", fields)?;
         let hash = self.fields(key, now)?;
         let there: BTreeSet<&[u8]> = fields.iter().copied().filter(|field| self.field(hash, field).is_some()).collect();
         if !there.is_empty() {

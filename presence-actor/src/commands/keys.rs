@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use headcount_cluster::WallMs;
 
-use super::deadline;
 use super::observe::Observed;
 use crate::api::Result;
+use crate::checks::deadline;
 use crate::op::{Action, Raw};
 use crate::reply::Ttl;
 use crate::state::State;
@@ -15,14 +15,14 @@ impl State {
     /// `EXISTS key..`
     pub fn exists(&self, keys: &[&[u8]], now: WallMs) -> Result<usize> {
         self.check_open()?;
-        self.check_values("exists", keys)?;
+        self.limits.check_values("exists", keys)?;
         Ok(keys.iter().filter(|key| self.live(key, now).is_some()).count())
     }
 
     /// `DEL key..`
     pub fn del(&mut self, keys: &[&[u8]], now: WallMs) -> Result<usize> {
         self.check_open()?;
-        self.check_values("del", keys)?;
+        self.limits.check_values("del", keys)?;
         let mut deleted = 0;
         for key in keys {
             if self.live(key, now).is_some() {

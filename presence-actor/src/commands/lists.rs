@@ -24,7 +24,7 @@ impl State {
     /// `RPUSH key value..`, `LPUSH key value..`: the last value given ends up outermost.
     pub fn push(&mut self, owner: Owner, end: End, key: &[u8], values: &[&[u8]], now: WallMs) -> Result<usize> {
         self.check_room(key)?;
-        self.check_values(if end == End::Left { "lpush" } else { "rpush" }, values)?;
+        self.limits.check_values(if end == End::Left { "lpush" } else { "rpush" }, values)?;
         self.bury(key, now);
         let list = self.list(key, now)?;
         let length = list.map_or(0, |list| list.len(&self.origins)) + values.len();

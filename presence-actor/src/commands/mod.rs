@@ -30,7 +30,7 @@ impl State {
 
     pub(crate) fn check_key(&self, key: &[u8]) -> Result<()> {
         self.check_open()?;
-        at_most("key", key.len(), self.limits.max_key_bytes, "max_key_bytes")
+        self.limits.check_key(key)
     }
 
     /// Checks the key of a command that may add data.
@@ -38,27 +38,6 @@ impl State {
         self.check_key(key)?;
         let (used, limit) = (self.keyspace.ledger.bytes(), self.limits.max_memory_bytes);
         if used > limit { Err(Error::OutOfMemory { used, limit }) } else { Ok(()) }
-    }
-
-    pub(crate) fn check_value(&self, value: &[u8]) -> Result<()> {
-        at_most("value", value.len(), self.limits.max_value_bytes, "max_value_bytes")
-    }
-
-    /// Checks the values of a command that takes several; none at all is a wrong arity.
-    pub(crate) fn check_values(&self, command: &'static str, values: &[&[u8]]) -> Result<()> {
-        if values.is_empty() {
-            return Err(Error::WrongArity { command: command.to_owned() });
-        }
-        if values.len() > self.limits.max_arguments {
-            let (count, limit) = (values.len(), self.limits.max_arguments);
-            return Err(Error::TooMany { what: "arguments", count, limit, name: "max_arguments" });
-        }
-        let mut bytes = 0;
-        for value in values {
-            self.check_value(value)?;
-            bytes += value.len();
-        }
-        at_most("command", bytes, self.limits.max_command_bytes, "max_command_bytes")
     }
 
     /// The key's rows, when readers see the key.
@@ -97,16 +76,4 @@ impl State {
             self.remove_observed(key, now);
         }
     }
-}
-
-fn at_most(what: &'static str, bytes: usize, limit: usize, name: &'static str) -> Result<()> {
-    if bytes > limit { Err(Error::TooLarge { what, bytes, limit, name }) } else { Ok(()) }
-}
-
-/// A moment `seconds` from now.
-fn deadline(command: &'static str, seconds: i64, now: WallMs) -> Result<WallMs> {
-    let span = u64::try_from(seconds).ok().and_then(|seconds| seconds.checked_mul(1000));
-    let at = span.and_then(|span| now.0.checked_add(span));
-    // 48 bits of milliseconds is what a stamp can hold: some 8,900 years.
-    at.filter(|at| *at < 1 << 48).map(WallMs).ok_or(Error::InvalidExpiry { command })
 }

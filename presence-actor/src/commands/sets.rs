@@ -24,7 +24,7 @@ impl State {
     /// `SADD key member..`
     pub fn sadd(&mut self, owner: Owner, key: &[u8], members: &[&[u8]], now: WallMs) -> Result<usize> {
         self.check_room(key)?;
-        self.check_values("sadd", members)?;
+        self.limits.check_values("sadd", members)?;
         self.bury(key, now);
         let set = self.members(key, now)?;
         let is_new = |member: &&&[u8]| set.is_none_or(|set| !set.contains(member, &self.origins));
@@ -41,7 +41,7 @@ impl State {
 
     /// `SREM key member..`
     pub fn srem(&mut self, key: &[u8], members: &[&[u8]], now: WallMs) -> Result<usize> {
-        self.check_values("srem", members)?;
+        self.limits.check_values("srem", members)?;
         let Some(set) = self.members(key, now)? else { return Ok(0) };
         let mut observed = Observed::nothing(self.me);
         let mut removed: BTreeSet<&[u8]> = BTreeSet::new();
@@ -75,7 +75,7 @@ impl State {
 
     /// `SINTER key..`
     pub fn sinter(&self, keys: &[&[u8]], now: WallMs) -> Result<Vec<Bytes>> {
-        self.check_values("sinter", keys)?;
+        self.limits.check_values("sinter", keys)?;
         let mut sets = Vec::with_capacity(keys.len());
         // All are looked at before the first that is missing decides: a wrong type is an error wherever it stands.
         for key in keys {

@@ -3,10 +3,9 @@
 use bytes::Bytes;
 use headcount_cluster::WallMs;
 
-use super::deadline;
 use crate::api::Result;
+use crate::checks::life;
 use crate::dot::Owner;
-use crate::error::Error;
 use crate::homed::Answered;
 use crate::op::{Action, Raw};
 use crate::reply::Type;
@@ -31,12 +30,8 @@ impl State {
         now: WallMs,
     ) -> Result<Option<WallMs>> {
         self.check_room(key)?;
-        self.check_value(value)?;
-        match seconds {
-            Some(..=0) => Err(Error::InvalidExpiry { command }),
-            Some(seconds) => deadline(command, seconds, now).map(Some),
-            None => Ok(None),
-        }
+        self.limits.check_value(value)?;
+        seconds.map(|seconds| life(command, seconds, now)).transpose()
     }
 
     pub(super) fn write_value(

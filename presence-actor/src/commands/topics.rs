@@ -6,11 +6,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use headcount_cluster::codec;
 
-use super::at_most;
 use crate::api::Result;
 use crate::blob::Blob;
 use crate::dot::Owner;
-use crate::error::Error;
 use crate::op::Raw;
 use crate::peer::Item;
 use crate::pubsub::interest::Kind;
@@ -22,7 +20,7 @@ use crate::wire::Message;
 impl State {
     fn check_topic(&self, topic: &[u8]) -> Result<()> {
         self.check_open()?;
-        at_most("topic", topic.len(), self.limits.max_topic_bytes, "max_topic_bytes")
+        self.limits.check_topic(topic)
     }
 
     /// Adds a subscriber. Returns its number, its queue, and the version of this node's interest that peers
@@ -35,10 +33,7 @@ impl State {
         session: Owner,
     ) -> Result<(SubscriptionId, Arc<Mailbox<Event>>, u64)> {
         self.check_topic(name)?;
-        let (count, limit) = (self.topics.count() + 1, self.limits.max_subscriptions);
-        if count > limit {
-            return Err(Error::TooMany { what: "subscriptions", count, limit, name: "max_subscriptions" });
-        }
+        self.limits.check_subscriptions(self.topics.count())?;
         let mailbox = Arc::new(Mailbox::new(self.limits.subscriber_queue));
         let id = self.topics.add(kind, name, family, session, Arc::clone(&mailbox));
         self.interest_changed(kind, name);
@@ -75,7 +70,7 @@ impl State {
     /// `PUBLISH topic message`.
     pub fn publish(&mut self, topic: &[u8], payload: &[u8]) -> Result<usize> {
         self.check_topic(topic)?;
-        at_most("message", payload.len(), self.limits.max_message_bytes, "max_message_bytes")?;
+        self.limits.check_message(payload)?;
         self.stats.messages_published += 1;
         let mut addressed = self.deliver(topic, payload);
         if self.interest.is_empty() {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use headcount_cluster::{Origin, WallMs};
 
-use super::at_most;
 use crate::api::Result;
 use crate::blob::Blob;
 use crate::dot::OriginIx;
@@ -20,7 +19,7 @@ impl State {
     /// Adds a watcher. Returns its number and its queue.
     pub(crate) fn watch(&mut self, selector: &Selector, now: WallMs) -> Result<(WatchId, Arc<Mailbox<WatchEvent>>)> {
         self.check_open()?;
-        at_most("key", selector.bytes().len(), self.limits.max_key_bytes, "max_key_bytes")?;
+        self.limits.check_key(selector.bytes())?;
         let (count, limit) = (self.keyspace.watches.count() + 1, self.limits.max_watches);
         if count > limit {
             return Err(Error::TooMany { what: "watches", count, limit, name: "max_watches" });

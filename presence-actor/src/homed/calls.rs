@@ -406,10 +406,12 @@ impl State {
         self.check_key(command.key())?;
         match command {
             HomedCommand::Pop { .. } => Ok(()),
-            HomedCommand::SetNx { value, .. } | HomedCommand::Getset { value, .. } => self.check_value(value),
-            HomedCommand::CompareAndSet { new, .. } => new.as_deref().map_or(Ok(()), |new| self.check_value(new)),
+            HomedCommand::SetNx { value, .. } | HomedCommand::Getset { value, .. } => self.limits.check_value(value),
+            HomedCommand::CompareAndSet { new, .. } => {
+                new.as_deref().map_or(Ok(()), |new| self.limits.check_value(new))
+            }
             HomedCommand::Count { field, .. } => {
-                field.as_deref().map_or(Ok(()), |field| self.check_counted_field(field))
+                field.as_deref().map_or(Ok(()), |field| self.limits.check_counted_field(field))
             }
         }
     }

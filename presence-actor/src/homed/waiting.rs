@@ -74,14 +74,10 @@ impl State {
         keys: &[&[u8]],
         now: WallMs,
     ) -> Result<(u64, oneshot::Receiver<Result<Popped>>)> {
-        self.check_values(if end == End::Left { "blpop" } else { "brpop" }, keys)?;
+        self.limits.check_values(if end == End::Left { "blpop" } else { "brpop" }, keys)?;
         keys.iter().try_for_each(|key| self.check_key(key))?;
         self.check_majority()?;
-        let (open, limit) = (self.homed.waits.waits.len(), self.limits.max_blocked_pops);
-        if open >= limit {
-            let count = open + 1;
-            return Err(Error::TooMany { what: "blocked pops", count, limit, name: "max_blocked_pops" });
-        }
+        self.limits.check_blocked_pops(self.homed.waits.waits.len())?;
         let (hears, outcome) = oneshot::channel();
         let waits = &mut self.homed.waits;
         waits.last_number += 1;

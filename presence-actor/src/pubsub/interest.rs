@@ -10,8 +10,10 @@ use crate::shared::rows::Rows;
 
 /// Whether interest is in one topic or in all that match a pattern. The number is the wire's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-pub(crate) enum Kind {
+pub enum Kind {
+    /// One topic, by its name.
     Topic,
+    /// All topics that match a glob.
     Pattern,
 }
 

@@ -114,6 +114,6 @@ mod tests {
         while let Poll::Ready(Some(event)) = mailbox.poll_next(&mut context) {
             events.push(event);
         }
-        assert_eq!(events, [Event::Gap { missed: 1 }, message(2), message(3)]);
+        assert_eq!(events, [Event::Gap { missed: Some(1) }, message(2), message(3)]);
     }
 }

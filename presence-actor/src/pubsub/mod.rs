@@ -8,8 +8,11 @@
 pub(crate) mod glob;
 pub(crate) mod interest;
 mod mailbox;
+mod subscribers;
 mod subscription;
 pub(crate) mod topics;
 
+pub use self::interest::Kind;
 pub(crate) use self::mailbox::{Lossy, Mailbox};
+pub use self::subscribers::Subscribers;
 pub use self::subscription::{Event, Subscription};

@@ -23,16 +23,16 @@ pub enum Event {
         /// The message.
         payload: Bytes,
     },
-    /// Messages were dropped here because this subscriber was slow.
+    /// Messages are missing here: this subscriber was slow, or its backend could not be reached for a while.
     Gap {
-        /// How many.
-        missed: u64,
+        /// How many; `None` when nobody can know, and it may be that none are.
+        missed: Option<u64>,
     },
 }
 
 impl Lossy for Event {
     fn gap(missed: u64) -> Self {
-        Self::Gap { missed }
+        Self::Gap { missed: Some(missed) }
     }
 }
 

@@ -170,6 +170,17 @@ impl Topics {
         *self = Self { last_id: self.last_id, ..Self::new(self.seed) };
     }
 
+    /// Hands an event to those who subscribed to exactly this topic or this pattern.
+    pub(crate) fn deliver_to(&self, kind: Kind, name: &[u8], event: &Event) {
+        let rows = match kind {
+            Kind::Topic => &self.exact,
+            Kind::Pattern => &self.patterns,
+        };
+        for subscriber in rows.get(name).into_iter().flat_map(|audience| &audience.subscribers) {
+            subscriber.mailbox.push(event.clone());
+        }
+    }
+
     /// Hands a message to every subscriber it is for.
     pub(crate) fn deliver(&self, topic: &[u8], payload: &[u8]) -> Delivered {
         let mut delivered = Delivered::default();

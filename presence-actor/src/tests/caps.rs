@@ -93,8 +93,7 @@ fn a_subscriber_queue_holds_its_messages_and_counts_those_past_it() {
         while let Poll::Ready(Some(event)) = mailbox.poll_next(&mut Context::from_waker(&waker)) {
             heard.push(event);
         }
-        let missed =
-            heard.iter().find_map(|event| if let Event::Gap { missed } = event { Some(*missed) } else { None });
+        let missed = heard.iter().find_map(|event| if let Event::Gap { missed } = event { *missed } else { None });
         assert_eq!((missed, heard.len()), (gap, 3 + usize::from(gap.is_some())));
     }
 }

@@ -116,7 +116,8 @@ fn line(event: &Event, subscribed: &[u8]) -> String {
         Event::Message { topic, pattern: Some(pattern), payload } => {
             format!("pmessage {} {} {}\n", reply::word(pattern), reply::word(topic), reply::quoted(payload))
         }
-        Event::Gap { missed } => format!("gap {} {missed}\n", reply::word(subscribed)),
+        Event::Gap { missed: Some(missed) } => format!("gap {} {missed}\n", reply::word(subscribed)),
+        Event::Gap { missed: None } => format!("gap {} unknown\n", reply::word(subscribed)),
         other => format!("event {} {other:?}\n", reply::word(subscribed)),
     }
 }
@@ -134,6 +135,7 @@ mod tests {
         };
         assert_eq!(line(&message(None), b"chat"), "message chat \"hello\\nall\"\n");
         assert_eq!(line(&message(Some("ch*")), b"ch*"), "pmessage ch* chat \"hello\\nall\"\n");
-        assert_eq!(line(&Event::Gap { missed: 12 }, b"chat"), "gap chat 12\n");
+        assert_eq!(line(&Event::Gap { missed: Some(12) }, b"chat"), "gap chat 12\n");
+        assert_eq!(line(&Event::Gap { missed: None }, b"chat"), "gap chat unknown\n");
     }
 }

@@ -33,7 +33,7 @@ impl Heard {
             Event::Message { payload, .. } => {
                 *self.by_speaker.entry(speaker(payload)).or_default() += 1;
             }
-            Event::Gap { missed } => self.missed += missed,
+            Event::Gap { missed } => self.missed += missed.unwrap_or(1),
             other => debug_assert!(false, "an event that the demo does not know: {other:?}"),
         }
     }
@@ -86,7 +86,7 @@ mod tests {
             let payload = message(node, player, "hello / all").into();
             heard.take(&Event::Message { topic: "chat:x".into(), pattern: None, payload });
         }
-        heard.take(&Event::Gap { missed: 2 });
+        heard.take(&Event::Gap { missed: Some(2) });
         assert_eq!((heard.from("a"), heard.from("b"), heard.from("c")), (2, 1, 0));
         assert_eq!((heard.total(), heard.missed), (3, 2));
     }

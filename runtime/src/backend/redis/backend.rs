@@ -1,0 +1,167 @@
+//! What all handles of one presence share: connections, scripts, the lease, and how a command is sent.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+use headcount_presence::{Error, Limits, Type};
+use parking_lot::Mutex;
+use redis::{Cmd, Value};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use super::fault::{Fault, backend, wrong_type};
+use super::lease::Holding;
+use super::ledger::{Ledger, suffix};
+use super::link::{Link, Timeouts};
+use super::pops::Pops;
+use super::scripts::{Call, Prepared, Scripts};
+use super::task::Task;
+use super::topics::Topics;
+
+/// Whose rows a handle writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Belongs {
+    Everybody,
+    /// To the node, or to one of its sessions, which are numbered from one.
+    Session(u32),
+}
+
+impl Belongs {
+    pub(super) const NODE: Self = Self::Session(0);
+}
+
+#[derive(Debug)]
+pub(super) struct Backend {
+    pub(super) address: String,
+    pub(super) prefix: Vec<u8>,
+    /// What keys about owners begin with.
+    pub(super) meta: Vec<u8>,
+    pub(super) name: String,
+    pub(super) limits: Limits,
+    pub(super) timeouts: Timeouts,
+    pub(super) link: Link,
+    /// For messages, when it is another than `link`.
+    pub(super) publishing: Option<Link>,
+    pub(super) scripts: Scripts,
+    pub(super) topics: Topics,
+    pub(super) pops: Pops,
+    pub(super) ledger: Mutex<Ledger>,
+    pub(super) holding: watch::Sender<Holding>,
+    /// Sessions that have ended; any word here also lets the lease be looked at at once.
+    pub(super) ended: mpsc::UnboundedSender<u32>,
+    pub(super) closed: AtomicBool,
+    pub(super) families: AtomicU64,
+    pub(super) sessions: AtomicU32,
+    /// Looks after the lease.
+    pub(super) keeper: Mutex<Option<Task>>,
+}
+
+impl Backend {
+    pub(super) fn check_open(&self) -> Result<(), Error> {
+        if self.closed.load(Ordering::Acquire) { Err(Error::Closed) } else { Ok(()) }
+    }
+
+    /// A key as it stands in Redis.
+    pub(super) fn key(&self, key: &[u8]) -> Vec<u8> {
+        [&self.prefix[..], key].concat()
+    }
+
+    pub(super) fn error(&self, fault: Fault) -> Error {
+        fault.into_error(&self.address)
+    }
+
+    /// Sends a command that works on keys of one type.
+    pub(super) async fn typed(&self, command: &Cmd, keys: &[&[u8]], needed: Type) -> Result<Value, Error> {
+        match self.link.ask(command).await {
+            Ok(value) => Ok(value),
+            Err(fault) => Err(self.typed_error(fault, keys, needed).await),
+        }
+    }
+
+    /// The error of a command on these keys: when they are of the wrong type, of which.
+    pub(super) async fn typed_error(&self, fault: Fault, keys: &[&[u8]], needed: Type) -> Error {
+        let is_wrong_type =
+            matches!(&fault, Fault::Refused { code, detail } if code == "WRONGTYPE" || detail.contains("WRONGTYPE"));
+        if !is_wrong_type {
+            return self.error(fault);
+        }
+        let wanted = needed.to_string();
+        let mut guilty = (keys.first().copied().unwrap_or_default(), "none".to_owned());
+        for key in keys {
+            let found = match self.link.ask(redis::cmd("TYPE").arg(self.key(key))).await {
+                Ok(Value::SimpleString(found)) => found,
+                Ok(_) => continue,
+                Err(fault) => return self.error(fault),
+            };
+            if found != "none" && found != wanted {
+                guilty = (key, found);
+                break;
+            }
+        }
+        wrong_type(guilty.0, &guilty.1, needed)
+    }
+
+    /// Starts a call of a script that works on a caller's key.
+    pub(super) fn call(&self, script: &Prepared, owner: &str, key: &[u8]) -> Call {
+        script.call([&self.meta[..], &self.key(key)]).arg(owner)
+    }
+
+    /// Starts a call of a script about owners.
+    pub(super) fn upkeep(&self, script: &Prepared) -> Call {
+        script.call([&self.meta[..]]).arg("")
+    }
+
+    /// Runs a script.
+    pub(super) async fn run(&self, call: &Call) -> Result<Value, Fault> {
+        match self.link.ask(&call.by_name()).await {
+            Err(fault) if fault.is("NOSCRIPT") => self.link.ask(&call.in_full()).await,
+            outcome => outcome,
+        }
+    }
+
+    /// Runs a script for an owner. When the lease of this node turns out to be lost, waits until there is another one.
+    pub(super) async fn run_owned(
+        &self,
+        session: u32,
+        call: impl Fn(&str) -> Call,
+    ) -> Result<Result<Value, Fault>, Error> {
+        let deadline = Instant::now() + self.timeouts.command;
+        loop {
+            let origin = self.origin(deadline).await?;
+            let owner = format!("{origin}{}", suffix(session));
+            match self.run(&call(&owner)).await {
+                Err(fault) if fault.is("LEASELOST") => self.suspect(&origin),
+                outcome => return Ok(outcome),
+            }
+        }
+    }
+
+    /// Under which origin this node holds its lease.
+    async fn origin(&self, deadline: Instant) -> Result<String, Error> {
+        let mut holding = self.holding.subscribe();
+        let is_held = |holding: &Holding| matches!(holding, Holding::Held { .. });
+        // When the time is over what stands there says why.
+        let _ = tokio::time::timeout_at(deadline, holding.wait_for(is_held)).await;
+        let holding = holding.borrow();
+        match &*holding {
+            Holding::Held { origin } => Ok(origin.clone()),
+            Holding::Lost { why } => Err(backend(format!(
+                "nothing was written, because the lease of this node ({}) is lost: {why}",
+                self.name
+            ))),
+        }
+    }
+
+    /// Lets the lease be looked at.
+    fn suspect(&self, origin: &str) {
+        let lost = Holding::Lost { why: "it had expired, and is being taken again".into() };
+        self.holding.send_if_modified(|holding| {
+            let suspected = matches!(holding, Holding::Held { origin: held } if held == origin);
+            if suspected {
+                *holding = lost;
+            }
+            suspected
+        });
+        // Zero is no session. Without the keeper nobody has a handle any more.
+        let _ = self.ended.send(0);
+    }
+}

@@ -1,0 +1,3 @@
+-- Ends the origin ARGV[2].
+end_origin(ARGV[2])
+return 1

@@ -1,0 +1,36 @@
+//! Presence over a Redis: for teams that run one and want to keep it behind the same API.
+//!
+//! Keys, values and topics stand plainly in Redis, so that any other program sees them (Colyseus' `RedisPresence` for one). What Redis lacks is
+//! here: rows that leave with their node or session. They are recorded under a lease that the node renews; any live node
+//! sweeps what belongs to a lease that has expired, in one atomic script per slice. Redis is one place, so every answer is unique and
+//! [`homed`](crate::Presence::homed) changes nothing; and it is one place that can be down, which is why everything here has a deadline.
+//!
+//! # Layout
+//! - `options`: [`RedisBuilder`]; `presence`: [`RedisPresence`], the commands; `backend`: what all handles share
+//! - `link`: the connection for commands; `topics`: that for messages; `pops`: those of blocking pops; `fault`: what goes wrong
+//! - `scripts` and `lua/`: rows with owners, in one step; `ledger`: this process's copy of what it owns; `lease`: renewing, regaining, sweeping
+
+mod backend;
+mod fault;
+mod lease;
+mod ledger;
+mod link;
+mod options;
+mod pops;
+mod presence;
+mod reply;
+mod scripts;
+mod task;
+mod topics;
+
+pub use self::options::{RedisBuilder, RedisClients};
+pub use self::presence::RedisPresence;
+
+/// A process is its own shell here: nothing else could give it randomness.
+#[allow(clippy::disallowed_methods)]
+fn random<T>() -> T
+where
+    rand::distr::StandardUniform: rand::distr::Distribution<T>,
+{
+    rand::random()
+}

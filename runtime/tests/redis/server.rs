@@ -1,0 +1,120 @@
+//! A real Redis for one test.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use headcount::{RedisBuilder, RedisPresence};
+use tempfile::TempDir;
+
+/// What nothing should take. Reaching it is a failure, so no test waits for it.
+pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
+/// Short, so that a death is noticed soon.
+pub(crate) const LEASE: Duration = Duration::from_millis(900);
+
+/// A running Redis, without persistence.
+pub(crate) struct Server {
+    process: Child,
+    pub(crate) port: u16,
+    directory: TempDir,
+    extra: Vec<String>,
+}
+
+impl Server {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    pub(crate) async fn start_with(extra: &[&str]) -> Self {
+        let server = Self::start_silent(free_port(), extra);
+        server.wait_until_it_serves().await;
+        server
+    }
+
+    /// Starts one without waiting until it serves.
+    pub(crate) fn start_silent(port: u16, extra: &[&str]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let extra: Vec<String> = extra.iter().map(|&word| word.to_owned()).collect();
+        let process = spawn(port, &directory, &extra);
+        Self { process, port, directory, extra }
+    }
+
+    /// Kills it, and all its data, as a crash does.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// Starts it again, empty.
+    pub(crate) async fn start_again(&mut self) {
+        self.process = spawn(self.port, &self.directory, &self.extra);
+        self.wait_until_it_serves().await;
+    }
+
+    pub(crate) fn socket(&self) -> std::path::PathBuf {
+        self.directory.path().join("socket")
+    }
+
+    async fn wait_until_it_serves(&self) {
+        let serving = async {
+            while tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(DEADLINE, serving).await.expect("the Redis serves");
+    }
+
+    /// Options for it.
+    pub(crate) fn options(&self) -> RedisBuilder {
+        RedisPresence::builder().host("127.0.0.1", self.port).lease(LEASE)
+    }
+
+    pub(crate) async fn presence(&self, name: &str) -> RedisPresence {
+        self.options().name(name).connect().await.unwrap()
+    }
+
+    /// What another program would do there.
+    pub(crate) async fn other(&self, words: &[&str]) -> redis::Value {
+        let client = redis::Client::open(("127.0.0.1", self.port)).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        redis::cmd(words[0]).arg(&words[1..]).query_async(&mut connection).await.unwrap()
+    }
+
+    /// All keys there that are about owners.
+    pub(crate) async fn keys_about_owners(&self) -> Vec<String> {
+        redis::from_redis_value(self.other(&["KEYS", "headcount:*"]).await).unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have been killed by its test.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn spawn(port: u16, directory: &TempDir, extra: &[String]) -> Child {
+    let mut command = Command::new("redis-server");
+    command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "no"]);
+    command.args(["--logfile", "log", "--unixsocket", "socket", "--port", &port.to_string()]);
+    command.arg("--dir").arg(directory.path()).args(extra);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let hint =
+        "`redis-server` 6 or later is needed for these tests; install it, for example: apt-get install redis-server";
+    command.spawn().expect(hint)
+}
+
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+/// Waits until something holds.
+pub(crate) async fn until<F: Future<Output = bool>>(what: &str, holds: impl Fn() -> F) {
+    let reached = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, reached).await.unwrap_or_else(|_| panic!("{what}"));
+}

@@ -1,0 +1,64 @@
+//! Topics over a Redis.
+
+use headcount::{Event, Presence};
+
+use crate::server::Server;
+
+fn message(topic: &'static str, pattern: Option<&'static str>, payload: &'static str) -> Event {
+    Event::Message { topic: topic.into(), pattern: pattern.map(Into::into), payload: payload.into() }
+}
+
+#[tokio::test]
+async fn a_message_reaches_every_subscriber_of_every_node_once_for_each_subscription() {
+    let server = Server::start().await;
+    let (a, b) = (server.presence("a").await, server.presence("b").await);
+    let mut exact = [a.subscribe("room:1").await.unwrap(), a.subscribe("room:1").await.unwrap()];
+    let mut by_pattern = b.psubscribe("room:[0-9]").await.unwrap();
+    assert_eq!(b.publish("room:1", "hello").await, Ok(2), "Redis counts one for each process and name");
+    b.publish("room:x", "to nobody").await.unwrap();
+    b.publish("room:1", "again").await.unwrap();
+    for payload in ["hello", "again"] {
+        for subscription in &mut exact {
+            assert_eq!(subscription.recv().await, Some(message("room:1", None, payload)));
+        }
+        assert_eq!(by_pattern.recv().await, Some(message("room:1", Some("room:[0-9]"), payload)));
+    }
+    assert_eq!(a.channels(Some("room:*")).await.unwrap(), ["room:1"]);
+}
+
+#[tokio::test]
+async fn the_last_subscriber_takes_the_subscription_along() {
+    let server = Server::start().await;
+    let a = server.presence("a").await;
+    let session = a.session();
+    let mut of_session = session.subscribe("t").await.unwrap();
+    let dropped = a.subscribe("t").await.unwrap();
+    let mut ended = a.subscribe("t").await.unwrap();
+    drop(dropped);
+    assert_eq!(a.unsubscribe("t").await, Ok(1), "of this handle's, one is left");
+    assert_eq!(ended.recv().await, None);
+    assert_eq!(a.channels(None).await.unwrap(), ["t"]);
+    drop(session);
+    assert_eq!(of_session.recv().await, None);
+    crate::server::until("Redis forgets it", || async { a.channels(None).await.unwrap().is_empty() }).await;
+    let mut anew = a.subscribe("t").await.unwrap();
+    a.publish("t", "m").await.unwrap();
+    assert_eq!(anew.recv().await, Some(message("t", None, "m")));
+}
+
+#[tokio::test]
+async fn a_slow_subscriber_is_told_how_much_it_missed() {
+    let server = Server::start().await;
+    let mut limits = headcount::Limits::default();
+    limits.subscriber_queue = 2;
+    let a = server.options().limits(limits).connect().await.unwrap();
+    let mut slow = a.subscribe("t").await.unwrap();
+    let mut last = a.subscribe("last").await.unwrap();
+    for payload in ["1", "2", "3"] {
+        a.publish("t", payload).await.unwrap();
+    }
+    a.publish("last", "m").await.unwrap();
+    last.recv().await.unwrap();
+    assert_eq!(slow.recv().await, Some(Event::Gap { missed: Some(1) }));
+    assert_eq!(slow.recv().await, Some(message("t", None, "2")));
+}
