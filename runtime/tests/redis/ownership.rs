@@ -1,1 +1,197 @@
+//! Rows that leave with their node or session.
 
+use headcount::{Presence, RedisPresence, Values};
+
+use crate::server::{Server, until};
+
+async fn sorted(presence: &RedisPresence, key: &str) -> Vec<bytes::Bytes> {
+    let mut members: Vec<_> = presence.smembers(key).await.unwrap().to_vec();
+    members.sort();
+    members
+}
+
+/// Waits until a node that was dropped without a word has been swept.
+async fn swept(server: &Server, living: usize) {
+    until("the dead are swept", || async {
+        let leases: i64 = redis::from_redis_value(server.other(&["ZCARD", "headcount:leases"]).await).unwrap();
+        let dead: i64 = redis::from_redis_value(server.other(&["SCARD", "headcount:dead"]).await).unwrap();
+        (leases, dead) == (living as i64, 0)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_dead_node_owned_goes_and_what_others_have_stays() {
+    let server = Server::start().await;
+    let (a, b) = (server.presence("a").await, server.presence("b").await);
+    let mine = a.owned();
+    mine.sadd("lobby", ["only-a", "both", "shared", "shared-later"]).await.unwrap();
+    b.owned().sadd("lobby", ["both", "only-b"]).await.unwrap();
+    b.sadd("lobby", "shared-later").await.unwrap();
+    mine.hset("at", "alice", "1").await.unwrap();
+    mine.hset("at", "taken-over", "1").await.unwrap();
+    b.hset("at", "taken-over", "2").await.unwrap();
+    b.owned().hset("at", "bob", "3").await.unwrap();
+    mine.set("leader", "a").await.unwrap();
+    mine.set("overwritten", "a").await.unwrap();
+    b.set("overwritten", "b").await.unwrap();
+    mine.incrby("players", 5).await.unwrap();
+    b.owned().incrby("players", 3).await.unwrap();
+    mine.hincrby("rooms", "r1", 7).await.unwrap();
+    b.incr("games").await.unwrap();
+    mine.incrby("games", 9).await.unwrap();
+    mine.hset("clients", "r1", "4").await.unwrap();
+    b.hincrby("clients", "r1", 2).await.unwrap();
+    a.sadd("lobby", "shared").await.unwrap();
+    drop((a, mine)); // without a word, as a crash
+    swept(&server, 1).await;
+    assert_eq!(sorted(&b, "lobby").await, ["both", "only-b", "shared", "shared-later"]);
+    let mut at = b.hgetall("at").await.unwrap();
+    at.sort();
+    assert_eq!(at, [("bob".into(), "3".into()), ("taken-over".into(), "2".into())]);
+    assert_eq!(b.exists(["leader", "rooms"]).await, Ok(0), "a counter that nobody else counted in goes");
+    assert_eq!(b.get("overwritten").await.unwrap().unwrap(), "b");
+    assert_eq!(b.get("players").await.unwrap().unwrap(), "3", "only its own contribution goes");
+    assert_eq!(b.get("games").await.unwrap().unwrap(), "1");
+    assert_eq!(b.hget("clients", "r1").await.unwrap().unwrap(), "2", "a value that was counted on counts as much");
+    b.leave().await.unwrap();
+    let other = server.presence("c").await;
+    assert_eq!(sorted(&other, "lobby").await, ["shared", "shared-later"]);
+    assert_eq!(other.exists(["players"]).await, Ok(0));
+    other.leave().await.unwrap();
+    let mut left = server.keys_about_owners().await;
+    left.retain(|key| !key.starts_with("headcount:lost:"));
+    assert_eq!(left, ["headcount:seq"], "nothing is left of owners but the clock");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_leaves_takes_its_rows_before_the_call_returns_and_refuses_from_then_on() {
+    let server = Server::start().await;
+    let (a, b) = (server.presence("a").await, server.presence("b").await);
+    let members: Vec<String> = (0..5_000).map(|n| n.to_string()).collect();
+    a.owned().sadd("lobby", &members).await.unwrap();
+    let mut heard = a.subscribe("t").await.unwrap();
+    let rest = a.clone();
+    a.leave().await.unwrap();
+    assert_eq!(b.scard("lobby").await, Ok(0));
+    assert_eq!(heard.recv().await, None);
+    assert_eq!(rest.get("k").await, Err(headcount::Error::Closed));
+    assert_eq!(rest.owned().set("k", "v").await, Err(headcount::Error::Closed));
+    let again = server.presence("a").await;
+    assert_eq!(again.name(), "a", "its name is free at once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_takes_its_rows_with_its_last_handle_and_leaves_those_of_others() {
+    let server = Server::start().await;
+    let a = server.presence("a").await;
+    let (first, second) = (a.session(), a.session());
+    first.sadd("lobby", ["alice", "both"]).await.unwrap();
+    second.sadd("lobby", ["both", "bob"]).await.unwrap();
+    a.owned().sadd("lobby", "node's").await.unwrap();
+    let clone = first.clone();
+    drop(first);
+    clone.hset("at", "alice", "1").await.unwrap();
+    drop(clone);
+    until("alice has left", || async { a.exists("at").await == Ok(0) && a.scard("lobby").await == Ok(3) }).await;
+    assert_eq!(sorted(&a, "lobby").await, ["bob", "both", "node's"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_another_program_wrote_over_an_owned_value_is_not_taken_away() {
+    let server = Server::start().await;
+    let (a, b) = (server.presence("a").await, server.presence("b").await);
+    a.owned().hset("roomcaches", "r1", "ours").await.unwrap();
+    a.owned().set("k", "ours").await.unwrap();
+    a.owned().setex("short", "ours", 1).await.unwrap();
+    server.other(&["HSET", "roomcaches", "r1", "theirs"]).await;
+    server.other(&["SET", "k", "theirs"]).await;
+    until("it has expired", || async { b.exists("short").await == Ok(0) }).await;
+    server.other(&["SET", "short", "theirs"]).await;
+    drop(a);
+    swept(&server, 1).await;
+    assert_eq!(b.hget("roomcaches", "r1").await.unwrap().unwrap(), "theirs");
+    assert_eq!(b.get("k").await.unwrap().unwrap(), "theirs");
+    assert_eq!(b.get("short").await.unwrap().unwrap(), "theirs");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_removed_leaves_nothing_behind_and_does_not_come_back() {
+    let server = Server::start().await;
+    let (a, b) = (server.presence("a").await, server.presence("b").await);
+    let mine = a.owned();
+    mine.sadd("lobby", ["by-me", "by-other", "stays"]).await.unwrap();
+    mine.hset("h", "f", "v").await.unwrap();
+    mine.setex("e", "v", 1).await.unwrap();
+    mine.srem("lobby", "by-me").await.unwrap();
+    b.srem("lobby", "by-other").await.unwrap();
+    b.del("h").await.unwrap();
+    until("only one row is owned", || async {
+        let owned = server.keys_about_owners().await.into_iter().find(|key| key.starts_with("headcount:owned:"));
+        server.other(&["HLEN", &owned.expect("a owns something")]).await == redis::Value::Int(1)
+    })
+    .await;
+    server.other(&["FLUSHALL"]).await;
+    until("a owns again what it had", || async { b.scard("lobby").await != Ok(0) }).await;
+    assert_eq!(b.smembers("lobby").await.unwrap(), ["stays"]);
+    assert_eq!(b.exists(["h", "e"]).await, Ok(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_was_thought_dead_owns_again_what_it_had_and_others_keep_what_they_took() {
+    let server = Server::start().await;
+    let (a, b) = (server.presence("a").await, server.presence("b").await);
+    let mine = a.owned();
+    mine.sadd("lobby", ["alice", "bob"]).await.unwrap();
+    mine.hset("at", "alice", "1").await.unwrap();
+    mine.hset("at", "taken", "1").await.unwrap();
+    mine.incrby("players", 2).await.unwrap();
+    b.incrby("players", 40).await.unwrap();
+    let session = a.session();
+    session.sadd("lobby", "in-session").await.unwrap();
+    // As if a had been silent for longer than its lease, and b had swept some of it.
+    let origin: String = redis::from_redis_value(server.other(&["HGET", "headcount:names", "a"]).await).unwrap();
+    server.other(&["ZREM", "headcount:leases", &origin]).await;
+    server.other(&["SADD", "headcount:dead", &origin]).await;
+    b.hset("at", "taken", "2").await.unwrap();
+    until("a has another lease", || async {
+        let now: Option<String> =
+            redis::from_redis_value(server.other(&["HGET", "headcount:names", "a"]).await).unwrap();
+        now.is_some_and(|now| now != origin)
+    })
+    .await;
+    mine.sadd("lobby", "carol").await.unwrap();
+    until("all is as before", || async {
+        sorted(&b, "lobby").await == ["alice", "bob", "carol", "in-session"]
+            && b.get("players").await.unwrap().is_some_and(|players| players == "42")
+            && b.hget("at", "alice").await.unwrap().is_some()
+    })
+    .await;
+    swept(&server, 2).await;
+    assert_eq!(b.hget("at", "taken").await.unwrap().unwrap(), "2");
+    assert_eq!(
+        sorted(&b, "lobby").await,
+        ["alice", "bob", "carol", "in-session"],
+        "sweeping the former origin takes none of it"
+    );
+    drop(session);
+    until("its session can still end", || async { b.scard("lobby").await == Ok(3) }).await;
+    drop((a, mine));
+    swept(&server, 1).await;
+    assert_eq!(b.smembers("lobby").await.unwrap(), Values::default());
+    assert_eq!(b.get("players").await.unwrap().unwrap(), "40");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_live_nodes_cannot_have_one_name_and_a_dead_one_s_is_free_after_its_lease() {
+    let server = Server::start().await;
+    let a = server.presence("a").await;
+    let error = server.options().name("a").connect().await.unwrap_err();
+    assert!(error.to_string().contains("another live process has the name a"), "{error}");
+    a.owned().sadd("lobby", "old").await.unwrap();
+    drop(a);
+    let again = server.presence("a").await;
+    until("what the first owned is gone", || async { again.exists("lobby").await == Ok(0) }).await;
+    let wrong = server.options().name("no name\n").connect().await.unwrap_err();
+    assert!(matches!(wrong, headcount::Error::Backend { .. }), "{wrong}");
+}

@@ -80,6 +80,11 @@ impl Server {
         redis::cmd(words[0]).arg(&words[1..]).query_async(&mut connection).await.unwrap()
     }
 
+    /// What Redis says of its connections.
+    pub(crate) async fn clients(&self) -> String {
+        redis::from_redis_value(self.other(&["CLIENT", "LIST"]).await).unwrap()
+    }
+
     /// All keys there that are about owners.
     pub(crate) async fn keys_about_owners(&self) -> Vec<String> {
         redis::from_redis_value(self.other(&["KEYS", "headcount:*"]).await).unwrap()

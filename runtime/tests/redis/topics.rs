@@ -47,6 +47,15 @@ async fn the_last_subscriber_takes_the_subscription_along() {
 }
 
 #[tokio::test]
+async fn a_subscription_ends_with_the_last_handle() {
+    let server = Server::start().await;
+    let a = server.presence("a").await;
+    let mut heard = a.subscribe("t").await.unwrap();
+    drop(a);
+    assert_eq!(heard.recv().await, None);
+}
+
+#[tokio::test]
 async fn a_slow_subscriber_is_told_how_much_it_missed() {
     let server = Server::start().await;
     let mut limits = headcount::Limits::default();

@@ -55,6 +55,13 @@ pub(super) struct Backend {
     pub(super) keeper: Mutex<Option<Task>>,
 }
 
+impl Drop for Backend {
+    fn drop(&mut self) {
+        // Who still listens hears that nothing will come.
+        self.topics.subscribers.close();
+    }
+}
+
 impl Backend {
     pub(super) fn check_open(&self) -> Result<(), Error> {
         if self.closed.load(Ordering::Acquire) { Err(Error::Closed) } else { Ok(()) }

@@ -181,6 +181,7 @@ impl Keeper {
         }
         self.formers.push(std::mem::replace(&mut self.origin, origin));
         self.heard = 0;
+        backend.ledger.lock().restart();
         Ok(())
     }
 
@@ -188,10 +189,7 @@ impl Keeper {
     async fn reassert(&self, backend: &Backend) -> Result<(), Fault> {
         let mut after = None;
         loop {
-            let (slice, moment) = {
-                let ledger = backend.ledger.lock();
-                (ledger.assertions(after.as_ref(), SLICE_ROWS), ledger.latest())
-            };
+            let slice = backend.ledger.lock().assertions(after.as_ref(), SLICE_ROWS);
             let Some(last) = slice.last() else { return Ok(()) };
             after = Some(last.place.clone());
             let mut call = backend.upkeep(&backend.scripts.reassert).arg(self.formers.join(" ")).arg(&self.origin);
@@ -202,7 +200,7 @@ impl Keeper {
             }
             for index in reply::array(backend.run(&call).await?)? {
                 if let Some(lost) = slice.get(reply::count(index)?) {
-                    backend.ledger.lock().lose_place(&lost.place, moment);
+                    backend.ledger.lock().lose_place(&lost.place, lost.moment);
                 }
             }
         }

@@ -71,6 +71,7 @@ pub(super) struct Assertion {
     pub(super) place: Place,
     pub(super) share: Vec<u8>,
     pub(super) life: Option<Duration>,
+    pub(super) moment: i64,
 }
 
 /// The rows of this process.
@@ -138,9 +139,9 @@ impl Ledger {
         }
     }
 
-    /// The latest moment of which anything here tells.
-    pub(super) fn latest(&self) -> i64 {
-        self.entries.values().map(|entry| entry.moment).max().unwrap_or_default()
+    /// Moments begin anew: a Redis that has lost its data counts them from the beginning.
+    pub(super) fn restart(&mut self) {
+        self.entries.values_mut().for_each(|entry| entry.moment = 0);
     }
 
     /// Some of the places after `after`, and what stands there; nothing of what has expired.
@@ -153,6 +154,7 @@ impl Ledger {
             place: place.clone(),
             share: entry.share.encode(),
             life: entry.until.map(|until| until - now),
+            moment: entry.moment,
         };
         live.take(most).map(assertion).collect()
     }
@@ -214,6 +216,15 @@ mod tests {
         }
         ledger.forget_key(b"room");
         assert_eq!(names(&ledger), ["sroo", "sroom:1"]);
+    }
+
+    #[tokio::test]
+    async fn a_redis_that_counts_from_the_beginning_is_believed() {
+        let mut ledger = Ledger::default();
+        ledger.note(place("k", "a", 0), Share::Member, 1000, None);
+        ledger.restart();
+        ledger.note(place("k", "a", 0), Share::Count(2), 1, None);
+        assert_eq!(ledger.assertions(None, 1)[0].share, b"n2");
     }
 
     #[test]

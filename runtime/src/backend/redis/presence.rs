@@ -233,7 +233,7 @@ impl RedisPresence {
 
     async fn set_to(&self, key: &[u8], value: &[u8], seconds: Option<i64>, nx: bool) -> Result<bool> {
         let backend = self.backend();
-        if !nx {
+        if !nx && self.scope.belongs == Belongs::Everybody {
             self.forget_key(key);
         }
         let call = |owner: &str| {
@@ -553,7 +553,9 @@ impl Presence for RedisPresence {
         backend.limits.check_key(&key)?;
         backend.limits.check_values("hset", &words)?;
         let fields: Vec<&[u8]> = words.chunks_exact(2).map(|pair| pair[0]).collect();
-        self.forget(&key, b'h', &fields);
+        if self.scope.belongs == Belongs::Everybody {
+            self.forget(&key, b'h', &fields);
+        }
         let call = |owner: &str| backend.call(&backend.scripts.hset, owner, &key).args(words.iter().copied());
         let written = self.write(&key, Type::Hash, call).await?;
         let mut noted = std::collections::BTreeSet::new();
