@@ -92,7 +92,8 @@ async fn every_command_answers_as_local_presence_does() {
     );
     same!(redis, local, publish("t", "m"), channels(None), channels(Some("t*")));
     let (mut ours, mut theirs) = (redis.hgetall("h").await.unwrap(), local.hgetall("h").await.unwrap());
-    (ours.sort(), theirs.sort());
+    ours.sort();
+    theirs.sort();
     assert_eq!(ours, theirs);
 }
 

@@ -1,5 +1,7 @@
 //! `RedisPresence` against a real Redis, one for each test, started here on a free port and stopped with the test.
 
+#![allow(clippy::unwrap_used)] // All of this is a test, what helps there too.
+
 mod commands;
 mod faults;
 mod ownership;

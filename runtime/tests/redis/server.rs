@@ -106,7 +106,7 @@ fn spawn(port: u16, directory: &TempDir, extra: &[String]) -> Child {
     command.arg("--dir").arg(directory.path()).args(extra);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let hint =
-        "`redis-server` 6 or later is needed for these tests; install it, for example: apt-get install redis-server";
+        "`redis-server` 6.2 or later is needed for these tests; install it, for example: apt-get install redis-server";
     command.spawn().expect(hint)
 }
 

@@ -63,7 +63,7 @@ impl Fault {
             ),
             Self::Refused { code, detail } => return refused(&code, &detail, address),
             Self::Strange(what) => format!(
-                "{address} gave an answer that was not understood: {what}; is it a Redis of version 6 or later?"
+                "{address} gave an answer that was not understood: {what}; is it a Redis of version 6.2 or later?"
             ),
         };
         backend(message)

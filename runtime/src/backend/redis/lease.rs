@@ -145,7 +145,9 @@ impl Keeper {
         let (is_alive, moment, lost) = (reply::flag(next())?, reply::integer(next())?, reply::texts(next())?);
         {
             let mut ledger = backend.ledger.lock();
-            lost.iter().for_each(|lost| ledger.lose(lost, moment));
+            for lost in &lost {
+                ledger.lose(lost, moment);
+            }
         }
         self.heard = moment;
         if !is_alive {

@@ -96,7 +96,9 @@ impl Ledger {
 
     /// Forgets the rows of a key.
     pub(super) fn forget_key(&mut self, key: &[u8]) {
-        self.of_key(key).into_iter().for_each(|place| drop(self.entries.remove(&place)));
+        for place in self.of_key(key) {
+            self.entries.remove(&place);
+        }
     }
 
     /// Forgets a row, whoever has it here.
@@ -104,7 +106,9 @@ impl Ledger {
         let slot = Slot::new(key, kind, name);
         let places: Vec<Place> =
             self.entries.range((slot.clone(), 0)..=(slot, u32::MAX)).map(|(place, _)| place.clone()).collect();
-        places.iter().for_each(|place| drop(self.entries.remove(place)));
+        for place in &places {
+            self.entries.remove(place);
+        }
     }
 
     /// Notes that a key has another deadline.
@@ -141,7 +145,9 @@ impl Ledger {
 
     /// Moments begin anew: a Redis that has lost its data counts them from the beginning.
     pub(super) fn restart(&mut self) {
-        self.entries.values_mut().for_each(|entry| entry.moment = 0);
+        for entry in self.entries.values_mut() {
+            entry.moment = 0;
+        }
     }
 
     /// Some of the places after `after`, and what stands there; nothing of what has expired.

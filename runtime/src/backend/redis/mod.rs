@@ -6,11 +6,12 @@
 //! [`homed`](crate::Presence::homed) changes nothing; and it is one place that can be down, which is why everything here has a deadline.
 //!
 //! # Layout
-//! - `options`: [`RedisBuilder`]; `presence`: [`RedisPresence`], the commands; `backend`: what all handles share
+//! - `options`: [`RedisBuilder`]; `presence`: [`RedisPresence`]; `commands`: what it answers; `backend`: what all handles share
 //! - `link`: the connection for commands; `topics`: that for messages; `pops`: those of blocking pops; `fault`: what goes wrong
 //! - `scripts` and `lua/`: rows with owners, in one step; `ledger`: this process's copy of what it owns; `lease`: renewing, regaining, sweeping
 
 mod backend;
+mod commands;
 mod fault;
 mod lease;
 mod ledger;

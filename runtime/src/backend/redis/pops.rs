@@ -95,7 +95,10 @@ pub(super) async fn pop(
         None => open_door(backend).await?,
     };
     let (tell, told) = oneshot::channel();
-    tokio::spawn(wait(Arc::downgrade(backend), door, side, physical(backend, &keys), timeout, tell, counted));
+    let physical = keys.iter().map(|key| backend.key(key)).collect();
+    let grace = backend.timeouts.command;
+    let pop = Pop { backend: Arc::downgrade(backend), door, side, timeout, grace, _counted: counted };
+    tokio::spawn(pop.run(physical, tell));
     match told.await {
         Ok(Ok(popped)) => Ok(popped.map(|(key, element)| (key.slice(backend.prefix.len().min(key.len())..), element))),
         Ok(Err(fault)) => {
@@ -104,10 +107,6 @@ pub(super) async fn pop(
         }
         Err(_) => Err(Error::Closed),
     }
-}
-
-fn physical(backend: &Backend, keys: &[Bytes]) -> Vec<Vec<u8>> {
-    keys.iter().map(|key| backend.key(key)).collect()
 }
 
 async fn open_door(backend: &Backend) -> Result<Door, Error> {
@@ -119,57 +118,59 @@ async fn open_door(backend: &Backend) -> Result<Door, Error> {
     opened.await.map_err(|error| options::not_connected(&backend.address, &error))
 }
 
-/// Waits for an element, or for the caller to go away.
-async fn wait(
+/// A pop that runs.
+struct Pop {
     backend: Weak<Backend>,
     door: Door,
     side: Side,
-    keys: Vec<Vec<u8>>,
+    /// How long Redis waits; zero is for ever.
     timeout: Duration,
-    mut tell: oneshot::Sender<Result<Popped, Fault>>,
-    counted: Counted,
-) {
-    let mut command = redis::cmd(side.blocking_pop());
-    // Less than Redis can tell is not for ever.
-    let seconds = if timeout.is_zero() { 0.0 } else { timeout.as_secs_f64().max(0.001) };
-    command.arg(&keys).arg(seconds);
-    let Some(grace) = backend.upgrade().map(|backend| backend.timeouts.command) else { return };
-    let limit = if timeout.is_zero() { Duration::MAX } else { timeout.saturating_add(grace) };
-    let mut connection = door.connection.clone();
-    let popping = command.query_async::<Value>(&mut connection);
-    tokio::pin!(popping);
-    let outcome = tokio::select! {
-        biased;
-        outcome = tokio::time::timeout(limit, &mut popping) => outcome.ok(),
-        () = tell.closed() => None,
-    };
-    let outcome = match outcome {
-        Some(outcome) => outcome,
-        None => {
-            // Nobody waits any more, or Redis is late: it is told to stop, and what it took by then is put back.
-            if !tell.is_closed() {
-                let _ = std::mem::replace(&mut tell, oneshot::channel().0).send(Err(Fault::Silent { waited: limit }));
-            }
-            let Some(backend) = backend.upgrade() else { return };
-            // Whether that works shows in the answer.
-            let _ = backend.link.ask(redis::cmd("CLIENT").arg("UNBLOCK").arg(door.id)).await;
-            match tokio::time::timeout(grace, &mut popping).await {
-                Ok(outcome) => outcome,
-                Err(_) => return,
-            }
+    /// How long its answer may take beyond that.
+    grace: Duration,
+    _counted: Counted,
+}
+
+impl Pop {
+    /// Waits for an element, or for the caller to go away.
+    async fn run(self, keys: Vec<Vec<u8>>, mut tell: oneshot::Sender<Result<Popped, Fault>>) {
+        let limit = if self.timeout.is_zero() { Duration::MAX } else { self.timeout.saturating_add(self.grace) };
+        // Less than Redis can tell is not for ever.
+        let seconds = if self.timeout.is_zero() { 0.0 } else { self.timeout.as_secs_f64().max(0.001) };
+        let mut command = redis::cmd(self.side.blocking_pop());
+        command.arg(&keys).arg(seconds);
+        let mut connection = self.door.connection.clone();
+        let popping = command.query_async::<Value>(&mut connection);
+        tokio::pin!(popping);
+        let answered = tokio::select! {
+            biased;
+            answered = tokio::time::timeout(limit, &mut popping) => answered.ok(),
+            () = tell.closed() => None,
+        };
+        if let Some(answered) = answered {
+            let popped = answered.map_err(|error| Fault::of(&error)).and_then(reply::popped);
+            let is_whole = !matches!(popped, Err(Fault::Lost(_) | Fault::Strange(_)));
+            let untaken = tell.send(popped).err();
+            return self.end(untaken.and_then(|popped| popped.ok().flatten()), is_whole).await;
         }
-    };
-    let popped = outcome.map_err(|error| Fault::of(&error)).and_then(reply::popped);
-    drop(counted);
-    let Some(backend) = backend.upgrade() else { return };
-    if !matches!(popped, Err(Fault::Lost(_) | Fault::Strange(_))) {
-        let mut idle = backend.pops.idle.lock();
-        if idle.len() < IDLE {
-            idle.push(door);
-        }
+        // Redis is late, or nobody waits any more, who then does not hear this either.
+        let _ = tell.send(Err(Fault::Silent { waited: limit }));
+        let Some(backend) = self.backend.upgrade() else { return };
+        // Whether that works shows in the answer.
+        let _ = backend.link.ask(redis::cmd("CLIENT").arg("UNBLOCK").arg(self.door.id)).await;
+        let Ok(Ok(answer)) = tokio::time::timeout(self.grace, &mut popping).await else { return };
+        self.end(reply::popped(answer).ok().flatten(), true).await;
     }
-    if let Err(Ok(Some((key, element)))) = tell.send(popped) {
-        put_back(&backend, side, &key, &element).await;
+
+    /// Puts an element back that nobody took, and keeps the connection when it is good for another pop.
+    async fn end(self, untaken: Popped, is_whole: bool) {
+        let Some(backend) = self.backend.upgrade() else { return };
+        if let Some((key, element)) = untaken {
+            put_back(&backend, self.side, &key, &element).await;
+        }
+        let mut idle = backend.pops.idle.lock();
+        if is_whole && idle.len() < IDLE {
+            idle.push(self.door);
+        }
     }
 }
 
