@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use headcount::{Ack, Error, Limits, LocalPresence, Presence, RedisClients, RedisPresence, Ttl, Type};
 
-use crate::server::{DEADLINE, Server};
+use crate::server::{DEADLINE, Server, next};
 
 /// Runs a command on both, and asks for the same answer.
 macro_rules! same {
@@ -184,8 +184,8 @@ async fn other_programs_see_plain_keys_and_a_prefix_keeps_two_deployments_apart(
         pattern: pattern.map(Into::into),
         payload: payload.into(),
     };
-    assert_eq!(all.recv().await, Some(event(Some("c*"), "hello")));
-    assert_eq!(there.recv().await, Some(event(None, "elsewhere")));
+    assert_eq!(next(&mut all).await, Some(event(Some("c*"), "hello")));
+    assert_eq!(next(&mut there).await, Some(event(None, "elsewhere")));
     let _own = apart.subscribe("chat").await.unwrap();
     assert_eq!(apart.channels(None).await.unwrap(), ["chat"]);
     apart.rpush("jobs", "one").await.unwrap();
@@ -204,7 +204,7 @@ async fn a_unix_socket_a_database_and_clients_of_the_caller_s_are_ways_in() {
     assert_eq!(supplied.get("k").await.unwrap().unwrap(), "in 3");
     let mut heard = by_socket.subscribe("t").await.unwrap();
     assert_eq!(supplied.publish("t", "m").await, Ok(1));
-    assert!(heard.recv().await.is_some());
+    assert!(next(&mut heard).await.is_some());
     assert_eq!(server.presence("a").await.get("k").await, Ok(None), "another database");
 }
 

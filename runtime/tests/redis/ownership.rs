@@ -2,7 +2,7 @@
 
 use headcount::{Presence, RedisPresence, Values};
 
-use crate::server::{Server, until};
+use crate::server::{Server, next, until};
 
 async fn sorted(presence: &RedisPresence, key: &str) -> Vec<bytes::Bytes> {
     let mut members: Vec<_> = presence.smembers(key).await.unwrap().to_vec();
@@ -74,7 +74,7 @@ async fn a_node_that_leaves_takes_its_rows_before_the_call_returns_and_refuses_f
     let rest = a.clone();
     a.leave().await.unwrap();
     assert_eq!(b.scard("lobby").await, Ok(0));
-    assert_eq!(heard.recv().await, None);
+    assert_eq!(next(&mut heard).await, None);
     assert_eq!(rest.get("k").await, Err(headcount::Error::Closed));
     assert_eq!(rest.owned().set("k", "v").await, Err(headcount::Error::Closed));
     let again = server.presence("a").await;
@@ -180,6 +180,44 @@ async fn a_node_that_was_thought_dead_owns_again_what_it_had_and_others_keep_wha
     swept(&server, 1).await;
     assert_eq!(b.smembers("lobby").await.unwrap(), Values::default());
     assert_eq!(b.get("players").await.unwrap().unwrap(), "40");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_others_wrote_into_an_empty_redis_is_theirs_when_the_owner_comes_back() {
+    let server = Server::start().await;
+    let (a, b) = (server.presence("a").await, server.presence("b").await);
+    let mine = a.owned();
+    mine.sadd("lobby", ["alice", "bob"]).await.unwrap();
+    mine.hset("at", "alice", "old").await.unwrap();
+    mine.set("leader", "a").await.unwrap();
+    let script = "redis.call('FLUSHALL') redis.call('SADD', 'lobby', 'alice') redis.call('HSET', 'at', 'alice', 'new')
+        redis.call('SET', 'leader', 'b')";
+    server.other(&["EVAL", script, "0"]).await;
+    until("a owns again what nobody else wrote", || async { b.scard("lobby").await == Ok(2) }).await;
+    drop((a, mine));
+    swept(&server, 1).await;
+    assert_eq!(sorted(&b, "lobby").await, ["alice"]);
+    assert_eq!(b.hget("at", "alice").await.unwrap().unwrap(), "new");
+    assert_eq!(b.get("leader").await.unwrap().unwrap(), "b");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_removal_by_another_node_is_told_with_a_heartbeat_however_much_is_owned() {
+    let server = Server::start().await;
+    let (a, b) = (server.presence("a").await, server.presence("b").await);
+    let many: Vec<String> = (0..10_000).map(|n| n.to_string()).collect();
+    for key in ["lobby:1", "lobby:2"] {
+        a.owned().sadd(key, &many).await.unwrap();
+    }
+    a.owned().sadd("z", ["removed", "stays"]).await.unwrap();
+    b.srem("z", "removed").await.unwrap();
+    until("a has heard of it", || async {
+        !server.keys_about_owners().await.iter().any(|key| key.starts_with("headcount:lost:"))
+    })
+    .await;
+    server.other(&["FLUSHALL"]).await;
+    until("a owns again what it had", || async { b.exists("z").await == Ok(1) }).await;
+    assert_eq!(b.smembers("z").await.unwrap(), ["stays"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

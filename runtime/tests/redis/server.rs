@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use headcount::{RedisBuilder, RedisPresence};
+use headcount::{Event, RedisBuilder, RedisPresence, Subscription};
 use tempfile::TempDir;
 
 /// What nothing should take. Reaching it is a failure, so no test waits for it.
@@ -112,6 +112,11 @@ fn spawn(port: u16, directory: &TempDir, extra: &[String]) -> Child {
 
 pub(crate) fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+/// What a subscriber hears next.
+pub(crate) async fn next(subscription: &mut Subscription) -> Option<Event> {
+    tokio::time::timeout(DEADLINE, subscription.recv()).await.expect("something is heard")
 }
 
 /// Waits until something holds.

@@ -2,7 +2,7 @@
 
 use headcount::{Event, Presence};
 
-use crate::server::Server;
+use crate::server::{Server, next};
 
 fn message(topic: &'static str, pattern: Option<&'static str>, payload: &'static str) -> Event {
     Event::Message { topic: topic.into(), pattern: pattern.map(Into::into), payload: payload.into() }
@@ -19,9 +19,9 @@ async fn a_message_reaches_every_subscriber_of_every_node_once_for_each_subscrip
     b.publish("room:1", "again").await.unwrap();
     for payload in ["hello", "again"] {
         for subscription in &mut exact {
-            assert_eq!(subscription.recv().await, Some(message("room:1", None, payload)));
+            assert_eq!(next(subscription).await, Some(message("room:1", None, payload)));
         }
-        assert_eq!(by_pattern.recv().await, Some(message("room:1", Some("room:[0-9]"), payload)));
+        assert_eq!(next(&mut by_pattern).await, Some(message("room:1", Some("room:[0-9]"), payload)));
     }
     assert_eq!(a.channels(Some("room:*")).await.unwrap(), ["room:1"]);
 }
@@ -36,14 +36,14 @@ async fn the_last_subscriber_takes_the_subscription_along() {
     let mut ended = a.subscribe("t").await.unwrap();
     drop(dropped);
     assert_eq!(a.unsubscribe("t").await, Ok(1), "of this handle's, one is left");
-    assert_eq!(ended.recv().await, None);
+    assert_eq!(next(&mut ended).await, None);
     assert_eq!(a.channels(None).await.unwrap(), ["t"]);
     drop(session);
-    assert_eq!(of_session.recv().await, None);
+    assert_eq!(next(&mut of_session).await, None);
     crate::server::until("Redis forgets it", || async { a.channels(None).await.unwrap().is_empty() }).await;
     let mut anew = a.subscribe("t").await.unwrap();
     a.publish("t", "m").await.unwrap();
-    assert_eq!(anew.recv().await, Some(message("t", None, "m")));
+    assert_eq!(next(&mut anew).await, Some(message("t", None, "m")));
 }
 
 #[tokio::test]
@@ -52,7 +52,7 @@ async fn a_subscription_ends_with_the_last_handle() {
     let a = server.presence("a").await;
     let mut heard = a.subscribe("t").await.unwrap();
     drop(a);
-    assert_eq!(heard.recv().await, None);
+    assert_eq!(next(&mut heard).await, None);
 }
 
 #[tokio::test]
@@ -67,7 +67,7 @@ async fn a_slow_subscriber_is_told_how_much_it_missed() {
         a.publish("t", payload).await.unwrap();
     }
     a.publish("last", "m").await.unwrap();
-    last.recv().await.unwrap();
-    assert_eq!(slow.recv().await, Some(Event::Gap { missed: Some(1) }));
-    assert_eq!(slow.recv().await, Some(message("t", None, "2")));
+    next(&mut last).await.unwrap();
+    assert_eq!(next(&mut slow).await, Some(Event::Gap { missed: Some(1) }));
+    assert_eq!(next(&mut slow).await, Some(message("t", None, "2")));
 }
