@@ -234,13 +234,14 @@ impl Hub {
             has_room: namesake.is_some() || self.stats.borrow().known_incarnations < MAX_INCARNATIONS,
             is_ready: state.phase == Phase::Running,
         };
-        judge(&state.me, &self.config.cluster, hello, &known)
+        judge(&state.me, &self.config, hello, &known)
     }
 
     pub(crate) fn count_refusal(&self, refusal: &Refusal) {
         let refused = &mut self.stats.borrow_mut().refused;
         let counter = match refusal {
             Refusal::OtherCluster { .. } => &mut refused.other_cluster,
+            Refusal::OtherSetting { .. } => &mut refused.other_setting,
             Refusal::IncompatibleVersion { .. } => &mut refused.incompatible_version,
             Refusal::NameInUse { .. } => &mut refused.name_in_use,
             Refusal::StaleIncarnation { .. } => &mut refused.stale_incarnation,
@@ -265,6 +266,7 @@ impl Hub {
                 }
             }
             Refusal::OtherCluster { .. }
+            | Refusal::OtherSetting { .. }
             | Refusal::IncompatibleVersion { .. }
             | Refusal::ClusterFull
             | Refusal::NotYou { .. }
@@ -528,7 +530,8 @@ impl Hub {
 
 /// A hello from this node.
 pub(crate) fn hello(hub: &Hub, intent: Intent, expected: Option<NodeId>, gone: Option<Incarnation>) -> Hello {
-    Hello { cluster: hub.config.cluster.clone(), member: hub.me(), intent, expected, gone }
+    let (cluster, alike) = (hub.config.cluster.clone(), hub.config.alike.clone());
+    Hello { cluster, alike, member: hub.me(), intent, expected, gone }
 }
 
 impl fmt::Debug for Hub {

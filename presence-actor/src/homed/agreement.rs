@@ -116,10 +116,31 @@ impl State {
         self.peers.len() + 1 + self.homed.missing.len()
     }
 
+    /// The nodes of a majority's whole that are not Up.
+    pub(crate) fn absent_nodes(&self) -> Vec<NodeId> {
+        let down = self.peers.values().filter(|peer| !peer.up).map(|peer| &peer.member.node);
+        down.chain(self.homed.missing.keys()).cloned().collect()
+    }
+
+    /// A node that joins counts those whom it has never met, as the others do: a majority without them would be none.
+    pub(crate) fn count_absent(&mut self, absent: impl IntoIterator<Item = NodeId>, now: WallMs) {
+        if self.readiness.is_ready() {
+            return;
+        }
+        for node in absent {
+            let is_known =
+                Some(&node) == self.node.as_ref() || self.peers.values().any(|peer| peer.member.node == node);
+            if !is_known {
+                self.homed.missing.entry(node).or_insert(now);
+            }
+        }
+    }
+
     /// Fails at once where a majority is required and out of reach.
     pub(super) fn check_majority(&self) -> Result<(), Error> {
         let (up, known) = (1 + self.peers.values().filter(|peer| peer.up).count(), self.known_nodes());
-        if self.limits.home_requires == HomeRequires::Majority && 2 * up <= known {
+        let can_judge = self.readiness.is_ready();
+        if can_judge && self.limits.home_requires == HomeRequires::Majority && 2 * up <= known {
             return Err(Error::TryAgain(TryAgain::NoMajority { up, known }));
         }
         Ok(())

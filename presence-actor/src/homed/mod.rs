@@ -19,6 +19,7 @@ mod parking;
 mod waiting;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::str::FromStr;
 
 use headcount_cluster::{NodeId, Origin, WallMs};
@@ -43,6 +44,15 @@ pub enum HomeRequires {
     Any,
     /// More than half of the nodes that are Up or Down agree, and more than half have a write before it is answered.
     Majority,
+}
+
+impl fmt::Display for HomeRequires {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Any => "any",
+            Self::Majority => "majority",
+        })
+    }
 }
 
 impl FromStr for HomeRequires {

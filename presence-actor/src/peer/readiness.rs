@@ -52,7 +52,7 @@ pub(crate) struct Readiness {
     seeds_answered: Option<usize>,
     alone: Option<Vec<(String, String)>>,
     /// Who is to be met, as the first ready peer said, and the gossip round from which on they are not waited for.
-    to_meet: Option<(Vec<Origin>, u64)>,
+    to_meet: Option<(Vec<(Origin, NodeId)>, u64)>,
     /// Gossip rounds since there was any peer that is Up.
     lonely_rounds: u64,
     /// The gossip round in which a pull was last sent.
@@ -84,9 +84,15 @@ impl State {
     }
 
     /// A ready peer names those that are Up.
-    pub(crate) fn expect_to_meet(&mut self, up: Vec<Origin>) {
+    pub(crate) fn expect_to_meet(&mut self, up: Vec<(Origin, NodeId)>) {
         let until = self.gossip_round + MEETING_ROUNDS;
         self.readiness.to_meet.get_or_insert((up, until));
+    }
+
+    /// The name of somebody who is to be met.
+    pub(crate) fn name_to_meet(&self, origin: Origin) -> Option<&NodeId> {
+        let (up, _) = self.readiness.to_meet.as_ref()?;
+        up.iter().find(|(known, _)| *known == origin).map(|(_, node)| node)
     }
 
     /// Whether all that a ready peer knew have been met. One that is Down or Gone meanwhile need not be.
@@ -96,7 +102,7 @@ impl State {
                 Some(peer) => peer.is_greeted() || !peer.up,
                 None => *origin == self.origin() || self.origins.is_gone(*origin),
             };
-            self.gossip_round >= *until || up.iter().all(met)
+            self.gossip_round >= *until || up.iter().all(|(origin, _)| met(origin))
         })
     }
 

@@ -50,12 +50,14 @@ impl State {
     fn understand(&mut self, from: Origin, payload: &Bytes, now: WallMs) -> Result<(), CodecError> {
         let mut tail = &payload[..];
         match wire::decode(&mut tail)? {
-            Frame::Hello { known, ready, gone, held, up } => {
+            Frame::Hello { known, ready, gone, held, up, absent } => {
                 let reason = if held { GoneReason::GraceOver } else { GoneReason::Superseded };
                 self.handle_gone(&gone, reason, now);
                 let Some(peer) = self.peers.get_mut(&from) else { return Ok(()) };
                 peer.contact = Contact::Greeted;
                 if ready {
+                    // Who is Up is absent here until it is met.
+                    self.count_absent(up.iter().map(|(_, node)| node.clone()).chain(absent), now);
                     self.expect_to_meet(up);
                 }
                 self.handle_vector(from, &known, ready, true);
@@ -104,6 +106,11 @@ impl State {
     pub(crate) fn handle_gone(&mut self, gone: &[Origin], reason: GoneReason, now: WallMs) {
         let mut news = Vec::new();
         for origin in gone {
+            if reason == GoneReason::Left
+                && let Some(node) = self.name_to_meet(*origin).cloned()
+            {
+                self.homed.missing.remove(&node);
+            }
             let linked = self.peers.get_mut(origin).filter(|peer| peer.is_linked());
             if let (GoneReason::Left, Some(peer)) = (reason, linked) {
                 // The word of a third node has overtaken the goodbye: what the leaver sends before it is still

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use headcount_cluster::WallMs;
+use headcount_cluster::{GoneReason, WallMs};
 
 use super::steps::{ROUND_MS, Sent, key_where};
 use super::*;
@@ -217,4 +217,61 @@ fn a_command_that_waited_long_is_carried_out_once_all_agree() {
     }
     world.rounds_of(&[0, 1, 2], 30);
     assert_eq!(call.outcome(), Some(Ok(Answer::Number(1))), "six seconds after all is well again");
+}
+
+/// Found by a review: a joiner counted only those whom it met, and made a majority of a minority.
+#[test]
+fn a_joiner_counts_those_that_are_down() {
+    let mut world = with_majority(3);
+    let limits = world.nodes[0].limits.clone();
+    for down in [0, 1] {
+        world.isolate(down);
+        world.believe(2, down, false);
+    }
+    let joiner = world.add_knowing(member(3, 1), limits, &[2]);
+    world.rounds_of(&[2, joiner], 30);
+    assert!(world.nodes[joiner].ready().is_some());
+    for node in [2, joiner] {
+        let refused = world.call(node, pop("q")).outcome();
+        let expected = Err(Error::TryAgain(TryAgain::NoMajority { up: 2, known: 4 }));
+        assert_eq!(refused, Some(expected), "node {node}");
+    }
+}
+
+/// Found by a review: nor did it count who died just before it could meet them.
+#[test]
+fn a_joiner_counts_those_that_it_never_met() {
+    let mut world = with_majority(3);
+    let limits = world.nodes[0].limits.clone();
+    // The two are stopped, and 2 has not noticed when the joiner comes.
+    let joiner = world.add_knowing(member(3, 1), limits, &[2]);
+    world.rounds_of(&[2, joiner], 40);
+    for stopped in [0, 1] {
+        world.believe(2, stopped, false);
+    }
+    assert!(world.nodes[joiner].ready().is_some());
+    assert_eq!(
+        world.call(joiner, pop("q")).outcome(),
+        Some(Err(Error::TryAgain(TryAgain::NoMajority { up: 2, known: 4 })))
+    );
+}
+
+/// Who left before the joiner could meet it is not counted.
+#[test]
+fn a_joiner_does_not_count_those_that_left() {
+    let mut world = with_majority(3);
+    let limits = world.nodes[0].limits.clone();
+    let joiner = world.add_knowing(member(3, 1), limits, &[2]);
+    world.rounds_of(&[2, joiner], 1);
+    let (now, members) = (world.now, world.members.clone());
+    for leaver in [0, 1] {
+        world.nodes[2].handle_member_gone(&members[leaver], GoneReason::Left, now);
+    }
+    world.rounds_of(&[2, joiner], 40);
+    assert_ne!(
+        world.call(joiner, count("q")).outcome().and_then(Result::err),
+        Some(Error::TryAgain(TryAgain::NoMajority { up: 2, known: 4 }))
+    );
+    world.rounds_of(&[2, joiner], 5);
+    assert_eq!(world.nodes[joiner].homed.missing.len(), 0);
 }

@@ -91,6 +91,7 @@ pub(super) fn stats(stats: &NodeStats) -> String {
     line("garbage_datagrams", cluster.garbage_datagrams);
     line("dropped_connections", cluster.dropped_connections);
     line("refused_other_cluster", cluster.refused.other_cluster);
+    line("refused_other_setting", cluster.refused.other_setting);
     line("refused_version", cluster.refused.incompatible_version);
     line("refused_name_in_use", cluster.refused.name_in_use);
     line("refused_cluster_full", cluster.refused.cluster_full);
