@@ -103,6 +103,15 @@ fn at_most(what: &'static str, bytes: usize, limit: usize, name: &'static str) -
     if bytes > limit { Err(Error::TooLarge { what, bytes, limit, name }) } else { Ok(()) }
 }
 
+/// When what is set for so many seconds ends.
+fn life(command: &'static str, seconds: Option<i64>, now: WallMs) -> Result<Option<WallMs>> {
+    match seconds {
+        Some(..=0) => Err(Error::InvalidExpiry { command }),
+        Some(seconds) => deadline(command, seconds, now).map(Some),
+        None => Ok(None),
+    }
+}
+
 /// A moment `seconds` from now.
 fn deadline(command: &'static str, seconds: i64, now: WallMs) -> Result<WallMs> {
     let span = u64::try_from(seconds).ok().and_then(|seconds| seconds.checked_mul(1000));

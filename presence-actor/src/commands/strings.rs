@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use headcount_cluster::WallMs;
 
-use super::deadline;
+use super::life;
 use crate::api::Result;
 use crate::dot::Owner;
 use crate::error::Error;
@@ -32,11 +32,7 @@ impl State {
     ) -> Result<Option<WallMs>> {
         self.check_room(key)?;
         self.check_value(value)?;
-        match seconds {
-            Some(..=0) => Err(Error::InvalidExpiry { command }),
-            Some(seconds) => deadline(command, seconds, now).map(Some),
-            None => Ok(None),
-        }
+        life(command, seconds, now)
     }
 
     pub(super) fn write_value(

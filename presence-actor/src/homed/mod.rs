@@ -177,6 +177,7 @@ impl State {
     /// A member is Up or Down: those who are there are served, others keep their place.
     pub(crate) fn homed_member_changed(&mut self) {
         self.keyspace.arrived.extend(self.keyspace.awaited.iter().cloned());
+        self.refuse_calls_without_majority();
         self.unsettle();
     }
 
