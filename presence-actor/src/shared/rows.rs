@@ -291,13 +291,12 @@ impl<V> Segment<V> {
             return (**only == *name).then_some(0);
         }
         let sought = u64::from(mark(hash)) * LOW_BITS;
-        let groups = self.marks.as_chunks::<LANES>().0.iter().take(self.rows.len().div_ceil(LANES));
-        for (start, group) in (0..).step_by(LANES).zip(groups) {
+        for (group, marks) in self.marks.as_chunks::<LANES>().0.iter().enumerate() {
             // The bytes that are zero now are the marks that fit, and rarely one beside such a one.
-            let differing = u64::from_le_bytes(*group) ^ sought;
+            let differing = u64::from_le_bytes(*marks) ^ sought;
             let mut fitting = differing.wrapping_sub(LOW_BITS) & !differing & HIGH_BITS;
             while fitting != 0 {
-                let index = start + fitting.trailing_zeros() as usize / 8;
+                let index = group * LANES + fitting.trailing_zeros() as usize / 8;
                 if self.is_named(index, name) {
                     return Some(index);
                 }
