@@ -112,7 +112,7 @@ impl State {
     pub(crate) fn homed_has_work(&mut self, now: WallMs) -> bool {
         !self.keyspace.arrived.is_empty()
             || self.homed.heard_of_progress && !self.homed.confirming.is_empty()
-            || self.next_parked().is_some() && self.may_serve(now)
+            || !self.homed.parked.is_empty() && self.next_parked().is_some() && self.may_serve(now)
     }
 
     /// A peer has told what it knows.
