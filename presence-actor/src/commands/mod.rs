@@ -87,8 +87,9 @@ impl State {
     }
 
     /// Lets an expired key go, or a deadline that concurrent removals left without a key, before something new is
-    /// written under its name, so that the new does not die with the old.
+    /// written under its name, so that the new does not die with the old. Aims at the key, as it will be changed.
     fn bury(&mut self, key: &[u8], now: WallMs) {
+        self.keyspace.keys.aim(key);
         if !self.needs_time() && self.keyspace.orphans.is_empty() {
             return;
         }

@@ -110,7 +110,7 @@ impl State {
     /// no operation outgrows a frame.
     pub(super) fn observe_key(&mut self, key: &[u8], now: WallMs) -> Observed {
         let mut observed = Observed::nothing(self.me);
-        let Some(entry) = self.keyspace.keys.get(key) else { return observed };
+        let Some(entry) = self.keyspace.keys.aim(key) else { return observed };
         observed.note_entry(entry, &self.origins);
         if !observed.is_heavy() {
             return observed;
