@@ -27,7 +27,7 @@ struct Counted {
 #[derive(Debug)]
 pub(super) struct Observed {
     me: OriginIx,
-    dots: SmallVec<[(OriginIx, u64); 4]>,
+    dots: SmallVec<[(OriginIx, u64); 1]>,
     counts: Vec<Counted>,
 }
 
@@ -72,6 +72,9 @@ impl Observed {
 
     pub(super) fn note_entry(&mut self, entry: &Entry, origins: &Origins) {
         self.note_register(None, entry.string(), origins);
+        if matches!(entry, Entry::String(_)) {
+            return;
+        }
         for (field, register) in entry.hash().into_iter().flat_map(|hash| hash.rows.iter()) {
             self.note_register(Some(field), register, origins);
         }

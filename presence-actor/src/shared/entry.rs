@@ -333,6 +333,9 @@ impl Entry {
         ledger: &mut Ledger,
         mut spent: Option<&mut Spent>,
     ) {
+        if matches!(self, Self::String(_)) {
+            return;
+        }
         if let Some(set) = self.set_mut() {
             set.drop_rows(key, |_, tag| erase.covers(tag), ledger);
         }
