@@ -29,7 +29,7 @@ impl State {
         self.check_room(key)?;
         self.check_values("hset", pairs)?;
         self.bury(key, now);
-        let is_hash = self.fields(key, now)?.is_some();
+        let is_hash = self.aimed(key, Type::Hash, now)?.is_some();
         let mut fields = self.keyspace.keys.get_mut(key).filter(|_| is_hash).and_then(Entry::hash_mut);
         let mut observed = Observed::nothing(self.me);
         let mut written: Several<'_> = Several(smallvec::SmallVec::new());

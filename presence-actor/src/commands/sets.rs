@@ -27,7 +27,7 @@ impl State {
         self.check_room(key)?;
         self.check_values("sadd", members)?;
         self.bury(key, now);
-        let is_set = self.members(key, now)?.is_some();
+        let is_set = self.aimed(key, Type::Set, now)?.is_some();
         let mut set = self.keyspace.keys.get_mut(key).filter(|_| is_set).and_then(Entry::set_mut);
         let mut is_new = |member: &[u8]| !set.as_deref_mut().is_some_and(|set| set.aim(member, &self.origins));
         let added = match members {

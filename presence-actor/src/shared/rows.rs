@@ -91,14 +91,18 @@ impl<V> Rows<V> {
     }
 
     pub(crate) fn get_key_value(&self, name: &[u8]) -> Option<(&Blob, &V)> {
-        let (name, value) = self.at(self.find(name)?)?;
+        let (name, value) = self.at(self.search(name)?)?;
         Some((name, value))
     }
 
     /// Looks a row up that is about to be changed: who changes it finds it at once.
     pub(crate) fn aim(&mut self, name: &[u8]) -> Option<&V> {
-        self.last = self.find(name)?;
-        self.at(self.last).map(|(_, value)| value)
+        self.get_mut(name).map(|value| &*value)
+    }
+
+    /// The row, when it was [aimed](Self::aim) at and nothing was added or taken out since.
+    pub(crate) fn aimed(&self, name: &[u8]) -> Option<&V> {
+        self.at(self.last).filter(|(known, _)| known.is(name)).map(|(_, value)| value)
     }
 
     pub(crate) fn get_mut(&mut self, name: &[u8]) -> Option<&mut V> {
@@ -218,10 +222,13 @@ impl<V> Rows<V> {
         single.into_iter().chain(several)
     }
 
+    #[inline]
     fn find(&self, name: &[u8]) -> Option<Place> {
-        if self.at(self.last).is_some_and(|(known, _)| **known == *name) {
-            return Some(self.last);
-        }
+        if self.at(self.last).is_some_and(|(known, _)| known.is(name)) { Some(self.last) } else { self.search(name) }
+    }
+
+    #[inline(never)] // so that whoever finds a row where the last was pays for no more than that
+    fn search(&self, name: &[u8]) -> Option<Place> {
         let hash = self.hash(name);
         let (number, segment) = match &self.table {
             Table::Single(segment) => (0, segment),
@@ -329,7 +336,7 @@ impl<V> Segment<V> {
 
     fn find(&self, hash: u64, name: &[u8]) -> Option<usize> {
         if let [(only, _)] = &self.rows[..] {
-            return (**only == *name).then_some(0);
+            return only.is(name).then_some(0);
         }
         let sought = u64::from(mark(hash)) * LOW_BITS;
         for (group, marks) in self.marks.as_chunks::<LANES>().0.iter().enumerate() {
@@ -348,7 +355,7 @@ impl<V> Segment<V> {
     }
 
     fn is_named(&self, index: usize, name: &[u8]) -> bool {
-        self.rows.get(index).is_some_and(|(known, _)| **known == *name)
+        self.rows.get(index).is_some_and(|(known, _)| known.is(name))
     }
 
     /// Marks a row. Those that are more than a segment should have, because their hashes agree, need none.
