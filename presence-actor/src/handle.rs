@@ -293,9 +293,18 @@ impl ClusterPresence {
     /// Waits until a write is confirmed as the handle demands.
     pub(crate) async fn confirm<R>(&self, written: Result<Written<R>>) -> Result<R> {
         let Written { value, wanted, seq } = written?;
+        if wanted > 0 {
+            // Boxed, so that the future of a write that waits for nobody is small.
+            Box::pin(self.wait_for(wanted, seq)).await?;
+        }
+        Ok(value)
+    }
+
+    /// Waits until so many peers have this node's operations up to `seq`.
+    async fn wait_for(&self, wanted: usize, seq: u64) -> Result<()> {
         let confirmed = |state: &State| state.peers_that_confirmed(seq);
-        if wanted == 0 || self.scope.shared.wait_until(self.within.timeout, |state| confirmed(state) >= wanted).await {
-            return Ok(value);
+        if self.scope.shared.wait_until(self.within.timeout, |state| confirmed(state) >= wanted).await {
+            return Ok(());
         }
         Err(Error::NotConfirmed { confirmed: self.read(|state, _| confirmed(state)), wanted })
     }

@@ -489,7 +489,7 @@ impl State {
 
     /// How many peers an [`Ack`] asks for now.
     pub(crate) fn peers_needed(&self, ack: Ack) -> Result<usize> {
-        ack.peers_needed(self.peers.values().filter(|peer| peer.up).count(), self.peers.len())
+        ack.peers_needed(|| self.peers.values().filter(|peer| peer.up).count(), self.peers.len())
     }
 
     /// How many peers are known to have an operation.

@@ -103,26 +103,32 @@ impl State {
     pub fn settle(&mut self, now: WallMs) {
         let mut budget = SLICE_ROWS;
         while std::mem::take(&mut self.homed.restless) || self.homed_has_work(now) && budget > 0 {
-            self.notice_view_change(now);
-            for key in std::mem::take(&mut self.keyspace.arrived) {
-                self.offer(&key, now);
-            }
-            self.put_back_returned(now);
-            while let Some(frame) = self.homed.to_self.pop_front() {
-                self.handle_homed(self.origin(), frame, now);
-            }
-            budget = self.carry_out_parked(budget, now);
-            if std::mem::take(&mut self.homed.heard_of_progress) {
-                self.confirm_carried_out();
-            }
+            budget = self.settle_once(budget, now);
         }
+    }
+
+    #[cold] // beside all the writes after which there is nothing to do
+    fn settle_once(&mut self, budget: usize, now: WallMs) -> usize {
+        self.notice_view_change(now);
+        for key in std::mem::take(&mut self.keyspace.arrived) {
+            self.offer(&key, now);
+        }
+        self.put_back_returned(now);
+        while let Some(frame) = self.homed.to_self.pop_front() {
+            self.handle_homed(self.origin(), frame, now);
+        }
+        let budget = self.carry_out_parked(budget, now);
+        if std::mem::take(&mut self.homed.heard_of_progress) {
+            self.confirm_carried_out();
+        }
+        budget
     }
 
     /// Whether there is something to do without a new input.
     pub(crate) fn homed_has_work(&mut self, now: WallMs) -> bool {
         !self.keyspace.arrived.is_empty()
             || self.homed.heard_of_progress && !self.homed.confirming.is_empty()
-            || self.next_parked().is_some() && self.may_serve(now)
+            || !self.homed.parked.is_empty() && self.next_parked().is_some() && self.may_serve(now)
     }
 
     /// A peer has told what it knows.

@@ -189,7 +189,6 @@ impl Keyspace {
                     hash.rows.remove(field);
                 }
             }
-            entry.tidy();
         });
     }
 

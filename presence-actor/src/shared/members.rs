@@ -50,6 +50,11 @@ impl Members {
         self.rows.get(member).is_some_and(|tags| visible(tags, origins))
     }
 
+    /// As [`contains`](Self::contains), of a member that is about to be added.
+    pub(crate) fn aim(&mut self, member: &[u8], origins: &Origins) -> bool {
+        self.rows.aim(member).is_some_and(|tags| visible(tags, origins))
+    }
+
     /// How many members readers see.
     pub(crate) fn len(&self, origins: &Origins) -> usize {
         if origins.any_veiled() {

@@ -188,7 +188,7 @@ impl Register {
                 Content::Value { value, expiry } if sees(&row.tag) => Some((&row.tag, value, expiry)),
                 Content::Value { .. } | Content::Count(_) => None,
             })
-            .max_by_key(|(tag, ..)| rank(tag, origins))
+            .reduce(|known, other| if rank(other.0, origins) >= rank(known.0, origins) { other } else { known })
     }
 
     /// What readers see.

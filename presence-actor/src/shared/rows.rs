@@ -7,6 +7,9 @@
 //! The hash is keyed with a seed of the node, which nobody outside knows, so that names cannot be chosen to fall into one segment;
 //! and it is the same for one seed, so that a simulation sees the same order again. A walk in the order of hashes ([`Rows::after`])
 //! names the last row that it saw and meets all that stay, whatever is added, removed or split meanwhile.
+//!
+//! A command looks up what it is about to change and then changes it. So the place where a row to change was last found is
+//! looked at first. It is a hint: whether the row stands there its name decides.
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -25,7 +28,16 @@ const HIGH_BITS: u64 = LOW_BITS << 7;
 #[derive(Debug)]
 pub(crate) struct Rows<V> {
     seed: u64,
+    /// Where a row to change was last found.
+    last: Place,
     table: Table<V>,
+}
+
+/// Where a row stands. Once others have come or gone it is another's place, or nobody's.
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
+    segment: u32,
+    index: u32,
 }
 
 #[derive(Debug)]
@@ -60,7 +72,7 @@ struct Segment<V> {
 impl<V> Rows<V> {
     /// Nothing, to be hashed with `seed`.
     pub(crate) fn new(seed: u64) -> Self {
-        Self { seed, table: Table::Single(Segment::new(0, 0)) }
+        Self { seed, last: Place::default(), table: Table::Single(Segment::new(0, 0)) }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -79,25 +91,33 @@ impl<V> Rows<V> {
     }
 
     pub(crate) fn get_key_value(&self, name: &[u8]) -> Option<(&Blob, &V)> {
-        let hash = self.hash(name);
-        let segment = self.segment(hash);
-        segment.rows.get(segment.find(hash, name)?).map(|(name, value)| (name, value))
+        let (name, value) = self.at(self.search(name)?)?;
+        Some((name, value))
+    }
+
+    /// Looks a row up that is about to be changed: who changes it finds it at once.
+    pub(crate) fn aim(&mut self, name: &[u8]) -> Option<&V> {
+        self.get_mut(name).map(|value| &*value)
+    }
+
+    /// The row, when it was [aimed](Self::aim) at and nothing was added or taken out since.
+    pub(crate) fn aimed(&self, name: &[u8]) -> Option<&V> {
+        self.at(self.last).filter(|(known, _)| known.is(name)).map(|(_, value)| value)
     }
 
     pub(crate) fn get_mut(&mut self, name: &[u8]) -> Option<&mut V> {
-        let hash = self.hash(name);
-        let segment = self.segment_mut(hash);
-        let index = segment.find(hash, name)?;
-        segment.rows.get_mut(index).map(|(_, value)| value)
+        self.last = self.find(name)?;
+        Some(self.at_mut(self.last))
     }
 
     /// A row's value; `make` makes it when there is no such row.
     pub(crate) fn get_or_insert_with(&mut self, name: &[u8], make: impl FnOnce() -> V) -> &mut V {
-        let hash = self.hash(name);
-        let segment = self.segment(hash);
-        match segment.find(hash, name) {
-            Some(index) => &mut self.segment_mut(hash).rows[index].1,
-            None => self.push(hash, name.into(), make()),
+        match self.find(name) {
+            Some(place) => {
+                self.last = place;
+                self.at_mut(place)
+            }
+            None => self.push(self.hash(name), name.into(), make()),
         }
     }
 
@@ -112,9 +132,8 @@ impl<V> Rows<V> {
 
     /// Takes a row out.
     pub(crate) fn remove(&mut self, name: &[u8]) -> Option<(Blob, V)> {
-        let (hash, seed) = (self.hash(name), self.seed);
-        let segment = self.segment_mut(hash);
-        let row = segment.take(segment.find(hash, name)?, seed);
+        let (place, seed) = (self.find(name)?, self.seed);
+        let row = self.segment_at_mut(place).take(place.index as usize, seed);
         if let Table::Split(directory) = &mut self.table {
             directory.len -= 1;
         }
@@ -203,17 +222,40 @@ impl<V> Rows<V> {
         single.into_iter().chain(several)
     }
 
-    fn segment(&self, hash: u64) -> &Segment<V> {
-        match &self.table {
-            Table::Single(segment) => segment,
-            Table::Split(directory) => directory.segment(hash),
-        }
+    #[inline]
+    fn find(&self, name: &[u8]) -> Option<Place> {
+        if self.at(self.last).is_some_and(|(known, _)| known.is(name)) { Some(self.last) } else { self.search(name) }
     }
 
-    fn segment_mut(&mut self, hash: u64) -> &mut Segment<V> {
+    #[inline(never)] // so that whoever finds a row where the last was pays for no more than that
+    fn search(&self, name: &[u8]) -> Option<Place> {
+        let hash = self.hash(name);
+        let (number, segment) = match &self.table {
+            Table::Single(segment) => (0, segment),
+            Table::Split(directory) => (directory.number(hash), directory.segment(hash)),
+        };
+        let index = segment.find(hash, name)?;
+        Some(Place { segment: number, index: index as u32 })
+    }
+
+    /// What stands at a place.
+    fn at(&self, place: Place) -> Option<&(Blob, V)> {
+        let segment = match &self.table {
+            Table::Single(segment) => segment,
+            Table::Split(directory) => directory.segments.get(place.segment as usize)?,
+        };
+        segment.rows.get(place.index as usize)
+    }
+
+    /// The value at a place where one was found.
+    fn at_mut(&mut self, place: Place) -> &mut V {
+        &mut self.segment_at_mut(place).rows[place.index as usize].1
+    }
+
+    fn segment_at_mut(&mut self, place: Place) -> &mut Segment<V> {
         match &mut self.table {
             Table::Single(segment) => segment,
-            Table::Split(directory) => directory.segment_mut(hash),
+            Table::Split(directory) => &mut directory.segments[place.segment as usize],
         }
     }
 
@@ -244,12 +286,18 @@ impl<V> Rows<V> {
 }
 
 impl<V> Directory<V> {
+    /// Which segment a hash falls into.
+    fn number(&self, hash: u64) -> u32 {
+        self.slots[top_bits(hash, self.bits)]
+    }
+
     fn segment(&self, hash: u64) -> &Segment<V> {
-        &self.segments[self.slots[top_bits(hash, self.bits)] as usize]
+        &self.segments[self.number(hash) as usize]
     }
 
     fn segment_mut(&mut self, hash: u64) -> &mut Segment<V> {
-        &mut self.segments[self.slots[top_bits(hash, self.bits)] as usize]
+        let number = self.number(hash) as usize;
+        &mut self.segments[number]
     }
 
     /// How many slots a segment has whose hashes share so many bits,
@@ -288,16 +336,15 @@ impl<V> Segment<V> {
 
     fn find(&self, hash: u64, name: &[u8]) -> Option<usize> {
         if let [(only, _)] = &self.rows[..] {
-            return (**only == *name).then_some(0);
+            return only.is(name).then_some(0);
         }
         let sought = u64::from(mark(hash)) * LOW_BITS;
-        let groups = self.marks.as_chunks::<LANES>().0.iter().take(self.rows.len().div_ceil(LANES));
-        for (start, group) in (0..).step_by(LANES).zip(groups) {
+        for (group, marks) in self.marks.as_chunks::<LANES>().0.iter().enumerate() {
             // The bytes that are zero now are the marks that fit, and rarely one beside such a one.
-            let differing = u64::from_le_bytes(*group) ^ sought;
+            let differing = u64::from_le_bytes(*marks) ^ sought;
             let mut fitting = differing.wrapping_sub(LOW_BITS) & !differing & HIGH_BITS;
             while fitting != 0 {
-                let index = start + fitting.trailing_zeros() as usize / 8;
+                let index = group * LANES + fitting.trailing_zeros() as usize / 8;
                 if self.is_named(index, name) {
                     return Some(index);
                 }
@@ -308,7 +355,7 @@ impl<V> Segment<V> {
     }
 
     fn is_named(&self, index: usize, name: &[u8]) -> bool {
-        self.rows.get(index).is_some_and(|(known, _)| **known == *name)
+        self.rows.get(index).is_some_and(|(known, _)| known.is(name))
     }
 
     /// Marks a row. Those that are more than a segment should have, because their hashes agree, need none.
