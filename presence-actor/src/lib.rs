@@ -7,7 +7,7 @@
 //! # Layout
 //! - [`api`]: the trait [`Presence`]; [`args`], [`reply`], [`values`], [`error`]: its types; [`command`]: commands as words
 //! - `ack`: who must have a write before its call returns
-//! - [`limits`], [`stats`]: caps and counts
+//! - [`limits`], [`stats`], `notices`: caps, counts, and what an operator is told
 //! - `dot`, `op`, `blob`, `few`: what a write is, and how little it takes
 //! - `origin/`: streams of operations, their logs, and those that wait
 //! - `shared/`: keys and rows, and what readers see of them
@@ -35,6 +35,7 @@ mod homed;
 mod invariants;
 pub mod limits;
 pub mod local;
+mod notices;
 mod op;
 mod origin;
 mod peer;
@@ -60,6 +61,7 @@ pub use handle::ClusterPresence;
 pub use homed::{HomeRequires, UnknownRequirement};
 pub use limits::Limits;
 pub use local::LocalPresence;
+pub use notices::Memory;
 pub use peer::readiness::ReadyBy;
 pub use pubsub::{Event, Subscription};
 pub use reply::{Reply, Ttl, Type};

@@ -17,6 +17,7 @@ use crate::api::Result;
 use crate::dot::{OriginIx, Owner};
 use crate::homed::{Answered, Dot, Homed};
 use crate::limits::Limits;
+use crate::notices::{Memory, Notices};
 use crate::op::{Action, Op, Seen};
 use crate::origin::{Origins, Standing};
 use crate::peer::forgetting::Forgetting;
@@ -50,6 +51,34 @@ pub enum StateEvent {
         peer: Origin,
         /// By how many milliseconds.
         ahead_ms: u64,
+    },
+    /// How full this node is has changed.
+    Memory {
+        /// How full it is now.
+        memory: Memory,
+        /// What its keys and rows are accounted for.
+        used: usize,
+        /// The cap.
+        limit: usize,
+    },
+    /// A majority, where one is required, was lost or is there again.
+    Majority {
+        /// Whether it is lacking.
+        lacks: bool,
+        /// How many nodes it is more than half of.
+        known: usize,
+        /// Those that are not Up.
+        absent: Vec<NodeId>,
+    },
+    /// This node serves as a home without these, which hold the same view and do not answer.
+    ServesWithout {
+        /// The silent nodes.
+        silent: Vec<NodeId>,
+    },
+    /// This node joins and has not met all that it was told of.
+    StillJoining {
+        /// Whom it has not met.
+        waits_for: Vec<NodeId>,
     },
     /// A peer knows more of this node's own stream than this node has written: two processes share an incarnation.
     IdentityReused {
@@ -102,6 +131,7 @@ pub struct State {
     pub(crate) closed: bool,
     pub(crate) rng: SmallRng,
     pub(crate) stats: Stats,
+    pub(crate) notices: Notices,
     last_session: u32,
     last_family: u64,
 }
@@ -155,6 +185,7 @@ impl State {
             closed: false,
             rng: SmallRng::seed_from_u64(seed),
             stats: Stats::default(),
+            notices: Notices::default(),
             last_session: 0,
             last_family: 0,
         }
@@ -530,6 +561,7 @@ impl State {
             keys: self.keyspace.keys.len(),
             rows: self.keyspace.ledger.rows(),
             memory_bytes: self.keyspace.ledger.bytes(),
+            memory_limit: self.limits.max_memory_bytes,
             owned_rows,
             type_conflicts: self.keyspace.type_conflicts(),
             origins: self.origins.len(),

@@ -334,14 +334,27 @@ impl Hub {
 
     pub(crate) fn live_changed(self: &Rc<Self>, live: &[Sighting]) {
         let now = self.since_start();
+        self.tell_pause(now);
         self.state.borrow_mut().membership.handle_live(now, live);
         self.follow_membership();
     }
 
     pub(crate) fn ticked(self: &Rc<Self>) {
         let now = self.since_start();
+        self.tell_pause(now);
         self.state.borrow_mut().membership.handle_tick(now);
         self.follow_membership();
+    }
+
+    /// What follows from a pause reads as if the others had gone.
+    fn tell_pause(&self, now: Duration) {
+        if let Some(pause) = self.state.borrow().membership.pause_before(now) {
+            warn!(
+                node = %self.config.node,
+                "this process stood still for {pause:.1?} (stopped, swapped out, or its machine suspended); others may have held it \
+                 for Down meanwhile, and it has to hear of them anew"
+            );
+        }
     }
 
     /// Tells the Gone incarnations that gossip shows alive.

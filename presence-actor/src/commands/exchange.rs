@@ -12,18 +12,18 @@ use crate::homed::{Answer, Answered, HomedCommand};
 use crate::op::{Action, Raw};
 use crate::state::State;
 
-impl State {
-    /// Checks the life that a command would give, so that a mistake is told by who makes it and not by the home.
-    pub(crate) fn check_life(&self, command: &HomedCommand, now: WallMs) -> Result<()> {
-        match command {
-            HomedCommand::SetNx { seconds, .. } | HomedCommand::CompareAndSet { seconds, .. } => {
-                life("set", *seconds, now).map(drop)
-            }
-            HomedCommand::Count { seconds: Some(seconds @ 1..), .. } => deadline("hincrbyex", *seconds, now).map(drop),
-            HomedCommand::Count { .. } | HomedCommand::Pop { .. } | HomedCommand::Getset { .. } => Ok(()),
+/// Checks the life that a command would give, so that a mistake is told by who makes it and not by the home.
+pub(crate) fn check_life(command: &HomedCommand, now: WallMs) -> Result<()> {
+    match command {
+        HomedCommand::SetNx { seconds, .. } | HomedCommand::CompareAndSet { seconds, .. } => {
+            life("set", *seconds, now).map(drop)
         }
+        HomedCommand::Count { seconds: Some(seconds @ 1..), .. } => deadline("hincrbyex", *seconds, now).map(drop),
+        HomedCommand::Count { .. } | HomedCommand::Pop { .. } | HomedCommand::Getset { .. } => Ok(()),
     }
+}
 
+impl State {
     /// `SET key value NX [EX seconds]`.
     pub(crate) fn set_nx(
         &mut self,

@@ -17,6 +17,7 @@ mod watches;
 
 use headcount_cluster::WallMs;
 
+pub(crate) use self::exchange::check_life;
 use crate::api::Result;
 use crate::error::Error;
 use crate::reply::Type;

@@ -6,7 +6,6 @@ use headcount_cluster::WallMs;
 use super::life;
 use crate::api::Result;
 use crate::dot::Owner;
-use crate::error::Error;
 use crate::homed::Answered;
 use crate::op::{Action, Raw};
 use crate::reply::Type;

@@ -13,6 +13,7 @@ use super::answered::{Dot, Record, Taken};
 use super::{Answer, Answered, HomeRequires, HomedCommand, Refusal};
 use crate::api::Result;
 use crate::blob::Blob;
+use crate::commands::check_life;
 use crate::dot::OriginIx;
 use crate::error::{Error, TryAgain};
 use crate::op::{Action, Op, Raw, Several};
@@ -333,6 +334,9 @@ impl State {
     fn end_call(&mut self, number: u64, outcome: Result<Carried>, position: Option<i64>) {
         self.homed.restless = true;
         let Some(call) = self.homed.calls.end(number) else { return };
+        if let (Err(error), false) = (&outcome, call.given_up) {
+            self.count_failure(error);
+        }
         let unheard = match call.hears {
             Hears::Caller(sender) => sender.send(outcome).err(),
             Hears::Wait(wait) => self.wait_claimed(wait, outcome),
@@ -387,12 +391,22 @@ impl State {
             None => {}
         }
         self.unsettle();
-        match dot {
+        let error = match dot {
             // What is popped after all is put back.
             _ if takes => Error::TryAgain(TryAgain::NoAnswer),
             Some(dot) => Error::NotConfirmed { confirmed: self.peers_that_have(dot), wanted: self.known_nodes() / 2 },
             None if may_be_done => Error::OutcomeUnknown,
             None => Error::TryAgain(TryAgain::NoAnswer),
+        };
+        self.count_failure(&error);
+        error
+    }
+
+    fn count_failure(&mut self, error: &Error) {
+        match error {
+            Error::TryAgain(_) => self.stats.calls_to_try_again += 1,
+            Error::OutcomeUnknown | Error::NotConfirmed { .. } => self.stats.calls_of_unknown_outcome += 1,
+            _ => {}
         }
     }
 
@@ -432,7 +446,7 @@ impl State {
 
     fn check_homed(&self, command: &HomedCommand, now: WallMs) -> Result<()> {
         self.check_key(command.key())?;
-        self.check_life(command, now)?;
+        check_life(command, now)?;
         match command {
             HomedCommand::Pop { .. } => Ok(()),
             HomedCommand::SetNx { value, .. } | HomedCommand::Getset { value, .. } => self.check_value(value),

@@ -71,6 +71,7 @@ impl State {
         self.remove_orphans(now);
         self.homed_gossip(now);
         self.update_readiness();
+        self.notice();
     }
 
     /// A stream that waits for long, for what no vector seems to offer, is taken from its author as a snapshot.

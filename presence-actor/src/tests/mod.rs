@@ -7,6 +7,7 @@ mod convergence;
 mod forgetting;
 mod garbage;
 mod homed;
+mod notices;
 mod oracle;
 mod ownership;
 mod pairs;

@@ -65,6 +65,9 @@ pub(crate) struct NodeTask {
     /// Fail instead of going on alone
     #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) require_join: Option<String>,
+    /// What a key's home needs to serve; the same on all nodes [default: any]
+    #[arg(long, value_name = "any|majority")]
+    pub(crate) home_requires: Option<String>,
     /// Do not read standard input; needed in the background of a terminal
     #[arg(long)]
     pub(crate) no_console: bool,

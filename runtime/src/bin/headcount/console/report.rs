@@ -62,6 +62,7 @@ pub(super) fn stats(stats: &NodeStats) -> String {
     line("keys", presence.keys as u64);
     line("rows", presence.rows as u64);
     line("memory_bytes", presence.memory_bytes as u64);
+    line("memory_limit", presence.memory_limit as u64);
     line("owned_rows", owned as u64);
     line("type_conflicts", presence.type_conflicts as u64);
     line("origins", presence.origins as u64);
@@ -69,6 +70,8 @@ pub(super) fn stats(stats: &NodeStats) -> String {
     line("watches", presence.watches as u64);
     line("oplog_bytes", presence.oplog_bytes as u64);
     line("open_calls", presence.open_calls as u64);
+    line("calls_to_try_again", presence.calls_to_try_again);
+    line("calls_of_unknown_outcome", presence.calls_of_unknown_outcome);
     line("unconfirmed_ops", presence.unconfirmed_ops);
     line("local_ops", presence.local_ops);
     line("remote_ops", presence.remote_ops);
