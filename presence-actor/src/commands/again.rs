@@ -16,8 +16,8 @@ use crate::state::State;
 
 impl State {
     /// `SET` without a deadline. Returns whether it was done.
-    pub(super) fn set_again(&mut self, owner: Owner, key: &[u8], value: &[u8], now: WallMs) -> bool {
-        let Some(tag) = self.tag_of_next(owner, now) else { return false };
+    pub(crate) fn set_again(&mut self, owner: Owner, key: &[u8], value: &[u8], now: WallMs) -> bool {
+        let Some(tag) = self.tag_of_next(owner, key, now) else { return false };
         let Some(Entry::String(string)) = self.keyspace.keys.get_mut(key) else { return false };
         let done = string.rewrite(tag, value, &mut self.keyspace.ledger);
         if done {
@@ -29,8 +29,8 @@ impl State {
     }
 
     /// `HSET` of one field. Returns whether it was done: no field is new then.
-    pub(super) fn hset_again(&mut self, owner: Owner, key: &[u8], pair: [&[u8]; 2], now: WallMs) -> bool {
-        let Some(tag) = self.tag_of_next(owner, now) else { return false };
+    pub(crate) fn hset_again(&mut self, owner: Owner, key: &[u8], pair: [&[u8]; 2], now: WallMs) -> bool {
+        let Some(tag) = self.tag_of_next(owner, key, now) else { return false };
         let Some(Entry::Hash(hash)) = self.keyspace.keys.get_mut(key) else { return false };
         let register = hash.rows.get_mut(pair[0]);
         let done = register.is_some_and(|register| register.rewrite(tag, pair[1], &mut self.keyspace.ledger));
@@ -43,8 +43,8 @@ impl State {
     }
 
     /// `SADD` of one member. Returns whether it was done: the member is not new then.
-    pub(super) fn sadd_again(&mut self, owner: Owner, key: &[u8], member: &[u8], now: WallMs) -> bool {
-        let Some(tag) = self.tag_of_next(owner, now) else { return false };
+    pub(crate) fn sadd_again(&mut self, owner: Owner, key: &[u8], member: &[u8], now: WallMs) -> bool {
+        let Some(tag) = self.tag_of_next(owner, key, now) else { return false };
         let Some(Entry::Set(set)) = self.keyspace.keys.get_mut(key) else { return false };
         let done = set.renew(member, tag);
         if done {
@@ -54,16 +54,17 @@ impl State {
         done
     }
 
-    /// What the next write of an owner is marked with; `None` when readers would not see it, or somebody has to hear of it.
-    fn tag_of_next(&self, owner: Owner, now: WallMs) -> Option<Tag> {
+    /// What an owner's next write is marked with; `None` when readers would not see it, or somebody here hears of the key.
+    fn tag_of_next(&self, owner: Owner, key: &[u8], now: WallMs) -> Option<Tag> {
         let (origin, seq, stamp) = (self.me, self.written() + 1, self.clock.peek(now));
         let tag = Tag { origin, owner, seq, stamp };
-        let nobody_hears = self.keyspace.watches.is_empty() && self.keyspace.awaited.is_empty();
-        (nobody_hears && self.origins.sees(&tag)).then_some(tag)
+        let is_heard = self.keyspace.is_awaited(key) || self.keyspace.watches.covers(key);
+        (!is_heard && self.origins.sees(&tag)).then_some(tag)
     }
 
     /// Numbers an operation whose effect is there already, and keeps it for peers.
     fn commit_again<'a>(&mut self, now: WallMs, action: impl FnOnce() -> Action<'a>) {
+        self.tell_expired(now);
         let stamp = self.clock.tick(now);
         self.number(|bytes| codec::append(&Op { stamp, answers: None, action: action() }, bytes));
     }

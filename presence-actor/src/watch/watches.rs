@@ -146,7 +146,7 @@ impl Watches {
 
     /// Whether anybody hears of a key.
     pub(crate) fn covers(&self, key: &[u8]) -> bool {
-        self.watchers(key).next().is_some()
+        !self.is_empty() && self.watchers(key).next().is_some()
     }
 
     /// Hands changes of a key to those who watch it. Returns how many older ones were dropped for them.
@@ -165,7 +165,7 @@ impl Watches {
 
     /// A slot of a key is about to change, or with `None` nothing but its deadline.
     pub(crate) fn touch(&mut self, rows: &Rows<Entry>, key: &[u8], spot: Option<Spot>, origins: &Origins) {
-        if !self.is_empty() && self.covers(key) {
+        if self.covers(key) {
             let entry = rows.get(key);
             let before = self.before(key, entry, origins);
             if let Some(spot) = spot {
@@ -176,7 +176,7 @@ impl Watches {
 
     /// Any slot of a key may be about to change.
     pub(crate) fn touch_all(&mut self, rows: &Rows<Entry>, key: &[u8], origins: &Origins) {
-        if !self.is_empty() && self.covers(key) {
+        if self.covers(key) {
             let entry = rows.get(key);
             self.before(key, entry, origins).note_all(entry, origins);
         }
