@@ -285,7 +285,7 @@ impl Keyspace {
             Entry::default()
         });
         let had_deadline = !self.deadlines.is_empty() && entry.deadline(origins).is_some();
-        if is_among(&self.awaited, key) {
+        if !self.awaited.is_empty() && self.awaited.contains(key) {
             self.arrived.push(key.into());
         }
         change(entry, &mut self.ledger, self.keep_spent.then_some(&mut self.spent));
@@ -307,20 +307,10 @@ impl Keyspace {
         }
     }
 
-    /// Whether somebody waits here for elements of a list of this name.
-    pub(crate) fn is_awaited(&self, key: &[u8]) -> bool {
-        is_among(&self.awaited, key)
-    }
-
     /// A number that is equal on two nodes exactly when they hold the same rows.
     ///
     /// A sum over rows, so that no order matters; rows are named by origins as on the wire, never by indices.
     pub(crate) fn digest(&self, origins: &Origins) -> u64 {
         self.keys.iter().fold(0_u64, |sum, (key, entry)| sum.wrapping_add(super::digest::of_entry(key, entry, origins)))
     }
-}
-
-/// Whether a key is among some that are mostly none.
-fn is_among(keys: &BTreeSet<Blob>, key: &[u8]) -> bool {
-    !keys.is_empty() && keys.contains(key)
 }

@@ -145,8 +145,14 @@ impl Watches {
     }
 
     /// Whether anybody hears of a key.
+    #[inline]
     pub(crate) fn covers(&self, key: &[u8]) -> bool {
-        !self.is_empty() && self.watchers(key).next().is_some()
+        !self.is_empty() && self.any_watcher(key)
+    }
+
+    #[inline(never)] // so that a write of which nobody hears pays for no more than the question
+    fn any_watcher(&self, key: &[u8]) -> bool {
+        self.watchers(key).next().is_some()
     }
 
     /// Hands changes of a key to those who watch it. Returns how many older ones were dropped for them.
