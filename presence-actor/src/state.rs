@@ -3,7 +3,8 @@
 //! A plain value without IO, clock or task. Inputs are commands (`commands/`), frames and link events (`peer/`),
 //! membership, and time; outputs are frames ([`State::poll_stream`], [`State::poll_bulk`]) and
 //! [`State::poll_event`]. After any input a shell asks for outputs until there are none. Every write, local or remote, goes
-//! through `Keyspace::apply`, so that all nodes compute alike.
+//! through `Keyspace::apply`, so that all nodes compute alike; only what an author writes over his own row does not have to
+//! (`commands/again.rs`).
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

@@ -85,9 +85,9 @@ const OFF: &[(&str, Do, [bool; 3])] = &[
         "another type",
         |s, n| {
             s.del(&[b"s", b"h", b"m"], n).unwrap();
-            [b"s", b"h", b"m"]
-                .iter()
-                .for_each(|key| assert_eq!(s.push(SHARED, End::Left, *key, &[b"x"], n).unwrap(), 1));
+            for key in [b"s", b"h", b"m"] {
+                s.push(SHARED, End::Left, key, &[b"x"], n).unwrap();
+            }
         },
         [true; 3],
     ),
@@ -158,13 +158,13 @@ impl Twins {
         let now = self.short.now;
         match step {
             Step::Write(node, Write::Set(k, v)) => {
-                let (key, value) = ([b'k', *k], v.to_string());
-                self.short.nodes[*node].set(SHARED, &key, value.as_bytes(), None, now).unwrap();
-                self.general.nodes[*node].write_value(SHARED, &key, value.as_bytes(), None, None, now);
+                let (key, value) = ([b'k', *k], value(*v));
+                self.short.nodes[*node].set(SHARED, &key, &value, None, now).unwrap();
+                self.general.nodes[*node].write_value(SHARED, &key, &value, None, None, now);
             }
             Step::Write(node, Write::Hset(owner, k, f, v)) => {
-                let (key, value) = ([b'k', *k], v.to_string());
-                let pair: [&[u8]; 2] = [&[*f], value.as_bytes()];
+                let (key, value) = ([b'k', *k], value(*v));
+                let pair: [&[u8]; 2] = [&[*f], &value];
                 let short = self.short.nodes[*node].hset(*owner, &key, &pair, now);
                 assert_eq!(short, self.general.nodes[*node].write_fields(*owner, &key, &pair, now));
             }
@@ -195,6 +195,11 @@ impl Twins {
             assert_eq!(short, general);
         }
     }
+}
+
+/// A value with room in its row, or one that needs more.
+fn value(seed: u8) -> Vec<u8> {
+    vec![seed; usize::from(seed % 24)]
 }
 
 /// The operations that are kept of an origin, as bytes.
