@@ -3,7 +3,8 @@
 //! A plain value without IO, clock or task. Inputs are commands (`commands/`), frames and link events (`peer/`),
 //! membership, and time; outputs are frames ([`State::poll_stream`], [`State::poll_bulk`]) and
 //! [`State::poll_event`]. After any input a shell asks for outputs until there are none. Every write, local or remote, goes
-//! through `Keyspace::apply`, so that all nodes compute alike.
+//! through `Keyspace::apply`, so that all nodes compute alike; only what an author writes over his own row does not have to
+//! (`commands/again.rs`).
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -268,15 +269,7 @@ impl State {
     pub(crate) fn commit_answering(&mut self, now: WallMs, action: Action<'_>, answers: Option<Box<Answered>>) {
         self.tell_expired(now);
         let op = Op { stamp: self.clock.tick(now), answers, action };
-        let has_peers = !self.peers.is_empty();
-        let me = self.origins.get_mut(self.me);
-        let seq = me.applied + 1;
-        if has_peers {
-            me.log.append(seq, self.gossip_round, |bytes| codec::append(&op, bytes));
-            self.output = true;
-        } else if me.log.bytes() > 0 {
-            me.log.clear();
-        }
+        let seq = self.number(|bytes| codec::append(&op, bytes));
         let erase = self.resolve(self.me, seq, &op.action);
         self.keyspace.apply(&op, &erase, Effect::Whole, &self.origins);
         if erase.dots.iter().any(|(origin, seq)| self.origins.get(*origin).applied < *seq) {
@@ -284,10 +277,22 @@ impl State {
             codec::append(&op, &mut bytes);
             self.early_erasures.push((seq, bytes.into()));
         }
-        self.origins.get_mut(self.me).applied = seq;
-        self.stats.local_ops += 1;
         self.note_homed(self.me, seq, &op);
         self.tell_watchers(Some(self.origin()), now);
+    }
+
+    /// Takes the next number for an operation of this node, and keeps what `encode` writes of it when there are peers.
+    pub(crate) fn number(&mut self, encode: impl FnOnce(&mut Vec<u8>)) -> u64 {
+        let me = self.origins.get_mut(self.me);
+        me.applied += 1;
+        if !self.peers.is_empty() {
+            me.log.append(me.applied, self.gossip_round, encode);
+            self.output = true;
+        } else if me.log.bytes() > 0 {
+            me.log.clear();
+        }
+        self.stats.local_ops += 1;
+        me.applied
     }
 
     /// Erases again what this node erased before its vector covered it: rows of a snapshot can be seen while it is

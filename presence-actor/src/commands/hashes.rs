@@ -28,6 +28,15 @@ impl State {
     pub fn hset(&mut self, owner: Owner, key: &[u8], pairs: &[&[u8]], now: WallMs) -> Result<usize> {
         self.check_room(key)?;
         self.check_values("hset", pairs)?;
+        if let [field, value] = pairs
+            && self.hset_again(owner, key, [field, value], now)
+        {
+            return Ok(0);
+        }
+        self.write_fields(owner, key, pairs, now)
+    }
+
+    pub(crate) fn write_fields(&mut self, owner: Owner, key: &[u8], pairs: &[&[u8]], now: WallMs) -> Result<usize> {
         self.bury(key, now);
         let is_hash = self.aimed(key, Type::Hash, now)?.is_some();
         let mut fields = self.keyspace.keys.get_mut(key).filter(|_| is_hash).and_then(Entry::hash_mut);

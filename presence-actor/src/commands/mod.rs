@@ -3,6 +3,7 @@
 //! A command decides everything here, once, on what this node sees; the operation carries the decision. Common
 //! shape: check sizes, let an expired key go, check the type, note what is observed, commit. On an error nothing is written.
 
+mod again;
 mod counters;
 mod exchange;
 mod hashes;

@@ -26,6 +26,15 @@ impl State {
     pub fn sadd(&mut self, owner: Owner, key: &[u8], members: &[&[u8]], now: WallMs) -> Result<usize> {
         self.check_room(key)?;
         self.check_values("sadd", members)?;
+        if let [member] = members
+            && self.sadd_again(owner, key, member, now)
+        {
+            return Ok(0);
+        }
+        self.write_members(owner, key, members, now)
+    }
+
+    pub(crate) fn write_members(&mut self, owner: Owner, key: &[u8], members: &[&[u8]], now: WallMs) -> Result<usize> {
         self.bury(key, now);
         let is_set = self.aimed(key, Type::Set, now)?.is_some();
         let mut set = self.keyspace.keys.get_mut(key).filter(|_| is_set).and_then(Entry::set_mut);

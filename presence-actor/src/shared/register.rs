@@ -260,18 +260,24 @@ impl Register {
         expiry: ValueExpiry,
         desk: &mut Desk<'_>,
     ) {
-        if expiry == ValueExpiry::Never
-            && let Few::One(Row { tag: known, held: Held::Lasting(held) }) = &mut self.rows
-            && (known.origin, known.owner) == (tag.origin, tag.owner)
-            && erase.covers(known)
-        {
-            desk.ledger.resized(held.len(), value.len());
-            *known = tag;
-            held.assign(value);
+        if expiry == ValueExpiry::Never && self.rewrite(tag, value, desk.ledger) {
             return;
         }
         self.erase(erase, desk);
         self.put(tag, value, expiry, desk);
+    }
+
+    /// Puts a lasting value in place of one that the same author wrote for the same owner, when there is nothing else. Returns
+    /// whether that was so.
+    pub(crate) fn rewrite(&mut self, tag: Tag, value: &[u8], ledger: &mut Ledger) -> bool {
+        let Few::One(Row { tag: known, held: Held::Lasting(held) }) = &mut self.rows else { return false };
+        if !tag.succeeds(known) {
+            return false;
+        }
+        ledger.resized(held.len(), value.len());
+        *known = tag;
+        held.assign(value);
+        true
     }
 
     /// Adds a value, after [`erase`](Self::erase) took what it replaces.

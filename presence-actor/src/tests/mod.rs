@@ -1,5 +1,6 @@
 //! Tests of the core in worlds with manual time and a manual network.
 
+mod again;
 mod caps;
 mod commands;
 mod conflicts;
