@@ -38,6 +38,7 @@ pub mod local;
 mod op;
 mod origin;
 mod peer;
+mod portions;
 pub mod pubsub;
 pub mod reply;
 mod shared;

@@ -25,6 +25,7 @@ use crate::peer::readiness::{Readiness, ReadyBy};
 use crate::peer::receive::Unapplied;
 use crate::peer::repair::Lag;
 use crate::peer::{Item, Peer};
+use crate::portions::Portions;
 use crate::pubsub::interest::Interest;
 use crate::pubsub::topics::Topics;
 use crate::shared::entry::Entry;
@@ -65,6 +66,7 @@ pub struct State {
     /// This node's name; `None` for one that will never have peers.
     pub(crate) node: Option<NodeId>,
     pub(crate) limits: Limits,
+    pub(crate) portions: Portions,
     pub(crate) clock: HlcClock,
     pub(crate) origins: Origins,
     pub(crate) keyspace: Keyspace,
@@ -128,6 +130,7 @@ impl State {
             node,
             clock: HlcClock::new(limits.max_clock_skew.as_millis() as u64),
             limits,
+            portions: Portions::default(),
             origins,
             keyspace: Keyspace::new(seed),
             topics: Topics::new(seed),
@@ -408,7 +411,7 @@ impl State {
     }
 
     fn drop_doomed(&mut self) {
-        let mut budget = crate::limits::SLICE_ROWS;
+        let mut budget = self.portions.slice_rows;
         while let Some(origin) = self.doomed.front().copied() {
             let Some(owner) = self.keyspace.ledger.any_owner(origin) else {
                 self.doomed.pop_front();
@@ -428,7 +431,7 @@ impl State {
     /// Removes keys whose deadline has passed, where that is this node's task: one slice of them.
     pub fn handle_time(&mut self, now: WallMs) {
         self.tell_expired(now);
-        for _ in 0..crate::limits::SLICE_ROWS {
+        for _ in 0..self.portions.slice_rows {
             let Some(key) = self.keyspace.deadlines.pop_due(now) else { break };
             self.remove_or_wait(key, now);
         }

@@ -17,7 +17,7 @@ use headcount_cluster::{Origin, WallMs};
 use super::sweep::Sweep;
 use crate::blob::Blob;
 use crate::dot::{OriginIx, Owner, Tag};
-use crate::limits::{PATIENCE_ROUNDS, SLICE_ROWS};
+use crate::limits::PATIENCE_ROUNDS;
 use crate::shared::entry::Entry;
 use crate::shared::expiry::ExpiryRow;
 use crate::shared::ledger::Slot;
@@ -210,7 +210,7 @@ impl State {
     /// Merges a slice of a chunk; returns how many of its bytes that were.
     fn merge_parts(&mut self, merge: &mut Merge, chunk: &Bytes, now: WallMs) -> Result<usize, CodecError> {
         let mut rest = &chunk[..];
-        for _ in 0..SLICE_ROWS {
+        for _ in 0..self.portions.slice_rows {
             if rest.is_empty() {
                 break;
             }
@@ -347,13 +347,13 @@ impl State {
         }
         let mut swept = std::mem::take(&mut merge.swept);
         let sweep = Sweep { merge, bound, origins: &self.origins };
-        let (mut rows, mut doomed) = (0, Vec::new());
+        let (mut rows, mut doomed, most) = (0, Vec::new(), self.portions.slice_rows);
         self.keyspace.walk(&mut swept, |key, piece| {
             if sweep.dooms(key, piece) {
                 doomed.push((key.clone(), piece.stop()));
             }
             rows += piece.rows();
-            if rows < SLICE_ROWS { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            if rows < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
         for (key, stop) in doomed {
             sweep.remove(&mut self.keyspace, &key, &stop);

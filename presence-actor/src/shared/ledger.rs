@@ -30,7 +30,7 @@ pub(crate) enum OwnedSlot {
 }
 
 /// Places of rows, with how many rows of the owner stand at each. Ordered, because a tree grows without a pause.
-type Places = BTreeMap<(Blob, OwnedSlot), u32>;
+pub(crate) type Places = BTreeMap<(Blob, OwnedSlot), u32>;
 
 /// The book of rows.
 #[derive(Debug, Default)]
@@ -127,6 +127,12 @@ impl Ledger {
     /// An owner of an origin that has rows.
     pub(crate) fn any_owner(&self, origin: OriginIx) -> Option<Owner> {
         self.owned.range((origin, Owner::SHARED)..=(origin, Owner(u32::MAX))).next().map(|((_, owner), _)| *owner)
+    }
+
+    /// Where each owner's rows are.
+    #[cfg(test)]
+    pub(crate) fn owned(&self) -> &BTreeMap<(OriginIx, Owner), Places> {
+        &self.owned
     }
 
     /// Origins with owned rows, and how many places they hold.
