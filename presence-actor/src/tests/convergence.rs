@@ -16,7 +16,7 @@ pub(super) enum Step {
     Cut(usize, usize),
     Link(usize, usize),
     Gossip(usize),
-    /// Nobody works meanwhile.
+    /// And one slice of each node.
     Pass(u64),
     /// One slice of each node.
     Work,
@@ -126,7 +126,10 @@ pub(super) fn perform(world: &mut World, step: &Step) {
         Step::Link(a, b) if a != b => world.link(*a, *b),
         Step::Cut(..) | Step::Link(..) => {}
         Step::Gossip(node) => world.gossip(*node),
-        Step::Pass(ms) => world.now = world.now.plus_ms(*ms),
+        Step::Pass(ms) => {
+            world.now = world.now.plus_ms(*ms);
+            world.work_a_slice();
+        }
         Step::Work => world.work_a_slice(),
     }
 }
