@@ -73,6 +73,7 @@ impl State {
                 || self.keyspace.spent.names(ix)
                 || self.doomed.contains(&ix)
                 || self.blocked.contains(&ix)
+                || self.early_erasures.iter().any(|erasure| erasure.author == ix)
                 || self.peers.values().any(|peer| peer.repairs.iter().any(|repair| repair.origin == ix))
                 || self.me == ix;
             assert!(!is_named || self.origins.find(self.origins.get(ix).origin) == Some(ix), "(7) {ix:?}");

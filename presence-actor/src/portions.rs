@@ -3,7 +3,7 @@
 //! The caps that a node runs with are those of [`crate::limits`]. They stand in a value of their own so that tests can take small ones:
 //! what goes wrong between two slices or two frames shows in a handful of rows then, and not in thousands.
 
-use crate::limits::{FRAME_TARGET_BYTES, SLICE_ROWS, SNAPSHOT_CHUNK_ROWS};
+use crate::limits::{FRAME_TARGET_BYTES, MAX_SWEPT_AGAIN_BYTES, SLICE_ROWS, SNAPSHOT_CHUNK_ROWS};
 
 /// A node's portions.
 #[derive(Debug, Clone, Copy)]
@@ -14,6 +14,8 @@ pub(crate) struct Portions {
     pub(crate) chunk_rows: usize,
     /// [`SLICE_ROWS`].
     pub(crate) slice_rows: usize,
+    /// [`MAX_SWEPT_AGAIN_BYTES`].
+    pub(crate) swept_again_bytes: usize,
 }
 
 impl Default for Portions {
@@ -22,6 +24,7 @@ impl Default for Portions {
             frame_bytes: FRAME_TARGET_BYTES,
             chunk_rows: SNAPSHOT_CHUNK_ROWS,
             slice_rows: SLICE_ROWS,
+            swept_again_bytes: MAX_SWEPT_AGAIN_BYTES,
         }
     }
 }

@@ -59,6 +59,16 @@ pub enum StateEvent {
     },
 }
 
+/// An own operation that erased what this node's vector did not cover.
+#[derive(Debug)]
+pub(crate) struct EarlyErasure {
+    /// Under which origin it was written: this node may go on under another.
+    pub(crate) author: OriginIx,
+    seq: u64,
+    /// As it is in the log.
+    op: Box<[u8]>,
+}
+
 /// All that a node knows.
 #[derive(Debug)]
 pub struct State {
@@ -76,7 +86,7 @@ pub struct State {
     pub(crate) homed: Homed,
     pub(crate) peers: BTreeMap<Origin, Peer>,
     /// Own operations that erased what this node's vector does not cover yet.
-    pub(crate) early_erasures: Vec<(u64, Box<[u8]>)>,
+    pub(crate) early_erasures: Vec<EarlyErasure>,
     /// Origins whose streams wait for something.
     pub(crate) blocked: BTreeSet<OriginIx>,
     /// Origins that are Gone and whose rows are still being dropped.
@@ -254,7 +264,7 @@ impl State {
         if erase.dots.iter().any(|(origin, seq)| self.origins.get(*origin).applied < *seq) {
             let mut bytes = Vec::new();
             codec::append(&op, &mut bytes);
-            self.early_erasures.push((seq, bytes.into()));
+            self.early_erasures.push(EarlyErasure { author: self.me, seq, op: bytes.into() });
         }
         self.origins.get_mut(self.me).applied = seq;
         self.stats.local_ops += 1;
@@ -265,14 +275,14 @@ impl State {
     /// Erases again what this node erased before its vector covered it: rows of a snapshot can be seen while it is
     /// merged, and what of them is still to come, from the snapshot or as operations, was observed just the same.
     pub(crate) fn repeat_erasures(&mut self) {
-        for (seq, bytes) in std::mem::take(&mut self.early_erasures) {
-            let Ok(op) = crate::wire::decode_op(&mut &bytes[..]) else { continue };
-            let erase = self.resolve(self.me, seq, &op.action);
+        let mut waiting = std::mem::take(&mut self.early_erasures);
+        waiting.retain(|erasure| {
+            let Ok(op) = crate::wire::decode_op(&mut &erasure.op[..]) else { return false };
+            let erase = self.resolve(erasure.author, erasure.seq, &op.action);
             self.keyspace.apply(&op, &erase, Effect::Erasure, &self.origins);
-            if !self.depends_on_nothing_missing(&op) {
-                self.early_erasures.push((seq, bytes.clone()));
-            }
-        }
+            !self.depends_on_nothing_missing(&op)
+        });
+        self.early_erasures = waiting;
     }
 
     /// Resolves an operation's observation to this node's indices. An origin that is not known here has nothing to erase.

@@ -299,6 +299,7 @@ impl State {
         self.tell_expired(now);
         let erase = self.resolve(author, seq, &op.action);
         self.keyspace.apply(op, &erase, Effect::Whole, &self.origins);
+        self.note_behind_sweep(author, seq, op);
         let state = self.origins.get_mut(author);
         state.applied = seq;
         state.log.append(seq, self.gossip_round, |bytes| bytes.extend_from_slice(raw));

@@ -10,6 +10,7 @@ mod homed;
 mod oracle;
 mod ownership;
 mod pairs;
+mod portions;
 mod regressions;
 mod slices;
 mod tracking;
