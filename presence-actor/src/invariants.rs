@@ -96,7 +96,7 @@ fn enter(book: &mut Ledger, key: &Blob, entry: &Entry) {
         enter_register(book, key, Slot::Field(field), register);
     }
     for (name, element) in entry.list().into_iter().flat_map(|list| &list.elements) {
-        book.added(key, Slot::Element, &element.tag(name), element.value.len());
+        book.added(key, Slot::Element(name), &element.tag(name), element.value.len());
     }
     entry.expiry().iter().for_each(|row| book.added(key, Slot::Expiry, &row.tag, 0));
 }

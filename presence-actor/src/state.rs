@@ -225,7 +225,7 @@ impl State {
         if self.closed {
             return;
         }
-        if self.keyspace.ledger.any_place(self.me, session).is_some() {
+        if self.keyspace.ledger.owns_any(self.me, session) {
             self.commit(now, Action::EndSession { session });
         }
         for (kind, name) in self.topics.remove_session(session) {
@@ -428,11 +428,11 @@ impl State {
                 self.origins.set_bare(origin);
                 continue;
             };
-            while let Some(place) = self.keyspace.ledger.any_place(origin, owner) {
+            while let Some((place, rows)) = self.keyspace.ledger.any_place(origin, owner) {
                 if budget == 0 {
                     return;
                 }
-                budget -= 1;
+                budget = budget.saturating_sub(rows);
                 self.keyspace.drop_place(&place, origin, owner, &self.origins);
             }
         }

@@ -105,14 +105,14 @@ impl List {
     /// Adds an element; one that has the name already stays, whoever's it is.
     pub(crate) fn add(&mut self, key: &[u8], name: ElementKey, element: Element, ledger: &mut Ledger) {
         if let Entry::Vacant(place) = self.elements.entry(name) {
-            ledger.added(key, Slot::Element, &element.tag(&name), element.value.len());
+            ledger.added(key, Slot::Element(&name), &element.tag(&name), element.value.len());
             place.insert(element);
         }
     }
 
     pub(crate) fn remove(&mut self, key: &[u8], name: &ElementKey, ledger: &mut Ledger) {
         if let Some(element) = self.elements.remove(name) {
-            ledger.removed(key, Slot::Element, &element.tag(name), element.value.len());
+            ledger.removed(key, Slot::Element(name), &element.tag(name), element.value.len());
         }
     }
 
@@ -135,7 +135,7 @@ impl List {
             let tag = element.tag(name);
             let keep = !doomed(name, &tag);
             if !keep {
-                ledger.removed(key, Slot::Element, &tag, element.value.len());
+                ledger.removed(key, Slot::Element(name), &tag, element.value.len());
             }
             keep
         });
