@@ -39,6 +39,7 @@ mod notices;
 mod op;
 mod origin;
 mod peer;
+mod portions;
 pub mod pubsub;
 pub mod reply;
 mod shared;

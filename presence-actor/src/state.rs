@@ -27,6 +27,7 @@ use crate::peer::readiness::{Readiness, ReadyBy};
 use crate::peer::receive::Unapplied;
 use crate::peer::repair::Lag;
 use crate::peer::{Item, Peer};
+use crate::portions::Portions;
 use crate::pubsub::interest::Interest;
 use crate::pubsub::topics::Topics;
 use crate::shared::entry::Entry;
@@ -88,6 +89,16 @@ pub enum StateEvent {
     },
 }
 
+/// An own operation that erased what this node's vector did not cover.
+#[derive(Debug)]
+pub(crate) struct EarlyErasure {
+    /// Under which origin it was written: this node may go on under another.
+    pub(crate) author: OriginIx,
+    seq: u64,
+    /// As it is in the log.
+    op: Box<[u8]>,
+}
+
 /// All that a node knows.
 #[derive(Debug)]
 pub struct State {
@@ -95,6 +106,7 @@ pub struct State {
     /// This node's name; `None` for one that will never have peers.
     pub(crate) node: Option<NodeId>,
     pub(crate) limits: Limits,
+    pub(crate) portions: Portions,
     pub(crate) clock: HlcClock,
     pub(crate) origins: Origins,
     pub(crate) keyspace: Keyspace,
@@ -104,7 +116,7 @@ pub struct State {
     pub(crate) homed: Homed,
     pub(crate) peers: BTreeMap<Origin, Peer>,
     /// Own operations that erased what this node's vector does not cover yet.
-    pub(crate) early_erasures: Vec<(u64, Box<[u8]>)>,
+    pub(crate) early_erasures: Vec<EarlyErasure>,
     /// Origins whose streams wait for something.
     pub(crate) blocked: BTreeSet<OriginIx>,
     /// Origins that are Gone and whose rows are still being dropped.
@@ -159,6 +171,7 @@ impl State {
             node,
             clock: HlcClock::new(limits.max_clock_skew.as_millis() as u64),
             limits,
+            portions: Portions::default(),
             origins,
             keyspace: Keyspace::new(seed),
             topics: Topics::new(seed),
@@ -244,7 +257,7 @@ impl State {
         if self.closed {
             return;
         }
-        if self.keyspace.ledger.any_place(self.me, session).is_some() {
+        if self.keyspace.ledger.owns_any(self.me, session) {
             self.commit(now, Action::EndSession { session });
         }
         for (kind, name) in self.topics.remove_session(session) {
@@ -275,7 +288,7 @@ impl State {
         if erase.dots.iter().any(|(origin, seq)| self.origins.get(*origin).applied < *seq) {
             let mut bytes = Vec::new();
             codec::append(&op, &mut bytes);
-            self.early_erasures.push((seq, bytes.into()));
+            self.early_erasures.push(EarlyErasure { author: self.me, seq, op: bytes.into() });
         }
         self.note_homed(self.me, seq, &op);
         self.tell_watchers(Some(self.origin()), now);
@@ -298,14 +311,14 @@ impl State {
     /// Erases again what this node erased before its vector covered it: rows of a snapshot can be seen while it is
     /// merged, and what of them is still to come, from the snapshot or as operations, was observed just the same.
     pub(crate) fn repeat_erasures(&mut self) {
-        for (seq, bytes) in std::mem::take(&mut self.early_erasures) {
-            let Ok(op) = crate::wire::decode_op(&mut &bytes[..]) else { continue };
-            let erase = self.resolve(self.me, seq, &op.action);
+        let mut waiting = std::mem::take(&mut self.early_erasures);
+        waiting.retain(|erasure| {
+            let Ok(op) = crate::wire::decode_op(&mut &erasure.op[..]) else { return false };
+            let erase = self.resolve(erasure.author, erasure.seq, &op.action);
             self.keyspace.apply(&op, &erase, Effect::Erasure, &self.origins);
-            if !self.depends_on_nothing_missing(&op) {
-                self.early_erasures.push((seq, bytes.clone()));
-            }
-        }
+            !self.depends_on_nothing_missing(&op)
+        });
+        self.early_erasures = waiting;
     }
 
     /// Resolves an operation's observation to this node's indices. An origin that is not known here has nothing to erase.
@@ -444,18 +457,18 @@ impl State {
     }
 
     fn drop_doomed(&mut self) {
-        let mut budget = crate::limits::SLICE_ROWS;
+        let mut budget = self.portions.slice_rows;
         while let Some(origin) = self.doomed.front().copied() {
             let Some(owner) = self.keyspace.ledger.any_owner(origin) else {
                 self.doomed.pop_front();
                 self.origins.set_bare(origin);
                 continue;
             };
-            while let Some(place) = self.keyspace.ledger.any_place(origin, owner) {
+            while let Some((place, rows)) = self.keyspace.ledger.any_place(origin, owner) {
                 if budget == 0 {
                     return;
                 }
-                budget -= 1;
+                budget = budget.saturating_sub(rows);
                 self.keyspace.drop_place(&place, origin, owner, &self.origins);
             }
         }
@@ -464,7 +477,7 @@ impl State {
     /// Removes keys whose deadline has passed, where that is this node's task: one slice of them.
     pub fn handle_time(&mut self, now: WallMs) {
         self.tell_expired(now);
-        for _ in 0..crate::limits::SLICE_ROWS {
+        for _ in 0..self.portions.slice_rows {
             let Some(key) = self.keyspace.deadlines.pop_due(now) else { break };
             self.remove_or_wait(key, now);
         }

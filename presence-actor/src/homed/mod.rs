@@ -32,7 +32,6 @@ use self::home::Asked;
 use self::parking::Parking;
 pub(crate) use self::waiting::Popped;
 use self::waiting::{Waiters, Waits};
-use crate::limits::SLICE_ROWS;
 use crate::state::State;
 use crate::wire::Frame;
 
@@ -101,7 +100,7 @@ impl State {
     /// Does what calls and homes can do now; to be asked for after every input. Parked commands are carried out a slice at a
     /// time.
     pub fn settle(&mut self, now: WallMs) {
-        let mut budget = SLICE_ROWS;
+        let mut budget = self.portions.slice_rows;
         while std::mem::take(&mut self.homed.restless) || self.homed_has_work(now) && budget > 0 {
             budget = self.settle_once(budget, now);
         }

@@ -9,7 +9,6 @@ use headcount_cluster::{GoneReason, Hlc, Origin, WallMs};
 use super::repair::Lag;
 use super::{Contact, Peer};
 use crate::dot::OriginIx;
-use crate::limits::SLICE_ROWS;
 use crate::op::Op;
 use crate::origin::Standing;
 use crate::shared::keyspace::Effect;
@@ -244,7 +243,7 @@ impl State {
     }
 
     fn apply_slice(&mut self, now: WallMs) -> Result<(), CodecError> {
-        let mut budget = SLICE_ROWS;
+        let mut budget = self.portions.slice_rows;
         self.draining |= self.unapplied.is_some();
         if let Some(run) = self.unapplied.take() {
             self.apply_run(run, &mut budget, now)?;
@@ -307,6 +306,7 @@ impl State {
         self.tell_expired(now);
         let erase = self.resolve(author, seq, &op.action);
         self.keyspace.apply(op, &erase, Effect::Whole, &self.origins);
+        self.note_behind_sweep(author, seq, op);
         let state = self.origins.get_mut(author);
         state.applied = seq;
         state.log.append(seq, self.gossip_round, |bytes| bytes.extend_from_slice(raw));

@@ -50,7 +50,7 @@ pub(crate) enum Content<'a> {
 
 impl Content<'_> {
     /// Bytes of the value.
-    fn bytes(self) -> usize {
+    pub(crate) fn bytes(self) -> usize {
         match self {
             Self::Value { value, .. } => value.len(),
             Self::Count(_) => 0,

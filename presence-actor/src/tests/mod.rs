@@ -12,6 +12,7 @@ mod notices;
 mod oracle;
 mod ownership;
 mod pairs;
+mod portions;
 mod regressions;
 mod slices;
 mod tracking;

@@ -197,7 +197,7 @@ impl Watches {
             OwnedSlot::String => self.touch(rows, key, Some(Spot::String), origins),
             OwnedSlot::Member(member) => self.touch(rows, key, Some(Spot::Member(member.clone())), origins),
             OwnedSlot::Field(field) => self.touch(rows, key, Some(Spot::Field(field.clone())), origins),
-            OwnedSlot::Elements => self.touch_all(rows, key, origins),
+            OwnedSlot::Element(name) => self.touch(rows, key, Some(Spot::Element(**name)), origins),
         }
     }
 
