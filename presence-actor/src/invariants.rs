@@ -6,7 +6,9 @@
 //! 4. No own contribution is erased whole and still there.
 //! 5. An element's name and its row speak of one origin.
 //! 6. The list that readers of a set are given has exactly the members that they see.
-//! 7. Whatever names an origin#![cfg(test)]
+//! 7. Whatever names an origin by its index names one that is not forgotten.
+
+#![cfg(test)]
 
 use crate::blob::Blob;
 use crate::dot::OriginIx;

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use super::convergence::{Step, assert_same_view, cases, perform, step};
 use super::world::World;
 use crate::limits::Limits;
+use crate::peer::Peer;
 use crate::portions::Portions;
 use crate::state::State;
 
@@ -63,6 +64,12 @@ fn others(world: &World, node: usize) -> Vec<usize> {
     (0..world.nodes.len()).filter(|other| *other != node).collect()
 }
 
+fn introduce_others(world: &mut World, node: usize) {
+    for other in others(world, node) {
+        world.introduce(node, other);
+    }
+}
+
 fn introduce_all(world: &mut World) {
     for a in 0..world.nodes.len() {
         (0..a).for_each(|b| world.introduce(a, b));
@@ -72,7 +79,7 @@ fn introduce_all(world: &mut World) {
 /// Moves a snapshot from one node to another, and what is on its way with it, without any work.
 fn load(world: &mut World, to: usize, from: usize) {
     let origin = world.origin(from);
-    if world.is_linked(to, from) && world.nodes[to].peers.get(&origin).is_some_and(|peer| peer.is_greeted()) {
+    if world.is_linked(to, from) && world.nodes[to].peers.get(&origin).is_some_and(Peer::is_greeted) {
         world.nodes[to].request_snapshot(origin);
     }
     for _ in 0..2 {
@@ -97,7 +104,7 @@ fn die(world: &mut World, node: usize, death: Death) {
                 world.nodes[other].handle_member_gone(&old, GoneReason::GraceOver, now);
             }
             world.reincarnate(node);
-            others(world, node).into_iter().for_each(|other| world.introduce(node, other));
+            introduce_others(world, node);
         }
     }
 }
@@ -111,7 +118,7 @@ fn take(world: &mut World, turn: &Turn) {
         Turn::Load(to, from) if to != from => load(world, *to, *from),
         Turn::Load(..) => {}
         Turn::Down(node) => world.down(*node),
-        Turn::Up(node) => others(world, *node).into_iter().for_each(|other| world.introduce(*node, other)),
+        Turn::Up(node) => introduce_others(world, *node),
         Turn::Death(node, death) => die(world, *node, *death),
         Turn::Rounds(rounds) => {
             introduce_all(world);

@@ -525,12 +525,16 @@ fn a_repeated_erasure_leaves_what_a_new_incarnation_wrote() {
     });
     let key = found.flatten().next().unwrap();
     world.del(1, &key);
-    [0, 2].into_iter().for_each(|other| world.gone_at(other, 1));
+    for other in [0, 2] {
+        world.gone_at(other, 1);
+    }
     world.reincarnate(1);
     world.set(1, &key, "written anew");
     world.work();
     assert_eq!(world.get(1, &key).as_deref(), Some("written anew"));
-    [0, 2].into_iter().for_each(|other| world.introduce(1, other));
+    for other in [0, 2] {
+        world.introduce(1, other);
+    }
     world.settle();
     world.check_invariants();
     assert_eq!(world.everywhere(&key).as_deref(), Some("written anew"));
@@ -551,7 +555,9 @@ fn an_element_that_a_snapshot_names_twice_does_not_spoil_the_books() {
             [Part::Key(Raw(b"l")), Part::Element(name, first, Raw(b"short")), Part::Element(name, second, Raw(&long))];
         let last = Some(Known { vector: vec![(from, 9)], ..Known::default() });
         let mut frame = wire::encode(&Frame::Snapshot { id, parts: 3, last });
-        parts.iter().for_each(|part| codec::append(part, &mut frame));
+        for part in &parts {
+            codec::append(part, &mut frame);
+        }
         world.nodes[1].handle_frame(from, &frame.into(), now).unwrap();
         world.nodes[1].check_invariants();
         while world.nodes[1].work(now) {}
