@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Task {
     /// Run one node, with a console on standard input
     #[command(after_long_help = NODE_NOTES)]
-    Node(NodeTask),
+    Node(Box<NodeTask>),
     /// Show a whole cluster at work: nodes, players, a crash, and a check of everything at the end
     Demo(DemoTask),
 }
@@ -92,7 +92,7 @@ mod tests {
 
     fn node(line: &str) -> NodeTask {
         match Arguments::try_parse_from(line.split(' ')).unwrap().task {
-            Task::Node(task) => task,
+            Task::Node(task) => *task,
             Task::Demo(_) => panic!("{line} is a node"),
         }
     }
