@@ -94,8 +94,13 @@ impl HlcClock {
 
     /// The stamp of a new local event.
     pub fn tick(&mut self, now: WallMs) -> Hlc {
-        self.last = Hlc::from_wall(now).max(Hlc(self.last.0 + 1));
+        self.last = self.peek(now);
         self.last
+    }
+
+    /// What [`tick`](Self::tick) would give.
+    pub fn peek(&self, now: WallMs) -> Hlc {
+        Hlc::from_wall(now).max(Hlc(self.last.0 + 1))
     }
 
     /// Takes note of a peer's stamp.

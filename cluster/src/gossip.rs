@@ -57,7 +57,7 @@ impl Gossip {
     ) -> anyhow::Result<Self> {
         let known = Arc::new(KnownIds::default());
         let transport =
-            SeamTransport { datagrams, counters, known: Arc::clone(&known), cluster: config.cluster.as_str().into() };
+            SeamTransport { datagrams, counters, known: Arc::clone(&known), cluster: cluster_id(config).into() };
         let handle = spawn_chitchat(chitchat_config(config, me), Vec::new(), &transport).await?;
         Ok(Self { handle, known })
     }
@@ -145,10 +145,16 @@ fn sighting((id, state): (&ChitchatId, &NodeState)) -> Option<Sighting> {
     })
 }
 
+/// Nodes of another cluster, and those with other settings, do not take part in the gossip.
+fn cluster_id(config: &ClusterConfig) -> String {
+    let settings = config.alike.iter().map(|(setting, value)| format!(" {setting}={value}"));
+    std::iter::once(config.cluster.clone()).chain(settings).collect()
+}
+
 fn chitchat_config(config: &ClusterConfig, me: &Member) -> ChitchatConfig {
     ChitchatConfig {
         chitchat_id: ChitchatId::new(me.node.as_str(), me.incarnation.0, me.addr),
-        cluster_id: config.cluster.clone(),
+        cluster_id: cluster_id(config),
         gossip_interval: config.gossip_interval,
         listen_addr: config.listen,
         // Seeds are approached by `greet` once a handshake has shown that they are ours: chitchat would gossip with a

@@ -13,8 +13,14 @@ pub const MAX_SEEDS: usize = 64;
 /// The most addresses of one seed name that are tried, in the resolver's order.
 pub const MAX_ADDRS_PER_SEED: usize = 16;
 
+/// Settings that all nodes must have alike.
+pub const MAX_ALIKE: usize = 8;
+
+/// Bytes of such a setting's name, and of its value.
+pub const MAX_ALIKE_BYTES: usize = 32;
+
 /// The largest handshake message, in bytes, magic and header included.
-pub const MAX_HANDSHAKE_BYTES: usize = 1024;
+pub const MAX_HANDSHAKE_BYTES: usize = 2048;
 
 /// Inbound connections that have not finished their handshake; more are closed at once.
 pub const MAX_PENDING_HANDSHAKES: usize = 128;

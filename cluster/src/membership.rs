@@ -195,10 +195,14 @@ impl Membership {
         self.returned.iter().filter(|member| !self.members.contains_key(&member.node))
     }
 
+    /// For how long this process must have stood still, when this is the next input.
+    pub fn pause_before(&self, now: Duration) -> Option<Duration> {
+        Some(now.saturating_sub(self.last_now)).filter(|pause| *pause > PAUSE)
+    }
+
     /// A pause of this process is no silence of its peers (invariant 4).
     fn advance(&mut self, now: Duration) {
-        let pause = now.saturating_sub(self.last_now);
-        if pause > PAUSE {
+        if let Some(pause) = self.pause_before(now) {
             for entry in self.members.values_mut() {
                 entry.down_since = entry.down_since.map(|since| since + pause);
                 entry.contact_until += pause;

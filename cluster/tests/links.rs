@@ -156,6 +156,7 @@ async fn impostor(to: &Node) -> TcpStream {
     let mut stream = TcpStream::connect(to.addr()).await.unwrap();
     let hello = Hello {
         cluster: "headcount".into(),
+        alike: std::collections::BTreeMap::new(),
         member: Member {
             node: NodeId::new("z").unwrap(),
             incarnation: Incarnation(1),

@@ -153,6 +153,21 @@ fn a_seed_of_another_cluster_is_an_error_in_words() {
 }
 
 #[test]
+fn a_seed_with_another_setting_is_an_error_that_names_it() {
+    run(async {
+        let mut seed = config("a", &[]);
+        seed.alike.insert("rhythm".into(), "slow".into());
+        let seed = Node::start_with(seed).await.unwrap();
+        let mut other = config("b", &[seed.addr()]);
+        other.alike.insert("rhythm".into(), "fast".into());
+        let error = Node::start_with(other).await.map(drop).unwrap_err();
+        assert!(error.to_string().contains("its `rhythm` is slow, and this node's is fast"), "{error}");
+        assert_eq!(seed.cluster.stats().refused.other_setting, 1);
+        assert!(names(&seed).is_empty());
+    });
+}
+
+#[test]
 fn a_seed_of_another_cluster_beside_one_of_ours_is_passed_over() {
     run(async {
         let mut theirs = config("x", &[]);

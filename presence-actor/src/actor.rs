@@ -12,11 +12,12 @@ use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler, Message, StreamHandler};
 use bytes::Bytes;
-use headcount_cluster::{Class, ClusterEvent, GoneReason, Link, LinkFull, Member, MemberState, Origin};
+use headcount_cluster::{Class, ClusterEvent, GoneReason, Link, LinkFull, Member, MemberState, NodeId, Origin};
 use tokio::sync::mpsc;
-use tracing::{debug, error, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::handle::Shared;
+use crate::notices::Memory;
 use crate::peer::readiness::ReadyBy;
 use crate::state::{State, StateEvent};
 
@@ -124,6 +125,25 @@ impl PresenceActor {
                     warn!(%peer, ahead_ms, "the clock of {peer} is {ahead_ms} ms ahead of ours; its writes win over \
                         concurrent ones until that is mended - check its time synchronisation");
                 }
+                StateEvent::Memory { memory, used, limit } => report_memory(memory, used, limit),
+                StateEvent::Majority { lacks: true, known, absent } => warn!(
+                    known,
+                    "not more than half of the {known} nodes are up here, and home_requires is majority: pops, SET NX, GETSET and homed \
+                     counters answer TRYAGAIN until enough of these are back: {}",
+                    names(&absent)
+                ),
+                StateEvent::Majority { lacks: false, known, .. } => {
+                    info!(known, "more than half of the {known} nodes are up again; keys' homes serve");
+                }
+                StateEvent::ServesWithout { silent } => warn!(
+                    "this node serves as a home of keys without {}, which do not answer though they count as up",
+                    names(&silent)
+                ),
+                StateEvent::StillJoining { waits_for } => info!(
+                    "joining: waiting for {}, of which the cluster says that they are up; without an answer this node is ready some \
+                     five seconds later",
+                    names(&waits_for)
+                ),
                 StateEvent::IdentityReused { peer } => error!(
                     %peer,
                     "a peer knows writes of this node that this node has not made: two processes run under one \
@@ -172,6 +192,29 @@ impl Actor for PresenceActor {
             actor.start_work(context);
         });
     }
+}
+
+fn report_memory(memory: Memory, used: usize, limit: usize) {
+    match memory {
+        Memory::Roomy => info!(used, limit, "keys and rows take {used} bytes; there is room again"),
+        Memory::Short => info!(
+            used,
+            limit,
+            "keys and rows take {used} bytes of the {limit} that they may (max_memory_bytes); beyond it writes that may add \
+             data fail with OOM"
+        ),
+        Memory::Full => warn!(
+            used,
+            limit,
+            "keys and rows take {used} bytes, over the limit of {limit} (max_memory_bytes): writes that may add data fail with OOM \
+             here, removals and reads go on; remove keys, or restart with a higher limit"
+        ),
+    }
+}
+
+fn names(nodes: &[NodeId]) -> String {
+    let names: Vec<&str> = nodes.iter().map(NodeId::as_str).collect();
+    names.join(", ")
 }
 
 /// The core may have something to send.

@@ -44,6 +44,11 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// - [`Error::TryAgain`] says that the command had no effect: an element that was popped nevertheless is put back, and so is one
 ///   whose future is dropped before it was taken. After [`Error::OutcomeUnknown`] the command may have been carried out.
 /// - Of those who wait for a list, who began first by its own clock comes first.
+///
+/// # Errors of all commands
+/// What a command can fail with besides what stands at it, unless it only reads: [`Error::Closed`] once the node has left;
+/// [`Error::OutOfMemory`] when it may add data and the node that carries it out is over `max_memory_bytes`; and through an
+/// [acknowledging](Self::acknowledged) handle [`Error::TooFewPeers`], and [`Error::NotConfirmed`] with the write kept.
 pub trait Presence: Clone + Send + Sync + 'static {
     /// Subscribes to a topic. Resolves when every live peer has confirmed the interest or left (a bounded wait), so
     /// that a publish anywhere after that is delivered. Ends when the [`Subscription`] is dropped.
@@ -305,8 +310,8 @@ pub trait Presence: Clone + Send + Sync + 'static {
     /// Sets a string unless the key exists, [at the key's home](Self#commands-at-a-keys-home). Returns whether it was set.
     ///
     /// # Errors
-    /// [`Error::TooLarge`], [`Error::TryAgain`], [`Error::OutcomeUnknown`], [`Error::HomedOwned`], [`Error::TooMany`] open
-    /// calls, [`Error::Closed`].
+    /// [`Error::TooLarge`], [`Error::OutOfMemory`], [`Error::TryAgain`], [`Error::OutcomeUnknown`], [`Error::NotConfirmed`] where
+    /// `home_requires` is `majority`, [`Error::HomedOwned`], [`Error::TooMany`] open calls, [`Error::Closed`].
     fn set_nx(&self, key: impl Arg, value: impl Arg) -> impl Future<Output = Result<bool>> + Send;
 
     /// [`set_nx`](Self::set_nx) with a life of `seconds`: a lock that nobody can forget to open.
@@ -315,7 +320,7 @@ pub trait Presence: Clone + Send + Sync + 'static {
     /// As [`set_nx`](Self::set_nx), and [`Error::InvalidExpiry`] unless `seconds` is positive.
     fn set_nx_ex(&self, key: impl Arg, value: impl Arg, seconds: i64) -> impl Future<Output = Result<bool>> + Send;
 
-    /// Sets a string and returns what it was, [at the key's home](Self#commands-at-a-keys-home).
+    /// Sets a string, without an expiry, and returns what it was, [at the key's home](Self#commands-at-a-keys-home).
     ///
     /// # Errors
     /// As [`set_nx`](Self::set_nx), and [`Error::WrongType`].
@@ -323,7 +328,7 @@ pub trait Presence: Clone + Send + Sync + 'static {
 
     /// Sets a string if it is as expected, [at the key's home](Self#commands-at-a-keys-home); `None` stands for a missing key,
     /// so that a `new` of `None` deletes: `compare_and_set(lock, Some(mine), None)` opens a lock that is still one's own.
-    /// Returns whether it was as expected.
+    /// Returns whether it was as expected. As with any `SET`, a former expiry ends with the former value.
     ///
     /// # Errors
     /// As [`getset`](Self::getset).
@@ -334,13 +339,28 @@ pub trait Presence: Clone + Send + Sync + 'static {
         new: Option<&[u8]>,
     ) -> impl Future<Output = Result<bool>> + Send;
 
+    /// [`compare_and_set`](Self::compare_and_set) with a life of `seconds`: `compare_and_set_ex(lock, Some(mine), mine, 30)` keeps a
+    /// lock that is still one's own.
+    ///
+    /// # Errors
+    /// As [`getset`](Self::getset), and [`Error::InvalidExpiry`] unless `seconds` is positive.
+    fn compare_and_set_ex(
+        &self,
+        key: impl Arg,
+        expected: Option<&[u8]>,
+        new: impl Arg,
+        seconds: i64,
+    ) -> impl Future<Output = Result<bool>> + Send;
+
     /// A handle whose `incr`, `incrby`, `decr`, `hincrby` and `hincrbyex` count [at the key's home](Self#commands-at-a-keys-home),
-    /// so that no two calls get the same sum. Counting elsewhere as well spoils that.
+    /// so that no two calls get the same sum, and fail as [`set_nx`](Self::set_nx) does. Counting elsewhere as well spoils
+    /// that. Other commands are not changed by it.
     #[must_use]
     fn homed(&self) -> Self;
 
     /// A handle whose writes return only when others have them too, or fail with [`Error::NotConfirmed`] after `timeout`;
-    /// the write is kept even then. For one call: `presence.acknowledged(..).set(..)`.
+    /// the write is kept even then. For one call: `presence.acknowledged(..).set(..)`. A pop that is not confirmed is put back, with
+    /// [`Error::TryAgain`]. Blocking pops do not wait for others: where that is needed, `home_requires` is `majority`.
     #[must_use]
     fn acknowledged(&self, ack: Ack, timeout: Duration) -> Self;
 

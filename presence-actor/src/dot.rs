@@ -53,3 +53,10 @@ pub(crate) struct Tag {
     pub(crate) seq: u64,
     pub(crate) stamp: Hlc,
 }
+
+impl Tag {
+    /// Whether it is a later write than `known`, of the same origin for the same owner.
+    pub(crate) fn succeeds(&self, known: &Self) -> bool {
+        self.origin == known.origin && self.owner == known.owner && self.seq > known.seq
+    }
+}

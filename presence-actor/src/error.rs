@@ -50,12 +50,12 @@ pub enum Error {
     /// A timeout that is negative, or no number of seconds.
     #[error("ERR timeout is not a float or out of range, or negative")]
     BadTimeout,
-    /// This node holds more than it may; what does not add data still works.
+    /// The node that carries the command out holds more than it may; what does not add data still works.
     #[error(
-        "OOM command not allowed: this node's keys and rows take {used} bytes, over the limit of {limit} (max_memory_bytes)"
+        "OOM command not allowed: where it is carried out, keys and rows take {used} bytes, over the limit of {limit} (max_memory_bytes)"
     )]
     OutOfMemory {
-        /// What its keys and rows are accounted for.
+        /// What that node's keys and rows are accounted for.
         used: usize,
         /// The cap.
         limit: usize,
@@ -124,7 +124,7 @@ pub enum Error {
     /// The key's home refuses what this node would have taken: the two have different caps.
     #[error("ERR the key's home ({home}) refuses: {reason}")]
     RefusedByHome {
-        /// The home's origin.
+        /// The home's name.
         home: String,
         /// Its words.
         reason: String,
@@ -163,6 +163,14 @@ pub enum TryAgain {
     /// The home was not reached or could not serve in time: nodes come or go, or do not agree on who is there.
     #[error("the key's home could not serve in time; nodes are coming or going, or cannot all reach each other")]
     NoAnswer,
+    /// An element was popped, fewer peers confirmed that in time than were to, and it was put back.
+    #[error("only {confirmed} of {wanted} peers have confirmed the pop in time, and the element was put back")]
+    PopNotConfirmed {
+        /// How many had confirmed.
+        confirmed: usize,
+        /// How many were to confirm.
+        wanted: usize,
+    },
     /// More commands wait at the home than it holds.
     #[error("the key's home has too many commands waiting")]
     Overloaded,

@@ -23,6 +23,11 @@ impl<T> Few<T> {
         };
     }
 
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self, Self::Other(None))
+    }
+
     /// Keeps those for which `keep` holds.
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(&mut T) -> bool) {
         match self {

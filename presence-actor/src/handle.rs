@@ -21,7 +21,7 @@ use crate::api::{Presence, Result};
 use crate::args::{Arg, Args};
 use crate::blob::Blob;
 use crate::dot::Owner;
-use crate::error::Error;
+use crate::error::{Error, TryAgain};
 use crate::homed::{Answer, Carried, HomedCommand, Popped, Started};
 use crate::pubsub::Subscription;
 use crate::pubsub::interest::Kind;
@@ -293,9 +293,18 @@ impl ClusterPresence {
     /// Waits until a write is confirmed as the handle demands.
     pub(crate) async fn confirm<R>(&self, written: Result<Written<R>>) -> Result<R> {
         let Written { value, wanted, seq } = written?;
+        if wanted > 0 {
+            // Boxed, so that the future of a write that waits for nobody is small.
+            Box::pin(self.wait_for(wanted, seq)).await?;
+        }
+        Ok(value)
+    }
+
+    /// Waits until so many peers have this node's operations up to `seq`.
+    async fn wait_for(&self, wanted: usize, seq: u64) -> Result<()> {
         let confirmed = |state: &State| state.peers_that_confirmed(seq);
-        if wanted == 0 || self.scope.shared.wait_until(self.within.timeout, |state| confirmed(state) >= wanted).await {
-            return Ok(value);
+        if self.scope.shared.wait_until(self.within.timeout, |state| confirmed(state) >= wanted).await {
+            return Ok(());
         }
         Err(Error::NotConfirmed { confirmed: self.read(|state, _| confirmed(state)), wanted })
     }
@@ -331,10 +340,12 @@ impl ClusterPresence {
         if wanted == 0 || shared.wait_until(self.within.timeout, |state| confirmed(state) >= wanted).await {
             return Ok(answer);
         }
+        let confirmed = self.read(|state, _| confirmed(state));
         if let (Some((end, key)), Answer::Value(value)) = (pops, answer) {
             self.write(|state, _, _| state.give_back(end, key, value));
+            return Err(Error::TryAgain(TryAgain::PopNotConfirmed { confirmed, wanted }));
         }
-        Err(Error::NotConfirmed { confirmed: self.read(|state, _| confirmed(state)), wanted })
+        Err(Error::NotConfirmed { confirmed, wanted })
     }
 
     async fn pop(&self, end: End, key: &[u8]) -> Result<Option<Bytes>> {
@@ -597,7 +608,19 @@ impl<T: HasHandle> Presence for T {
 
     async fn compare_and_set(&self, key: impl Arg, expected: Option<&[u8]>, new: Option<&[u8]>) -> Result<bool> {
         let (expected, new) = (expected.map(Blob::from), new.map(Blob::from));
-        let command = HomedCommand::CompareAndSet { key: key.bytes().into(), expected, new };
+        let command = HomedCommand::CompareAndSet { key: key.bytes().into(), expected, new, seconds: None };
+        self.handle().at_home(command).await.map(Answer::into_flag)
+    }
+
+    async fn compare_and_set_ex(
+        &self,
+        key: impl Arg,
+        expected: Option<&[u8]>,
+        new: impl Arg,
+        seconds: i64,
+    ) -> Result<bool> {
+        let (expected, new) = (expected.map(Blob::from), Some(new.bytes().into()));
+        let command = HomedCommand::CompareAndSet { key: key.bytes().into(), expected, new, seconds: Some(seconds) };
         self.handle().at_home(command).await.map(Answer::into_flag)
     }
 

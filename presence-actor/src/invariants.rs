@@ -1,6 +1,6 @@
 //! What must hold between any two inputs, checked by tests after each.
 //!
-//! 1. The ledger counts each row once, and owned rows at their places.
+//! 1. The ledger says what a new one would that is told of each row once: rows, bytes, and owned rows at their places.
 //! 2. No key, field or member is stored without a row.
 //! 3. An origin's log ends where the origin's applied number is, or is empty.
 //! 4. No own contribution is erased whole and still there.
@@ -10,71 +10,23 @@
 
 #![cfg(test)]
 
-use crate::shared::register::Content;
+use crate::blob::Blob;
+use crate::dot::OriginIx;
+use crate::origin::Origins;
+use crate::shared::entry::Entry;
+use crate::shared::ledger::{Ledger, Slot};
+use crate::shared::register::{Content, Register};
 use crate::state::State;
 
 impl State {
     pub(crate) fn check_invariants(&self) {
-        let mut rows = 0;
-        let mut rows_of = std::collections::BTreeMap::<crate::dot::OriginIx, usize>::new();
-        let mut owned = std::collections::BTreeMap::<crate::dot::OriginIx, std::collections::BTreeSet<String>>::new();
+        let mut book = Ledger::default();
         for (key, entry) in self.keyspace.keys.iter() {
-            assert!(!entry.is_empty(), "(2) {key:?} is stored without a row");
-            let mut place = |tag: &crate::dot::Tag, place: String| {
-                rows += 1;
-                *rows_of.entry(tag.origin).or_default() += 1;
-                if !tag.owner.is_shared() {
-                    owned.entry(tag.origin).or_default().insert(format!("{:?} {key:?} {place}", tag.owner));
-                }
-            };
-            for row in entry.string().rows.iter() {
-                place(&row.tag, "string".into());
-            }
-            for (member, tags) in entry.set().into_iter().flat_map(|set| set.rows.iter()) {
-                assert!(!tags.is_empty(), "(2) member {member:?}");
-                tags.iter().for_each(|tag| place(tag, format!("member {member:?}")));
-            }
-            if let Some(set) = entry.set() {
-                // Reading keeps the list, so that the next check finds out when something forgot to let go of it.
-                let members: Vec<_> = set.iter(&self.origins).map(crate::blob::Blob::to_bytes).collect();
-                assert_eq!(set.list(&self.origins), members, "(6) {key:?}");
-            }
-            for (field, register) in entry.hash().into_iter().flat_map(|hash| hash.rows.iter()) {
-                assert!(!register.is_empty(), "(2) field {field:?}");
-                for row in register.rows.iter() {
-                    place(&row.tag, format!("field {field:?}"));
-                    if let Content::Count(count) = row.content() {
-                        assert!(count.erased_through < row.tag.seq, "(4) {key:?} {field:?} {row:?}");
-                    }
-                }
-            }
-            assert!(entry.list().is_none_or(|list| !list.is_empty()), "(2) the list of {key:?}");
-            for (name, element) in entry.list().into_iter().flat_map(|list| &list.elements) {
-                place(&element.tag(name), "elements".into());
-                assert_eq!(self.origins.get(element.origin).origin, name.origin, "(5) {name:?}");
-            }
-            for row in entry.expiry() {
-                rows += 1;
-                *rows_of.entry(row.tag.origin).or_default() += 1;
-            }
+            self.check_entry(key, entry);
+            enter(&mut book, key, entry);
         }
-        assert_eq!(rows, self.keyspace.ledger.rows(), "(1) rows");
-        if rows == 0 {
-            assert_eq!(self.keyspace.ledger.bytes(), 0, "(1) what is gone costs nothing");
-        }
-        for ix in (0..self.origins.slots()).map(crate::dot::OriginIx::new) {
-            let counted = rows_of.get(&ix).copied().unwrap_or(0);
-            assert_eq!(self.keyspace.ledger.rows_of(ix), counted, "(1) rows of {ix:?}");
-            let is_named = counted > 0
-                || self.keyspace.spent.names(ix)
-                || self.doomed.contains(&ix)
-                || self.blocked.contains(&ix)
-                || self.peers.values().any(|peer| peer.repairs.iter().any(|repair| repair.origin == ix))
-                || self.me == ix;
-            assert!(!is_named || self.origins.find(self.origins.get(ix).origin) == Some(ix), "(7) {ix:?}");
-        }
-        let counted = owned.into_iter().map(|(origin, places)| (origin, places.len())).collect();
-        assert_eq!(self.keyspace.ledger.owned_by_origin(), counted, "(1) owned rows");
+        self.check_ledger(&book);
+        self.check_indices(&book);
         for (_, state) in self.origins.iter() {
             if let Some(first) = state.log.first() {
                 assert!(first <= state.applied, "(3) {:?}", state.origin);
@@ -82,4 +34,75 @@ impl State {
             }
         }
     }
+
+    fn check_entry(&self, key: &Blob, entry: &Entry) {
+        assert!(!entry.is_empty(), "(2) {key:?} is stored without a row");
+        for (member, tags) in entry.set().into_iter().flat_map(|set| set.rows.iter()) {
+            assert!(!tags.is_empty(), "(2) member {member:?}");
+        }
+        if let Some(set) = entry.set() {
+            // Reading keeps the list, so that the next check finds out when something forgot to let go of it.
+            let members: Vec<_> = set.iter(&self.origins).map(Blob::to_bytes).collect();
+            assert_eq!(set.list(&self.origins), members, "(6) {key:?}");
+        }
+        for (field, register) in entry.hash().into_iter().flat_map(|hash| hash.rows.iter()) {
+            assert!(!register.is_empty(), "(2) field {field:?}");
+            for row in register.rows.iter() {
+                if let Content::Count(count) = row.content() {
+                    assert!(count.erased_through < row.tag.seq, "(4) {key:?} {field:?} {row:?}");
+                }
+            }
+        }
+        assert!(entry.list().is_none_or(|list| !list.is_empty()), "(2) the list of {key:?}");
+        for (name, element) in entry.list().into_iter().flat_map(|list| &list.elements) {
+            assert_eq!(self.origins.get(element.origin).origin, name.origin, "(5) {name:?}");
+        }
+    }
+
+    fn check_ledger(&self, book: &Ledger) {
+        let ledger = &self.keyspace.ledger;
+        assert_eq!(ledger.rows(), book.rows(), "(1) rows");
+        assert_eq!(ledger.bytes(), book.bytes(), "(1) bytes");
+        assert_eq!(ledger.owned(), book.owned(), "(1) owned rows");
+        for ix in indices(&self.origins) {
+            assert_eq!(ledger.rows_of(ix), book.rows_of(ix), "(1) rows of {ix:?}");
+        }
+    }
+
+    fn check_indices(&self, book: &Ledger) {
+        for ix in indices(&self.origins) {
+            let is_named = book.rows_of(ix) > 0
+                || self.keyspace.spent.names(ix)
+                || self.doomed.contains(&ix)
+                || self.blocked.contains(&ix)
+                || self.early_erasures.iter().any(|erasure| erasure.author == ix)
+                || self.peers.values().any(|peer| peer.repairs.iter().any(|repair| repair.origin == ix))
+                || self.me == ix;
+            assert!(!is_named || self.origins.find(self.origins.get(ix).origin) == Some(ix), "(7) {ix:?}");
+        }
+    }
+}
+
+fn indices(origins: &Origins) -> impl Iterator<Item = OriginIx> {
+    (0..origins.slots()).map(OriginIx::new)
+}
+
+/// Tells a ledger of all rows of a key.
+fn enter(book: &mut Ledger, key: &Blob, entry: &Entry) {
+    book.key_added(key);
+    enter_register(book, key, Slot::String, entry.string());
+    for (member, tags) in entry.set().into_iter().flat_map(|set| set.rows.iter()) {
+        tags.iter().for_each(|tag| book.added(key, Slot::Member(member), tag, 0));
+    }
+    for (field, register) in entry.hash().into_iter().flat_map(|hash| hash.rows.iter()) {
+        enter_register(book, key, Slot::Field(field), register);
+    }
+    for (name, element) in entry.list().into_iter().flat_map(|list| &list.elements) {
+        book.added(key, Slot::Element(name), &element.tag(name), element.value.len());
+    }
+    entry.expiry().iter().for_each(|row| book.added(key, Slot::Expiry, &row.tag, 0));
+}
+
+fn enter_register(book: &mut Ledger, key: &Blob, slot: Slot<'_>, register: &Register) {
+    register.rows.iter().for_each(|row| book.added(key, slot, &row.tag, row.content().bytes()));
 }

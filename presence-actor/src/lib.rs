@@ -7,7 +7,7 @@
 //! # Layout
 //! - [`api`]: the trait [`Presence`]; [`args`], [`reply`], [`values`], [`error`]: its types; [`command`]: commands as words
 //! - `ack`: who must have a write before its call returns
-//! - [`limits`], [`checks`], [`stats`]: caps, what is checked of a command, and counts
+//! - [`limits`], [`checks`], [`stats`], `notices`: caps, what is checked of a command, counts, and what an operator is told
 //! - `dot`, `op`, `blob`, `few`: what a write is, and how little it takes
 //! - `origin/`: streams of operations, their logs, and those that wait
 //! - `shared/`: keys and rows, and what readers see of them
@@ -36,9 +36,11 @@ mod homed;
 mod invariants;
 pub mod limits;
 pub mod local;
+mod notices;
 mod op;
 mod origin;
 mod peer;
+mod portions;
 pub mod pubsub;
 pub mod reply;
 mod shared;
@@ -61,6 +63,7 @@ pub use handle::ClusterPresence;
 pub use homed::{HomeRequires, UnknownRequirement};
 pub use limits::Limits;
 pub use local::LocalPresence;
+pub use notices::Memory;
 pub use peer::readiness::ReadyBy;
 pub use pubsub::{Event, Subscribers, Subscription};
 pub use reply::{Reply, Ttl, Type};

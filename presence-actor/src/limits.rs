@@ -16,6 +16,9 @@ pub const SNAPSHOT_CHUNK_ROWS: usize = 512;
 /// Rows that background work (applying, merging, dropping, sweeping) handles before it lets others have the state.
 pub const SLICE_ROWS: usize = 256;
 
+/// Bytes of names that are kept while rows are swept, of what operations add meanwhile. Beyond it the sweep begins anew instead.
+pub const MAX_SWEPT_AGAIN_BYTES: usize = 1024 * 1024;
+
 /// The highest sequence number that is believed. An origin that writes a billion operations a second gets there in a
 /// century; a number beyond it is garbage, and arithmetic below it cannot overflow.
 pub const MAX_SEQUENCE: u64 = u64::MAX >> 2;

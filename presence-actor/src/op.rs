@@ -141,7 +141,7 @@ pub(crate) enum Action<'a> {
         deadline: Option<WallMs>,
         seen: Seen<'a>,
     },
-    /// Removes all rows of one of the author's sessions.
+    /// Removes all rows of one of the author's sessions, at once: it takes as long as they are many.
     EndSession { session: Owner },
     /// The author has heard the answers of all its calls up to this number.
     Settled { through: u64 },

@@ -3,7 +3,8 @@
 //! A plain value without IO, clock or task. Inputs are commands (`commands/`), frames and link events (`peer/`),
 //! membership, and time; outputs are frames ([`State::poll_stream`], [`State::poll_bulk`]) and
 //! [`State::poll_event`]. After any input a shell asks for outputs until there are none. Every write, local or remote, goes
-//! through `Keyspace::apply`, so that all nodes compute alike.
+//! through `Keyspace::apply`, so that all nodes compute alike; only what an author writes over his own row does not have to
+//! (`commands/again.rs`).
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -17,6 +18,7 @@ use crate::api::Result;
 use crate::dot::{OriginIx, Owner};
 use crate::homed::{Answered, Dot, Homed};
 use crate::limits::Limits;
+use crate::notices::{Memory, Notices};
 use crate::op::{Action, Op, Seen};
 use crate::origin::{Origins, Standing};
 use crate::peer::forgetting::Forgetting;
@@ -25,6 +27,7 @@ use crate::peer::readiness::{Readiness, ReadyBy};
 use crate::peer::receive::Unapplied;
 use crate::peer::repair::Lag;
 use crate::peer::{Item, Peer};
+use crate::portions::Portions;
 use crate::pubsub::interest::Interest;
 use crate::pubsub::topics::Topics;
 use crate::shared::entry::Entry;
@@ -51,11 +54,49 @@ pub enum StateEvent {
         /// By how many milliseconds.
         ahead_ms: u64,
     },
+    /// How full this node is has changed.
+    Memory {
+        /// How full it is now.
+        memory: Memory,
+        /// What its keys and rows are accounted for.
+        used: usize,
+        /// The cap.
+        limit: usize,
+    },
+    /// A majority, where one is required, was lost or is there again.
+    Majority {
+        /// Whether it is lacking.
+        lacks: bool,
+        /// How many nodes it is more than half of.
+        known: usize,
+        /// Those that are not Up.
+        absent: Vec<NodeId>,
+    },
+    /// This node serves as a home without these, which hold the same view and do not answer.
+    ServesWithout {
+        /// The silent nodes.
+        silent: Vec<NodeId>,
+    },
+    /// This node joins and has not met all that it was told of.
+    StillJoining {
+        /// Whom it has not met.
+        waits_for: Vec<NodeId>,
+    },
     /// A peer knows more of this node's own stream than this node has written: two processes share an incarnation.
     IdentityReused {
         /// Who says so.
         peer: Origin,
     },
+}
+
+/// An own operation that erased what this node's vector did not cover.
+#[derive(Debug)]
+pub(crate) struct EarlyErasure {
+    /// Under which origin it was written: this node may go on under another.
+    pub(crate) author: OriginIx,
+    seq: u64,
+    /// As it is in the log.
+    op: Box<[u8]>,
 }
 
 /// All that a node knows.
@@ -65,6 +106,7 @@ pub struct State {
     /// This node's name; `None` for one that will never have peers.
     pub(crate) node: Option<NodeId>,
     pub(crate) limits: Limits,
+    pub(crate) portions: Portions,
     pub(crate) clock: HlcClock,
     pub(crate) origins: Origins,
     pub(crate) keyspace: Keyspace,
@@ -74,7 +116,7 @@ pub struct State {
     pub(crate) homed: Homed,
     pub(crate) peers: BTreeMap<Origin, Peer>,
     /// Own operations that erased what this node's vector does not cover yet.
-    pub(crate) early_erasures: Vec<(u64, Box<[u8]>)>,
+    pub(crate) early_erasures: Vec<EarlyErasure>,
     /// Origins whose streams wait for something.
     pub(crate) blocked: BTreeSet<OriginIx>,
     /// Origins that are Gone and whose rows are still being dropped.
@@ -102,6 +144,7 @@ pub struct State {
     pub(crate) closed: bool,
     pub(crate) rng: SmallRng,
     pub(crate) stats: Stats,
+    pub(crate) notices: Notices,
     last_session: u32,
     last_family: u64,
 }
@@ -128,6 +171,7 @@ impl State {
             node,
             clock: HlcClock::new(limits.max_clock_skew.as_millis() as u64),
             limits,
+            portions: Portions::default(),
             origins,
             keyspace: Keyspace::new(seed),
             topics: Topics::new(seed),
@@ -155,6 +199,7 @@ impl State {
             closed: false,
             rng: SmallRng::seed_from_u64(seed),
             stats: Stats::default(),
+            notices: Notices::default(),
             last_session: 0,
             last_family: 0,
         }
@@ -212,7 +257,7 @@ impl State {
         if self.closed {
             return;
         }
-        if self.keyspace.ledger.any_place(self.me, session).is_some() {
+        if self.keyspace.ledger.owns_any(self.me, session) {
             self.commit(now, Action::EndSession { session });
         }
         for (kind, name) in self.topics.remove_session(session) {
@@ -237,39 +282,43 @@ impl State {
     pub(crate) fn commit_answering(&mut self, now: WallMs, action: Action<'_>, answers: Option<Box<Answered>>) {
         self.tell_expired(now);
         let op = Op { stamp: self.clock.tick(now), answers, action };
-        let has_peers = !self.peers.is_empty();
-        let me = self.origins.get_mut(self.me);
-        let seq = me.applied + 1;
-        if has_peers {
-            me.log.append(seq, self.gossip_round, |bytes| codec::append(&op, bytes));
-            self.output = true;
-        } else if me.log.bytes() > 0 {
-            me.log.clear();
-        }
+        let seq = self.number(|bytes| codec::append(&op, bytes));
         let erase = self.resolve(self.me, seq, &op.action);
         self.keyspace.apply(&op, &erase, Effect::Whole, &self.origins);
         if erase.dots.iter().any(|(origin, seq)| self.origins.get(*origin).applied < *seq) {
             let mut bytes = Vec::new();
             codec::append(&op, &mut bytes);
-            self.early_erasures.push((seq, bytes.into()));
+            self.early_erasures.push(EarlyErasure { author: self.me, seq, op: bytes.into() });
         }
-        self.origins.get_mut(self.me).applied = seq;
-        self.stats.local_ops += 1;
         self.note_homed(self.me, seq, &op);
         self.tell_watchers(Some(self.origin()), now);
+    }
+
+    /// Takes the next number for an operation of this node, and keeps what `encode` writes of it when there are peers.
+    pub(crate) fn number(&mut self, encode: impl FnOnce(&mut Vec<u8>)) -> u64 {
+        let me = self.origins.get_mut(self.me);
+        me.applied += 1;
+        if !self.peers.is_empty() {
+            me.log.append(me.applied, self.gossip_round, encode);
+            self.output = true;
+        } else if me.log.bytes() > 0 {
+            me.log.clear();
+        }
+        self.stats.local_ops += 1;
+        me.applied
     }
 
     /// Erases again what this node erased before its vector covered it: rows of a snapshot can be seen while it is
     /// merged, and what of them is still to come, from the snapshot or as operations, was observed just the same.
     pub(crate) fn repeat_erasures(&mut self) {
-        for (seq, bytes) in std::mem::take(&mut self.early_erasures) {
-            let Ok(op) = crate::wire::decode_op(&mut &bytes[..]) else { continue };
-            let erase = self.resolve(self.me, seq, &op.action);
+        let mut waiting = std::mem::take(&mut self.early_erasures);
+        waiting.retain(|erasure| {
+            let Ok(op) = crate::wire::decode_op(&mut &erasure.op[..]) else { return false };
+            let erase = self.resolve(erasure.author, erasure.seq, &op.action);
             self.keyspace.apply(&op, &erase, Effect::Erasure, &self.origins);
-            if !self.depends_on_nothing_missing(&op) {
-                self.early_erasures.push((seq, bytes.clone()));
-            }
-        }
+            !self.depends_on_nothing_missing(&op)
+        });
+        self.early_erasures = waiting;
     }
 
     /// Resolves an operation's observation to this node's indices. An origin that is not known here has nothing to erase.
@@ -408,18 +457,18 @@ impl State {
     }
 
     fn drop_doomed(&mut self) {
-        let mut budget = crate::limits::SLICE_ROWS;
+        let mut budget = self.portions.slice_rows;
         while let Some(origin) = self.doomed.front().copied() {
             let Some(owner) = self.keyspace.ledger.any_owner(origin) else {
                 self.doomed.pop_front();
                 self.origins.set_bare(origin);
                 continue;
             };
-            while let Some(place) = self.keyspace.ledger.any_place(origin, owner) {
+            while let Some((place, rows)) = self.keyspace.ledger.any_place(origin, owner) {
                 if budget == 0 {
                     return;
                 }
-                budget -= 1;
+                budget = budget.saturating_sub(rows);
                 self.keyspace.drop_place(&place, origin, owner, &self.origins);
             }
         }
@@ -428,7 +477,7 @@ impl State {
     /// Removes keys whose deadline has passed, where that is this node's task: one slice of them.
     pub fn handle_time(&mut self, now: WallMs) {
         self.tell_expired(now);
-        for _ in 0..crate::limits::SLICE_ROWS {
+        for _ in 0..self.portions.slice_rows {
             let Some(key) = self.keyspace.deadlines.pop_due(now) else { break };
             self.remove_or_wait(key, now);
         }
@@ -489,7 +538,7 @@ impl State {
 
     /// How many peers an [`Ack`] asks for now.
     pub(crate) fn peers_needed(&self, ack: Ack) -> Result<usize> {
-        ack.peers_needed(self.peers.values().filter(|peer| peer.up).count(), self.peers.len())
+        ack.peers_needed(|| self.peers.values().filter(|peer| peer.up).count(), self.peers.len())
     }
 
     /// How many peers are known to have an operation.
@@ -530,6 +579,7 @@ impl State {
             keys: self.keyspace.keys.len(),
             rows: self.keyspace.ledger.rows(),
             memory_bytes: self.keyspace.ledger.bytes(),
+            memory_limit: self.limits.max_memory_bytes,
             owned_rows,
             type_conflicts: self.keyspace.type_conflicts(),
             origins: self.origins.len(),

@@ -10,6 +10,8 @@ pub struct Stats {
     pub rows: usize,
     /// Gauge: what keys and rows are accounted for, in bytes; capped by `max_memory_bytes`.
     pub memory_bytes: usize,
+    /// Gauge: the cap of that, in bytes.
+    pub memory_limit: usize,
     /// Gauge: rows that leave with their owner, by the origin that owns them, this node's first.
     pub owned_rows: Vec<(headcount_cluster::Origin, usize)>,
     /// Gauge: keys with rows of two types, of which one is hidden.
@@ -42,6 +44,10 @@ pub struct Stats {
     pub snapshots_served: u64,
     /// Counter: bytes of snapshots served.
     pub snapshot_bytes_served: u64,
+    /// Counter: calls to keys' homes that failed with `TRYAGAIN`, without effect.
+    pub calls_to_try_again: u64,
+    /// Counter: calls to keys' homes that may or may not have been carried out.
+    pub calls_of_unknown_outcome: u64,
     /// Counter: messages published here.
     pub messages_published: u64,
     /// Counter: messages handed to local subscriptions.

@@ -5,7 +5,7 @@
 //! here: append, never reorder, never reuse. Nothing in a frame is trusted: counts are walked, not allocated.
 
 use headcount_cluster::codec::{self, CodecError};
-use headcount_cluster::{GoneReason, Hlc, Origin, WallMs};
+use headcount_cluster::{GoneReason, Hlc, NodeId, Origin, WallMs};
 use serde::{Deserialize, Serialize};
 
 use crate::blob::Blob;
@@ -48,7 +48,9 @@ pub(crate) enum Frame {
         /// Whether one of them may have been given up for its silence not long ago.
         held: bool,
         /// Peers that are Up: who joins should meet them before it says that it is ready.
-        up: Vec<Origin>,
+        up: Vec<(Origin, NodeId)>,
+        /// Nodes that are Down, or were given up for their silence not long ago: who joins counts them too.
+        absent: Vec<NodeId>,
     },
     /// What the sender knows. `resync` asks the peer to push its own stream from there.
     Vector { known: Known, ready: bool, resync: bool },
@@ -296,7 +298,17 @@ mod tests {
     #[test]
     fn the_numbers_on_the_wire_stay() {
         let frames = [
-            (Frame::Hello { known: Known::default(), ready: false, gone: vec![], held: false, up: vec![] }, 0),
+            (
+                Frame::Hello {
+                    known: Known::default(),
+                    ready: false,
+                    gone: vec![],
+                    held: false,
+                    up: vec![],
+                    absent: vec![],
+                },
+                0,
+            ),
             (Frame::Vector { known: Known::default(), ready: false, resync: false }, 1),
             (Frame::Pull { number: 1, vector: vec![] }, 2),
             (Frame::BeyondLog { number: 1 }, 3),

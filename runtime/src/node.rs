@@ -264,6 +264,8 @@ async fn run(config: ClusterConfig, limits: Limits, world: World, started: onesh
     let (tell, told) = mpsc::unbounded_channel();
     PresenceActor::new(Arc::clone(&shared), events, gossip_interval, tell).start();
     shared.wake();
+    // An actor that is dropped before its first turn would begin as it is dropped, when the timers have gone.
+    tokio::task::yield_now().await;
     let (orders, ordered) = mpsc::channel(1);
     let (ready, is_ready) = watch::channel(None);
     let (stopped, is_stopped) = watch::channel(None);

@@ -5,14 +5,16 @@
 //! [`judge`] takes what was said and what is known. Invariants: nobody is accepted of another cluster, under the name of a live other
 //! node, or under an incarnation that is Gone here; and who is refused is told why in a sentence for an operator.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::codec;
+use crate::config::ClusterConfig;
 use crate::event::Member;
 use crate::id::{Incarnation, NodeId};
-use crate::limits::{MAX_CLUSTER_NAME_BYTES, MAX_HANDSHAKE_BYTES, MAX_INCARNATIONS};
+use crate::limits::{MAX_ALIKE, MAX_CLUSTER_NAME_BYTES, MAX_HANDSHAKE_BYTES, MAX_INCARNATIONS};
 
 /// The oldest link protocol that this build speaks.
 pub const PROTOCOL_MIN: u16 = 1;
@@ -62,6 +64,8 @@ pub enum Intent {
 pub struct Hello {
     /// The dialer's cluster.
     pub cluster: String,
+    /// Its settings that all nodes must have alike.
+    pub alike: BTreeMap<String, String>,
     /// The dialer.
     pub member: Member,
     /// What it wants.
@@ -98,6 +102,19 @@ pub enum Refusal {
         /// The acceptor's cluster.
         theirs: String,
         /// The refused node's cluster.
+        ours: String,
+    },
+    /// The two differ in a setting that all nodes must have alike.
+    #[error(
+        "its `{setting}` is {theirs}, and this node's is {ours}; the setting must be the same on all nodes, so change one, and \
+         restart the nodes that have the wrong one"
+    )]
+    OtherSetting {
+        /// The setting's name.
+        setting: String,
+        /// The acceptor's value.
+        theirs: String,
+        /// The refused node's value.
         ours: String,
     },
     /// No protocol version in common.
@@ -177,11 +194,12 @@ pub struct Knowledge {
 ///
 /// # Errors
 /// The [`Refusal`] to answer with.
-pub fn judge(me: &Member, cluster: &str, hello: &Hello, known: &Knowledge) -> Result<(), Refusal> {
+pub fn judge(me: &Member, config: &ClusterConfig, hello: &Hello, known: &Knowledge) -> Result<(), Refusal> {
     let dialer = &hello.member;
-    if hello.cluster != cluster {
-        return Err(Refusal::OtherCluster { theirs: cluster.to_owned(), ours: hello.cluster.clone() });
+    if hello.cluster != config.cluster {
+        return Err(Refusal::OtherCluster { theirs: config.cluster.clone(), ours: hello.cluster.clone() });
     }
+    judge_settings(&config.alike, &hello.alike)?;
     if let Some(expected) = &hello.expected
         && *expected != me.node
     {
@@ -215,6 +233,19 @@ pub fn judge(me: &Member, cluster: &str, hello: &Hello, known: &Knowledge) -> Re
     Ok(())
 }
 
+fn judge_settings(theirs: &BTreeMap<String, String>, ours: &BTreeMap<String, String>) -> Result<(), Refusal> {
+    let value =
+        |of: &BTreeMap<String, String>, setting| of.get(setting).map_or("not known there", String::as_str).to_owned();
+    match theirs.keys().chain(ours.keys()).find(|setting| theirs.get(*setting) != ours.get(*setting)) {
+        Some(setting) => Err(Refusal::OtherSetting {
+            setting: setting.clone(),
+            theirs: value(theirs, setting),
+            ours: value(ours, setting),
+        }),
+        None => Ok(()),
+    }
+}
+
 fn judge_namesake(me: &Member, dialer: &Member) -> Refusal {
     if me == dialer {
         return Refusal::Yourself;
@@ -225,7 +256,8 @@ fn judge_namesake(me: &Member, dialer: &Member) -> Refusal {
 /// Writes a handshake message.
 pub fn encode<T: Serialize>(message: &T) -> Vec<u8> {
     let body = codec::encode(message);
-    let length = u16::try_from(body.len()).expect("names are capped, so that a handshake stays far under 1 KiB");
+    let length =
+        u16::try_from(body.len()).expect("names and settings are capped, so that a handshake stays far under 64 KiB");
     let mut bytes = Vec::with_capacity(PREFIX_BYTES + body.len());
     bytes.extend(MAGIC);
     bytes.extend(PROTOCOL_MIN.to_le_bytes());
@@ -260,6 +292,9 @@ pub fn decode_hello(body: &[u8]) -> Result<Hello, HandshakeError> {
     let hello: Hello = codec::decode(body).map_err(|error| HandshakeError::Malformed(error.to_string()))?;
     if hello.cluster.is_empty() || hello.cluster.len() > MAX_CLUSTER_NAME_BYTES {
         return Err(HandshakeError::Malformed("the cluster's name has a wrong length".to_owned()));
+    }
+    if hello.alike.len() > MAX_ALIKE {
+        return Err(HandshakeError::Malformed("it has too many settings".to_owned()));
     }
     if hello.member.addr.port() == 0 || hello.member.addr.ip().is_unspecified() {
         return Err(HandshakeError::Malformed(format!(
@@ -301,6 +336,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::limits::MAX_ALIKE_BYTES;
 
     fn member(node: &str, incarnation: u64, port: u16) -> Member {
         Member {
@@ -311,7 +347,8 @@ mod tests {
     }
 
     fn hello(member: Member, intent: Intent) -> Hello {
-        Hello { cluster: "demo".into(), member, intent, expected: None, gone: None }
+        let alike = BTreeMap::from([("rhythm".into(), "slow".into())]);
+        Hello { cluster: "demo".into(), alike, member, intent, expected: None, gone: None }
     }
 
     fn nothing_known() -> Knowledge {
@@ -321,7 +358,11 @@ mod tests {
     fn verdict(hello: &Hello, change: impl FnOnce(&mut Knowledge)) -> Result<(), Refusal> {
         let mut known = nothing_known();
         change(&mut known);
-        judge(&member("me", 5, 1), "demo", hello, &known)
+        let me = member("me", 5, 1);
+        let mut config = ClusterConfig::new(me.node.clone(), me.addr);
+        config.cluster = "demo".into();
+        config.alike.insert("rhythm".into(), "slow".into());
+        judge(&me, &config, hello, &known)
     }
 
     #[test]
@@ -338,6 +379,19 @@ mod tests {
             verdict(&other, |known| known.is_gone = true),
             Err(Refusal::OtherCluster { theirs: "demo".into(), ours: "prod".into() })
         );
+    }
+
+    #[test]
+    fn a_setting_that_differs_is_named_with_both_values() {
+        let mut other = hello(member("b", 9, 2), Intent::Join);
+        other.alike.insert("rhythm".into(), "fast".into());
+        let refused = |ours: &str| {
+            let (setting, theirs) = ("rhythm".into(), "slow".into());
+            Err(Refusal::OtherSetting { setting, theirs, ours: ours.into() })
+        };
+        assert_eq!(verdict(&other, |_| ()), refused("fast"));
+        other.alike.clear();
+        assert_eq!(verdict(&other, |_| ()), refused("not known there"));
     }
 
     #[test]
@@ -398,6 +452,7 @@ mod tests {
     fn messages_are_read_as_written_and_stay_under_the_limit() {
         let longest = Hello {
             cluster: "x".repeat(MAX_CLUSTER_NAME_BYTES),
+            alike: (0..MAX_ALIKE).map(|n| (format!("{n:032}"), "v".repeat(MAX_ALIKE_BYTES))).collect(),
             member: member(&"n".repeat(32), u64::MAX, 65_535),
             intent: Intent::Link,
             expected: Some(NodeId::new("m".repeat(32)).unwrap()),

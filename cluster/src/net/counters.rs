@@ -51,6 +51,8 @@ pub struct ClusterStats {
 pub struct RefusalCounts {
     /// The dialer is of another cluster.
     pub other_cluster: u64,
+    /// The dialer differs in a setting that all nodes must have alike.
+    pub other_setting: u64,
     /// No protocol version in common.
     pub incompatible_version: u64,
     /// Another live process has the dialer's name.

@@ -234,13 +234,14 @@ impl Hub {
             has_room: namesake.is_some() || self.stats.borrow().known_incarnations < MAX_INCARNATIONS,
             is_ready: state.phase == Phase::Running,
         };
-        judge(&state.me, &self.config.cluster, hello, &known)
+        judge(&state.me, &self.config, hello, &known)
     }
 
     pub(crate) fn count_refusal(&self, refusal: &Refusal) {
         let refused = &mut self.stats.borrow_mut().refused;
         let counter = match refusal {
             Refusal::OtherCluster { .. } => &mut refused.other_cluster,
+            Refusal::OtherSetting { .. } => &mut refused.other_setting,
             Refusal::IncompatibleVersion { .. } => &mut refused.incompatible_version,
             Refusal::NameInUse { .. } => &mut refused.name_in_use,
             Refusal::StaleIncarnation { .. } => &mut refused.stale_incarnation,
@@ -265,6 +266,7 @@ impl Hub {
                 }
             }
             Refusal::OtherCluster { .. }
+            | Refusal::OtherSetting { .. }
             | Refusal::IncompatibleVersion { .. }
             | Refusal::ClusterFull
             | Refusal::NotYou { .. }
@@ -332,14 +334,27 @@ impl Hub {
 
     pub(crate) fn live_changed(self: &Rc<Self>, live: &[Sighting]) {
         let now = self.since_start();
+        self.tell_pause(now);
         self.state.borrow_mut().membership.handle_live(now, live);
         self.follow_membership();
     }
 
     pub(crate) fn ticked(self: &Rc<Self>) {
         let now = self.since_start();
+        self.tell_pause(now);
         self.state.borrow_mut().membership.handle_tick(now);
         self.follow_membership();
+    }
+
+    /// What follows from a pause reads as if the others had gone.
+    fn tell_pause(&self, now: Duration) {
+        if let Some(pause) = self.state.borrow().membership.pause_before(now) {
+            warn!(
+                node = %self.config.node,
+                "this process stood still for {pause:.1?} (stopped, swapped out, or its machine suspended); others may have held it \
+                 for Down meanwhile, and it has to hear of them anew"
+            );
+        }
     }
 
     /// Tells the Gone incarnations that gossip shows alive.
@@ -528,7 +543,8 @@ impl Hub {
 
 /// A hello from this node.
 pub(crate) fn hello(hub: &Hub, intent: Intent, expected: Option<NodeId>, gone: Option<Incarnation>) -> Hello {
-    Hello { cluster: hub.config.cluster.clone(), member: hub.me(), intent, expected, gone }
+    let (cluster, alike) = (hub.config.cluster.clone(), hub.config.alike.clone());
+    Hello { cluster, alike, member: hub.me(), intent, expected, gone }
 }
 
 impl fmt::Debug for Hub {

@@ -174,6 +174,7 @@ impl Seeds {
             Refusal::StaleIncarnation { known } => Some(known),
             Refusal::Gone => Some(hub.me().incarnation),
             Refusal::OtherCluster { .. }
+            | Refusal::OtherSetting { .. }
             | Refusal::IncompatibleVersion { .. }
             | Refusal::NameInUse { .. }
             | Refusal::ClusterFull
@@ -186,7 +187,13 @@ impl Seeds {
         }
         let refused: Vec<(String, Refusal)> = refusals().collect();
         let is_final = refused.iter().any(|(_, refusal)| {
-            matches!(refusal, Refusal::OtherCluster { .. } | Refusal::IncompatibleVersion { .. } | Refusal::ClusterFull)
+            matches!(
+                refusal,
+                Refusal::OtherCluster { .. }
+                    | Refusal::OtherSetting { .. }
+                    | Refusal::IncompatibleVersion { .. }
+                    | Refusal::ClusterFull
+            )
         });
         if is_final && self.accepted() == 0 {
             return Verdict::Fail(StartError::Refused { refusals: refused });

@@ -38,9 +38,9 @@ impl State {
         field.map_or(Ok(()), |field| self.limits.check_counted_field(field))?;
         self.bury(key, now);
         let (register, not_a_number) = match field {
-            None => (self.typed(key, Type::String, now)?.map(Entry::string), Error::NotAnInteger),
+            None => (self.aimed(key, Type::String, now)?.map(Entry::string), Error::NotAnInteger),
             Some(field) => {
-                let hash = self.typed(key, Type::Hash, now)?.and_then(|entry| entry.hash());
+                let hash = self.aimed(key, Type::Hash, now)?.and_then(|entry| entry.hash());
                 (hash.and_then(|hash| hash.rows.get(field)), Error::HashValueNotAnInteger)
             }
         };

@@ -6,11 +6,22 @@ use headcount_cluster::WallMs;
 
 use crate::api::Result;
 use crate::blob::Blob;
-use crate::checks::deadline;
+use crate::checks::{deadline, life};
 use crate::dot::Owner;
-use crate::homed::{Answer, Answered};
+use crate::homed::{Answer, Answered, HomedCommand};
 use crate::op::{Action, Raw};
 use crate::state::State;
+
+/// Checks the life that a command would give, so that a mistake is told by who makes it and not by the home.
+pub(crate) fn check_life(command: &HomedCommand, now: WallMs) -> Result<()> {
+    match command {
+        HomedCommand::SetNx { seconds, .. } | HomedCommand::CompareAndSet { seconds, .. } => {
+            seconds.map_or(Ok(()), |seconds| life("set", seconds, now).map(drop))
+        }
+        HomedCommand::Count { seconds: Some(seconds @ 1..), .. } => deadline("hincrbyex", *seconds, now).map(drop),
+        HomedCommand::Count { .. } | HomedCommand::Pop { .. } | HomedCommand::Getset { .. } => Ok(()),
+    }
+}
 
 impl State {
     /// `SET key value NX [EX seconds]`.
@@ -22,7 +33,7 @@ impl State {
         answers: impl FnOnce(&Answer) -> Option<Box<Answered>>,
         now: WallMs,
     ) -> Result<Answer> {
-        let deadline = self.check_set("set_nx", key, value, seconds, now)?;
+        let deadline = self.check_set("set", key, value, seconds, now)?;
         if self.live(key, now).is_some() {
             return Ok(Answer::Flag(false));
         }
@@ -51,19 +62,20 @@ impl State {
         key: &[u8],
         expected: Option<&[u8]>,
         new: Option<&[u8]>,
+        seconds: Option<i64>,
         answers: impl FnOnce(&Answer) -> Option<Box<Answered>>,
         now: WallMs,
     ) -> Result<Answer> {
-        match new {
-            Some(new) => drop(self.check_set("compare_and_set", key, new, None, now)?),
-            None => self.check_key(key)?,
-        }
+        let deadline = match new {
+            Some(new) => self.check_set("set", key, new, seconds, now)?,
+            None => self.check_key(key).map(|()| None)?,
+        };
         if self.get(key, now)?.as_deref() != expected {
             return Ok(Answer::Flag(false));
         }
         let answer = Answer::Flag(true);
         match new {
-            Some(new) => self.write_value(Owner::SHARED, key, new, None, answers(&answer), now),
+            Some(new) => self.write_value(Owner::SHARED, key, new, deadline, answers(&answer), now),
             None if expected.is_some() => {
                 let observed = self.observe_key(key, now);
                 let seen = observed.seen(&self.origins);

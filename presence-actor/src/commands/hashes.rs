@@ -10,7 +10,7 @@ use crate::api::Result;
 use crate::dot::Owner;
 use crate::op::{Action, Raw, Several};
 use crate::reply::Type;
-use crate::shared::entry::Fields;
+use crate::shared::entry::{Entry, Fields};
 use crate::shared::register::View;
 use crate::state::State;
 
@@ -28,8 +28,18 @@ impl State {
     pub fn hset(&mut self, owner: Owner, key: &[u8], pairs: &[&[u8]], now: WallMs) -> Result<usize> {
         self.check_room(key)?;
         self.limits.check_values("hset", pairs)?;
+        if let [field, value] = pairs
+            && self.hset_again(owner, key, [field, value], now)
+        {
+            return Ok(0);
+        }
+        self.write_fields(owner, key, pairs, now)
+    }
+
+    pub(crate) fn write_fields(&mut self, owner: Owner, key: &[u8], pairs: &[&[u8]], now: WallMs) -> Result<usize> {
         self.bury(key, now);
-        let fields = self.fields(key, now)?;
+        let is_hash = self.aimed(key, Type::Hash, now)?.is_some();
+        let mut fields = self.keyspace.keys.get_mut(key).filter(|_| is_hash).and_then(Entry::hash_mut);
         let mut observed = Observed::nothing(self.me);
         let mut written: Several<'_> = Several(smallvec::SmallVec::new());
         let mut named: BTreeSet<&[u8]> = BTreeSet::new();
@@ -38,7 +48,7 @@ impl State {
             if pairs.len() > 2 && !named.insert(pair[0]) {
                 continue;
             }
-            let register = fields.and_then(|fields| fields.rows.get(pair[0]));
+            let register = fields.as_deref_mut().and_then(|fields| fields.rows.aim(pair[0]));
             added += usize::from(register.is_none_or(|register| register.view(&self.origins).is_none()));
             if let Some(register) = register {
                 observed.note_register(Some(pair[0]), register, &self.origins);

@@ -3,6 +3,7 @@
 //! A command decides everything here, once, on what this node sees; the operation carries the decision. Common
 //! shape: check sizes, let an expired key go, check the type, note what is observed, commit. On an error nothing is written.
 
+mod again;
 mod counters;
 mod exchange;
 mod hashes;
@@ -17,6 +18,7 @@ mod watches;
 
 use headcount_cluster::WallMs;
 
+pub(crate) use self::exchange::check_life;
 use crate::api::Result;
 use crate::error::Error;
 use crate::reply::Type;
@@ -42,7 +44,10 @@ impl State {
 
     /// The key's rows, when readers see the key.
     pub(crate) fn live(&self, key: &[u8], now: WallMs) -> Option<(&Entry, Type)> {
-        let entry = self.keyspace.keys.get(key)?;
+        self.if_live(self.keyspace.keys.get(key)?, now)
+    }
+
+    fn if_live<'a>(&self, entry: &'a Entry, now: WallMs) -> Option<(&'a Entry, Type)> {
         if self.is_expired(entry, now) {
             return None;
         }
@@ -54,7 +59,17 @@ impl State {
     /// # Errors
     /// [`Error::WrongType`].
     pub(crate) fn typed(&self, key: &[u8], needed: Type, now: WallMs) -> Result<Option<&Entry>> {
-        match self.live(key, now) {
+        Self::if_typed(self.live(key, now), key, needed)
+    }
+
+    /// As [`typed`](Self::typed), of a key that was [buried](Self::bury) if need be and will be changed.
+    fn aimed(&self, key: &[u8], needed: Type, now: WallMs) -> Result<Option<&Entry>> {
+        let live = self.keyspace.keys.aimed(key).and_then(|entry| self.if_live(entry, now));
+        Self::if_typed(live, key, needed)
+    }
+
+    fn if_typed<'a>(live: Option<(&'a Entry, Type)>, key: &[u8], needed: Type) -> Result<Option<&'a Entry>> {
+        match live {
             None => Ok(None),
             Some((entry, found)) if found == needed => Ok(Some(entry)),
             Some((_, found)) => Err(Error::WrongType { key: bytes::Bytes::copy_from_slice(key), found, needed }),
@@ -66,14 +81,14 @@ impl State {
     }
 
     /// Lets an expired key go, or a deadline that concurrent removals left without a key, before something new is
-    /// written under its name, so that the new does not die with the old.
+    /// written under its name, so that the new does not die with the old. Aims at the key, as it will be changed.
     fn bury(&mut self, key: &[u8], now: WallMs) {
-        if !self.needs_time() && self.keyspace.orphans.is_empty() {
-            return;
+        if self.needs_time() || !self.keyspace.orphans.is_empty() {
+            let is_past = |entry: &Entry| self.is_expired(entry, now) || entry.is_orphan();
+            if self.keyspace.keys.get(key).is_some_and(is_past) {
+                self.remove_observed(key, now);
+            }
         }
-        let is_past = |entry: &Entry| self.is_expired(entry, now) || entry.is_orphan();
-        if self.keyspace.keys.get(key).is_some_and(is_past) {
-            self.remove_observed(key, now);
-        }
+        self.keyspace.keys.aim(key);
     }
 }

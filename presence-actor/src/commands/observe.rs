@@ -27,7 +27,7 @@ struct Counted {
 #[derive(Debug)]
 pub(super) struct Observed {
     me: OriginIx,
-    dots: SmallVec<[(OriginIx, u64); 4]>,
+    dots: SmallVec<[(OriginIx, u64); 1]>,
     counts: Vec<Counted>,
 }
 
@@ -72,6 +72,9 @@ impl Observed {
 
     pub(super) fn note_entry(&mut self, entry: &Entry, origins: &Origins) {
         self.note_register(None, entry.string(), origins);
+        if matches!(entry, Entry::String(_)) {
+            return;
+        }
         for (field, register) in entry.hash().into_iter().flat_map(|hash| hash.rows.iter()) {
             self.note_register(Some(field), register, origins);
         }
@@ -110,7 +113,7 @@ impl State {
     /// no operation outgrows a frame.
     pub(super) fn observe_key(&mut self, key: &[u8], now: WallMs) -> Observed {
         let mut observed = Observed::nothing(self.me);
-        let Some(entry) = self.keyspace.keys.get(key) else { return observed };
+        let Some(entry) = self.keyspace.keys.aim(key) else { return observed };
         observed.note_entry(entry, &self.origins);
         if !observed.is_heavy() {
             return observed;

@@ -21,15 +21,11 @@ impl State {
                 self.commit(now, Action::Sadd { key: Raw(key), members, owner });
                 return;
             }
-            (OwnedSlot::Elements, Some(entry)) => {
-                let elements = entry.list().into_iter().flat_map(|list| &list.elements);
-                let theirs = elements.filter(|(_, element)| element.origin == old && element.owner == owner);
-                let theirs: Vec<(i64, Blob)> =
-                    theirs.map(|(name, element)| (name.position, element.value.clone())).collect();
-                for (position, value) in theirs {
-                    let values = Several([Raw(&value)].into_iter().collect());
-                    self.commit(now, Action::Push { key: Raw(key), position, values, owner });
-                }
+            (OwnedSlot::Element(name), Some(entry)) => {
+                let Some(element) = entry.list().and_then(|list| list.elements.get(name)) else { return };
+                let value = element.value.clone();
+                let values = Several([Raw(&value)].into_iter().collect());
+                self.commit(now, Action::Push { key: Raw(key), position: name.position, values, owner });
                 return;
             }
             (OwnedSlot::String, Some(entry)) => entry.string().rows.to_vec(),
@@ -40,7 +36,7 @@ impl State {
         };
         let field = match slot {
             OwnedSlot::Field(field) => Some(Raw(field)),
-            OwnedSlot::String | OwnedSlot::Member(_) | OwnedSlot::Elements => None,
+            OwnedSlot::String | OwnedSlot::Member(_) | OwnedSlot::Element(_) => None,
         };
         for row in rows.iter().filter(|row| row.tag.origin == old && row.tag.owner == owner) {
             self.reassert_row(row, owner, key, field, now);

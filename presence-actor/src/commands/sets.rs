@@ -11,6 +11,7 @@ use crate::blob::Blob;
 use crate::dot::Owner;
 use crate::op::{Action, Raw, Several};
 use crate::reply::Type;
+use crate::shared::entry::Entry;
 use crate::shared::members::Members;
 use crate::state::State;
 use crate::values::Values;
@@ -25,12 +26,22 @@ impl State {
     pub fn sadd(&mut self, owner: Owner, key: &[u8], members: &[&[u8]], now: WallMs) -> Result<usize> {
         self.check_room(key)?;
         self.limits.check_values("sadd", members)?;
+        if let [member] = members
+            && self.sadd_again(owner, key, member, now)
+        {
+            return Ok(0);
+        }
+        self.write_members(owner, key, members, now)
+    }
+
+    pub(crate) fn write_members(&mut self, owner: Owner, key: &[u8], members: &[&[u8]], now: WallMs) -> Result<usize> {
         self.bury(key, now);
-        let set = self.members(key, now)?;
-        let is_new = |member: &&&[u8]| set.is_none_or(|set| !set.contains(member, &self.origins));
+        let is_set = self.aimed(key, Type::Set, now)?.is_some();
+        let mut set = self.keyspace.keys.get_mut(key).filter(|_| is_set).and_then(Entry::set_mut);
+        let mut is_new = |member: &[u8]| !set.as_deref_mut().is_some_and(|set| set.aim(member, &self.origins));
         let added = match members {
-            [one] => usize::from(is_new(&one)),
-            several => several.iter().filter(is_new).collect::<BTreeSet<_>>().len(),
+            [one] => usize::from(is_new(one)),
+            several => several.iter().filter(|member| is_new(member)).collect::<BTreeSet<_>>().len(),
         };
         // A member that is there already is written all the same: the addition must win over a removal elsewhere
         // that has not seen it.

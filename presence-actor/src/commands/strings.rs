@@ -16,7 +16,9 @@ impl State {
     /// `SET key value [EX seconds]`.
     pub fn set(&mut self, owner: Owner, key: &[u8], value: &[u8], seconds: Option<i64>, now: WallMs) -> Result<()> {
         let deadline = self.check_set("setex", key, value, seconds, now)?;
-        self.write_value(owner, key, value, deadline, None, now);
+        if deadline.is_some() || !self.set_again(owner, key, value, now) {
+            self.write_value(owner, key, value, deadline, None, now);
+        }
         Ok(())
     }
 
@@ -34,7 +36,7 @@ impl State {
         seconds.map(|seconds| life(command, seconds, now)).transpose()
     }
 
-    pub(super) fn write_value(
+    pub(crate) fn write_value(
         &mut self,
         owner: Owner,
         key: &[u8],

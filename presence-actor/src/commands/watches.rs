@@ -84,10 +84,14 @@ impl State {
 
     /// Tells watchers of the keys whose deadline has passed. Before anything else is told of them, so that the author of the next
     /// operation is not taken for who removed what had expired.
+    #[inline]
     pub(crate) fn tell_expired(&mut self, now: WallMs) {
-        if self.keyspace.watches.is_empty() {
-            return;
+        if !self.keyspace.watches.is_empty() {
+            self.tell_watchers_of_expired(now);
         }
+    }
+
+    fn tell_watchers_of_expired(&mut self, now: WallMs) {
         let from = self.keyspace.watches.advance_expired(now);
         for key in self.keyspace.deadlines.between(from, now) {
             self.keyspace.watches.touch_all(&self.keyspace.keys, key, &self.origins);

@@ -16,7 +16,7 @@ use headcount_cluster::{NodeId, Origin, WallMs, ring};
 use super::HomeRequires;
 use crate::error::{Error, TryAgain};
 use crate::limits::SPENT_HOLD;
-use crate::state::State;
+use crate::state::{State, StateEvent};
 use crate::wire::{Frame, WireVector};
 
 /// For how long a consent may be used.
@@ -112,14 +112,36 @@ impl State {
 
     /// How many nodes a majority is more than half of: those that are Up or Down, and those that were given up for their silence
     /// not long ago and may go on without us.
-    pub(super) fn known_nodes(&self) -> usize {
+    pub(crate) fn known_nodes(&self) -> usize {
         self.peers.len() + 1 + self.homed.missing.len()
     }
 
+    /// The nodes of a majority's whole that are not Up.
+    pub(crate) fn absent_nodes(&self) -> Vec<NodeId> {
+        let down = self.peers.values().filter(|peer| !peer.up).map(|peer| &peer.member.node);
+        let absent: BTreeSet<&NodeId> = down.chain(self.homed.missing.keys()).collect();
+        absent.into_iter().cloned().collect()
+    }
+
+    /// A node that joins counts those whom it has never met, as the others do: a majority without them would be none.
+    pub(crate) fn count_absent(&mut self, absent: impl IntoIterator<Item = NodeId>, now: WallMs) {
+        if self.readiness.is_ready() {
+            return;
+        }
+        for node in absent {
+            let is_known =
+                Some(&node) == self.node.as_ref() || self.peers.values().any(|peer| peer.member.node == node);
+            if !is_known {
+                self.homed.missing.entry(node).or_insert(now);
+            }
+        }
+    }
+
     /// Fails at once where a majority is required and out of reach.
-    pub(super) fn check_majority(&self) -> Result<(), Error> {
+    pub(crate) fn check_majority(&self) -> Result<(), Error> {
         let (up, known) = (1 + self.peers.values().filter(|peer| peer.up).count(), self.known_nodes());
-        if self.limits.home_requires == HomeRequires::Majority && 2 * up <= known {
+        let can_judge = self.readiness.is_ready();
+        if can_judge && self.limits.home_requires == HomeRequires::Majority && 2 * up <= known {
             return Err(Error::TryAgain(TryAgain::NoMajority { up, known }));
         }
         Ok(())
@@ -133,12 +155,28 @@ impl State {
         if self.misses_consents(now) == Some(0) {
             self.homed.agreement.sought_since = None;
         }
-        let serving = self.is_agreed(now) && (self.homed.agreement.serving || self.knows_what_was_told());
+        let (served, agreed) = (self.homed.agreement.serving, self.is_agreed(now));
+        let serving = agreed && (served || self.knows_what_was_told());
         self.homed.agreement.serving = serving;
         if serving {
             self.homed.agreement.to_know.clear();
         }
+        if serving && !served {
+            self.tell_silent(now);
+        }
         serving
+    }
+
+    /// Who has to be gone on without is told.
+    fn tell_silent(&mut self, now: WallMs) {
+        let moment = self.moment(now);
+        let consents = &self.homed.agreement.consents;
+        let agrees = |origin: &Origin| consents.get(origin).is_some_and(|at| at.is_within(LEASE, moment));
+        let silent = self.view().into_iter().filter(|(origin, _)| *origin != self.origin() && !agrees(origin));
+        let silent: Vec<NodeId> = silent.map(|(_, node)| node.clone()).collect();
+        if !silent.is_empty() {
+            self.events.push_back(StateEvent::ServesWithout { silent });
+        }
     }
 
     /// How many of its view have not consented lately; `None` when this node is not in its view itself.

@@ -13,6 +13,7 @@ use super::answered::{Dot, Record, Taken};
 use super::{Answer, Answered, HomeRequires, HomedCommand, Refusal};
 use crate::api::Result;
 use crate::blob::Blob;
+use crate::commands::check_life;
 use crate::dot::OriginIx;
 use crate::error::{Error, TryAgain};
 use crate::op::{Action, Op, Raw, Several};
@@ -63,9 +64,13 @@ struct Call {
 }
 
 impl Call {
-    /// Whether a home may have carried it out, and what is then done stays done.
-    fn may_be_done(&self) -> bool {
-        !self.asked.is_empty() && !matches!(self.command, HomedCommand::Pop { .. })
+    /// Whether another node may have carried it out, and what is then done stays done. What this node has done it knows.
+    fn may_be_done(&self, me: Origin) -> bool {
+        self.asked.iter().any(|asked| *asked != me) && !self.takes()
+    }
+
+    fn takes(&self) -> bool {
+        matches!(self.command, HomedCommand::Pop { .. })
     }
 }
 
@@ -111,7 +116,7 @@ impl Calls {
 impl State {
     /// Begins a call.
     pub(crate) fn call(&mut self, command: HomedCommand, now: WallMs) -> Result<Started> {
-        self.check_homed(&command)?;
+        self.check_homed(&command, now)?;
         self.check_majority()?;
         let (open, limit) = (self.homed.calls.open.len(), self.limits.max_homed_calls);
         if open >= limit {
@@ -207,6 +212,7 @@ impl State {
 
     /// A home has carried a command out without writing, or refuses it.
     pub(super) fn handle_answer(&mut self, from: Origin, number: u64, outcome: Result<Answer, Refusal>) {
+        let (me, home) = (self.origin(), self.name_of(from));
         let Some(call) = self.homed.calls.open.get_mut(&number) else { return };
         // Who was asked before has no say any more, and nobody has once an operation has answered.
         if call.sent != Some(from) || call.carried.is_some() {
@@ -216,13 +222,19 @@ impl State {
             call.sent = None; // the next round asks again: by then the two may see the same nodes
             return;
         }
-        let (key, may_be_done) = (call.command.key().clone(), call.may_be_done());
-        let outcome = outcome.map_err(|refusal| match refusal.into_error(&key, from) {
+        let (key, may_be_done) = (call.command.key().clone(), call.may_be_done(me));
+        let outcome = outcome.map_err(|refusal| match refusal.into_error(&key, &home) {
             // Another that was asked before may have carried it out.
             Error::TryAgain(_) if may_be_done => Error::OutcomeUnknown,
             error => error,
         });
         self.end_call(number, outcome.map(|answer| Carried { answer, dot: None }), None);
+    }
+
+    /// A node's name, for people.
+    fn name_of(&self, origin: Origin) -> String {
+        let name = self.peers.get(&origin).map(|peer| &peer.member.node).or(self.node.as_ref());
+        name.map_or_else(|| origin.to_string(), ToString::to_string)
     }
 
     /// More than half of the nodes have what answered a call.
@@ -322,6 +334,9 @@ impl State {
     fn end_call(&mut self, number: u64, outcome: Result<Carried>, position: Option<i64>) {
         self.homed.restless = true;
         let Some(call) = self.homed.calls.end(number) else { return };
+        if let (Err(error), false) = (&outcome, call.given_up) {
+            self.count_failure(error);
+        }
         let unheard = match call.hears {
             Hears::Caller(sender) => sender.send(outcome).err(),
             Hears::Wait(wait) => self.wait_claimed(wait, outcome),
@@ -345,12 +360,29 @@ impl State {
         }
     }
 
+    /// Without a majority calls that were carried out nowhere fail, as those that begin now do.
+    pub(super) fn refuse_calls_without_majority(&mut self) {
+        let Err(error) = self.check_majority() else { return };
+        let me = self.origin();
+        let open = self.homed.calls.open.iter();
+        let undone = open.filter(|(_, call)| {
+            matches!(call.hears, Hears::Caller(_)) && call.carried.is_none() && !call.given_up && !call.may_be_done(me)
+        });
+        let undone: Vec<(u64, Option<Origin>)> = undone.map(|(number, call)| (*number, call.sent)).collect();
+        for (number, sent) in undone {
+            if let Some(home) = sent {
+                self.send_homed(home, Frame::Withdraw { number });
+            }
+            self.end_call(number, Err(error.clone()), None);
+        }
+    }
+
     /// The caller does not wait any longer. Says what is known of its command.
     pub(crate) fn give_up_call(&mut self, number: u64) -> Error {
+        let me = self.origin();
         let Some(call) = self.homed.calls.open.get_mut(&number) else { return Error::OutcomeUnknown };
         call.given_up = true;
-        let may_be_done = call.may_be_done();
-        let takes = matches!(call.command, HomedCommand::Pop { .. });
+        let (may_be_done, takes) = (call.may_be_done(me), call.takes());
         let (sent, dot) = (call.sent, call.carried.as_ref().and_then(|(carried, _)| carried.dot));
         match sent {
             _ if dot.is_some() => self.end_given_up(number),
@@ -359,12 +391,22 @@ impl State {
             None => {}
         }
         self.unsettle();
-        match dot {
+        let error = match dot {
             // What is popped after all is put back.
             _ if takes => Error::TryAgain(TryAgain::NoAnswer),
             Some(dot) => Error::NotConfirmed { confirmed: self.peers_that_have(dot), wanted: self.known_nodes() / 2 },
             None if may_be_done => Error::OutcomeUnknown,
             None => Error::TryAgain(TryAgain::NoAnswer),
+        };
+        self.count_failure(&error);
+        error
+    }
+
+    fn count_failure(&mut self, error: &Error) {
+        match error {
+            Error::TryAgain(_) => self.stats.calls_to_try_again += 1,
+            Error::OutcomeUnknown | Error::NotConfirmed { .. } => self.stats.calls_of_unknown_outcome += 1,
+            _ => {}
         }
     }
 
@@ -402,8 +444,9 @@ impl State {
         self.unsettle();
     }
 
-    fn check_homed(&self, command: &HomedCommand) -> Result<()> {
+    fn check_homed(&self, command: &HomedCommand, now: WallMs) -> Result<()> {
         self.check_key(command.key())?;
+        check_life(command, now)?;
         match command {
             HomedCommand::Pop { .. } => Ok(()),
             HomedCommand::SetNx { value, .. } | HomedCommand::Getset { value, .. } => self.limits.check_value(value),

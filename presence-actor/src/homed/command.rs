@@ -1,7 +1,6 @@
 //! What a home is asked to do, and what it answers, as they travel.
 
 use bytes::Bytes;
-use headcount_cluster::Origin;
 use serde::{Deserialize, Serialize};
 
 use crate::blob::Blob;
@@ -32,6 +31,7 @@ pub(crate) enum HomedCommand {
         key: Blob,
         expected: Option<Blob>,
         new: Option<Blob>,
+        seconds: Option<i64>,
     },
     Count {
         key: Blob,
@@ -111,6 +111,10 @@ pub(crate) enum Refusal {
     NotAnInteger,
     HashValueNotAnInteger,
     Overflow,
+    OutOfMemory {
+        used: usize,
+        limit: usize,
+    },
     /// Anything else, in words: the two nodes have different caps.
     Other(String),
 }
@@ -123,6 +127,7 @@ impl From<Error> for Refusal {
             Error::HashValueNotAnInteger => Self::HashValueNotAnInteger,
             Error::Overflow => Self::Overflow,
             Error::TryAgain(why) => Self::TryAgain(why),
+            Error::OutOfMemory { used, limit } => Self::OutOfMemory { used, limit },
             other => Self::Other(other.to_string()),
         }
     }
@@ -130,7 +135,7 @@ impl From<Error> for Refusal {
 
 impl Refusal {
     /// As the caller of a command on `key` gets it.
-    pub(crate) fn into_error(self, key: &Blob, home: Origin) -> Error {
+    pub(crate) fn into_error(self, key: &Blob, home: &str) -> Error {
         match self {
             Self::NotHome | Self::Withdrawn => Error::TryAgain(TryAgain::NoAnswer),
             Self::TryAgain(why) => Error::TryAgain(why),
@@ -138,7 +143,8 @@ impl Refusal {
             Self::NotAnInteger => Error::NotAnInteger,
             Self::HashValueNotAnInteger => Error::HashValueNotAnInteger,
             Self::Overflow => Error::Overflow,
-            Self::Other(reason) => Error::RefusedByHome { home: home.to_string(), reason },
+            Self::OutOfMemory { used, limit } => Error::OutOfMemory { used, limit },
+            Self::Other(reason) => Error::RefusedByHome { home: home.to_owned(), reason },
         }
     }
 }

@@ -160,8 +160,8 @@ impl State {
             HomedCommand::Pop { end, key, .. } => self.pop(*end, key, answers, now)?,
             HomedCommand::SetNx { key, value, seconds } => self.set_nx(key, value, *seconds, answers, now)?,
             HomedCommand::Getset { key, value } => self.getset(key, value, answers, now)?,
-            HomedCommand::CompareAndSet { key, expected, new } => {
-                self.compare_and_set(key, expected.as_deref(), new.as_deref(), answers, now)?
+            HomedCommand::CompareAndSet { key, expected, new, seconds } => {
+                self.compare_and_set(key, expected.as_deref(), new.as_deref(), *seconds, answers, now)?
             }
             HomedCommand::Count { key, field, by, seconds } => {
                 self.count_answering(key, field.as_deref(), *by, *seconds, answers, now)?

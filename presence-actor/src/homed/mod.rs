@@ -19,6 +19,7 @@ mod parking;
 mod waiting;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::str::FromStr;
 
 use headcount_cluster::{NodeId, Origin, WallMs};
@@ -31,7 +32,6 @@ use self::home::Asked;
 use self::parking::Parking;
 pub(crate) use self::waiting::Popped;
 use self::waiting::{Waiters, Waits};
-use crate::limits::SLICE_ROWS;
 use crate::state::State;
 use crate::wire::Frame;
 
@@ -43,6 +43,15 @@ pub enum HomeRequires {
     Any,
     /// More than half of the nodes that are Up or Down agree, and more than half have a write before it is answered.
     Majority,
+}
+
+impl fmt::Display for HomeRequires {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Any => "any",
+            Self::Majority => "majority",
+        })
+    }
 }
 
 impl FromStr for HomeRequires {
@@ -91,28 +100,34 @@ impl State {
     /// Does what calls and homes can do now; to be asked for after every input. Parked commands are carried out a slice at a
     /// time.
     pub fn settle(&mut self, now: WallMs) {
-        let mut budget = SLICE_ROWS;
+        let mut budget = self.portions.slice_rows;
         while std::mem::take(&mut self.homed.restless) || self.homed_has_work(now) && budget > 0 {
-            self.notice_view_change(now);
-            for key in std::mem::take(&mut self.keyspace.arrived) {
-                self.offer(&key, now);
-            }
-            self.put_back_returned(now);
-            while let Some(frame) = self.homed.to_self.pop_front() {
-                self.handle_homed(self.origin(), frame, now);
-            }
-            budget = self.carry_out_parked(budget, now);
-            if std::mem::take(&mut self.homed.heard_of_progress) {
-                self.confirm_carried_out();
-            }
+            budget = self.settle_once(budget, now);
         }
+    }
+
+    #[cold] // beside all the writes after which there is nothing to do
+    fn settle_once(&mut self, budget: usize, now: WallMs) -> usize {
+        self.notice_view_change(now);
+        for key in std::mem::take(&mut self.keyspace.arrived) {
+            self.offer(&key, now);
+        }
+        self.put_back_returned(now);
+        while let Some(frame) = self.homed.to_self.pop_front() {
+            self.handle_homed(self.origin(), frame, now);
+        }
+        let budget = self.carry_out_parked(budget, now);
+        if std::mem::take(&mut self.homed.heard_of_progress) {
+            self.confirm_carried_out();
+        }
+        budget
     }
 
     /// Whether there is something to do without a new input.
     pub(crate) fn homed_has_work(&mut self, now: WallMs) -> bool {
         !self.keyspace.arrived.is_empty()
             || self.homed.heard_of_progress && !self.homed.confirming.is_empty()
-            || self.next_parked().is_some() && self.may_serve(now)
+            || !self.homed.parked.is_empty() && self.next_parked().is_some() && self.may_serve(now)
     }
 
     /// A peer has told what it knows.
@@ -167,6 +182,7 @@ impl State {
     /// A member is Up or Down: those who are there are served, others keep their place.
     pub(crate) fn homed_member_changed(&mut self) {
         self.keyspace.arrived.extend(self.keyspace.awaited.iter().cloned());
+        self.refuse_calls_without_majority();
         self.unsettle();
     }
 

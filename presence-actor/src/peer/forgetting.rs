@@ -1,7 +1,7 @@
 //! When an origin that is Gone is forgotten, so that restarts do not make vectors grow.
 //!
-//! An origin is *retired* here when it is Gone and nothing of it is held: no row, no waiting or kept operation, no spent
-//! contribution. What a node tells of its vector says which entries are retired. An origin is forgotten when every peer that may come
+//! An origin is *retired* here when it is Gone and nothing of it is held: no row, no waiting or kept operation, no erasure to be
+//! repeated, no spent contribution. What a node tells of its vector says which entries are retired. An origin is forgotten when every peer that may come
 //! back has said in its latest vector that it retired it at the very number at which it is retired here: then all know all of it, and
 //! nobody has a row that could come back. Retired stays retired, so it does not matter when who said it.
 //!
@@ -113,6 +113,7 @@ impl State {
             && !self.keyspace.spent.names(ix)
             && !self.doomed.contains(&ix)
             && !self.blocked.contains(&ix)
+            && self.early_erasures.iter().all(|erasure| erasure.author != ix)
     }
 
     /// What this node tells a peer that it knows. Of forgotten origins it speaks only to who speaks of them: a peer that has not

@@ -3,21 +3,24 @@
 //! Until the last chunk has come nothing is touched, so a server that dies half-way costs nothing. Then each row is
 //! judged: one that is here already stays; one whose dot this node's vector covers was removed here and stays away;
 //! others are added. At the end the rows that the snapshot lacks though its vector covers them are swept, because they were
-//! removed there, and only then is the vector joined.
+//! removed there, and only then is the vector joined. Operations go on being applied meanwhile, and one that the snapshot's vector
+//! covers may add such a row behind the sweep; when the vector is joined, its removal counts as known and never comes. So such places
+//! are swept again.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::hash::BuildHasher;
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
-use foldhash::fast::RandomState;
+use foldhash::fast::FixedState;
 use headcount_cluster::codec::CodecError;
 use headcount_cluster::{Origin, WallMs};
 
-use super::sweep::Sweep;
+use super::sweep::{Again, Sweep};
 use crate::blob::Blob;
 use crate::dot::{OriginIx, Owner, Tag};
-use crate::limits::{PATIENCE_ROUNDS, SLICE_ROWS};
+use crate::limits::PATIENCE_ROUNDS;
+use crate::op::Op;
 use crate::shared::entry::Entry;
 use crate::shared::expiry::ExpiryRow;
 use crate::shared::ledger::Slot;
@@ -53,13 +56,17 @@ impl Load {
 #[derive(Debug)]
 pub(super) struct Merge {
     covered: Known,
+    /// Per origin the highest number in `covered`.
+    bounds: BTreeMap<Origin, u64>,
     /// Hashes of the rows that the snapshot has: in a table that grows without a pause.
     seen: Rows<()>,
-    hasher: RandomState,
+    hasher: FixedState,
     /// The key that the parts are of.
     key: Blob,
-    /// How far rows are swept, once no chunk is left.
+    /// How far rows are swept, once no chunk is left,
     swept: Cursor,
+    /// and what is to be swept again.
+    again: Again,
 }
 
 /// A key's part that a row stands in, as the sweep names it.
@@ -134,13 +141,7 @@ impl State {
             return;
         }
         if let Some(covered) = last {
-            load.merge = Some(Merge {
-                covered,
-                seen: Rows::new(self.keyspace.seed),
-                hasher: RandomState::default(),
-                key: Blob::default(),
-                swept: Cursor::Start,
-            });
+            load.merge = Some(Merge::new(covered, self.keyspace.seed));
             self.refuse_snapshots();
         }
     }
@@ -162,12 +163,14 @@ impl State {
                 }
             }
             self.repeat_erasures();
-        } else if merge.swept.is_at_end() {
+        } else if !merge.swept.is_at_end() {
+            self.sweep(merge);
+        } else if !merge.again.is_empty() {
+            self.sweep_again(merge);
+        } else {
             self.finish_load(&merge.covered, now);
             self.litter = Some(load);
             return;
-        } else {
-            self.sweep(merge);
         }
         self.load = Some(load);
     }
@@ -210,7 +213,7 @@ impl State {
     /// Merges a slice of a chunk; returns how many of its bytes that were.
     fn merge_parts(&mut self, merge: &mut Merge, chunk: &Bytes, now: WallMs) -> Result<usize, CodecError> {
         let mut rest = &chunk[..];
-        for _ in 0..SLICE_ROWS {
+        for _ in 0..self.portions.slice_rows {
             if rest.is_empty() {
                 break;
             }
@@ -336,24 +339,54 @@ impl State {
         self.origins.admits(origin, tag.owner).then_some((tag, known))
     }
 
-    /// Looks at a slice of rows and removes those that the snapshot lacks.
-    fn sweep(&mut self, merge: &mut Merge) {
+    /// An operation was applied while a snapshot is merged. What it adds may be a row that the snapshot lacks, at a place that was
+    /// swept before.
+    pub(crate) fn note_behind_sweep(&mut self, author: OriginIx, seq: u64, op: &Op<'_>) {
+        let Some(load) = self.load.as_mut().filter(|load| load.chunks.is_empty()) else { return };
+        let Some(merge) = &mut load.merge else { return };
+        let origin = self.origins.get(author).origin;
+        if merge.bounds.get(&origin).is_none_or(|bound| *bound < seq) {
+            return;
+        }
+        merge.again.note(op, (author, seq), origin);
+        if merge.again.bytes() > self.portions.swept_again_bytes {
+            merge.again = Again::default();
+            merge.swept = Cursor::Start;
+        }
+    }
+
+    /// Looks again at a slice of the places where operations have added something since the sweep began.
+    fn sweep_again(&mut self, merge: &mut Merge) {
+        let places = merge.again.take(self.portions.slice_rows);
+        let sweep = Sweep { merge, bound: self.bound_by_index(merge), origins: &self.origins };
+        for (key, stop) in places {
+            sweep.remove(&mut self.keyspace, &key, &stop);
+        }
+    }
+
+    /// The snapshot's vector, by this node's indices.
+    fn bound_by_index(&self, merge: &Merge) -> Vec<u64> {
         let mut bound = vec![0; self.origins.slots()];
-        for (origin, seq) in merge.covered.iter() {
+        for (origin, seq) in &merge.bounds {
             // One that is not known here has no rows here.
-            if let Some(ix) = self.origins.find(origin) {
-                bound[ix.index()] = seq;
+            if let Some(ix) = self.origins.find(*origin) {
+                bound[ix.index()] = *seq;
             }
         }
+        bound
+    }
+
+    /// Looks at a slice of rows and removes those that the snapshot lacks.
+    fn sweep(&mut self, merge: &mut Merge) {
         let mut swept = std::mem::take(&mut merge.swept);
-        let sweep = Sweep { merge, bound, origins: &self.origins };
-        let (mut rows, mut doomed) = (0, Vec::new());
+        let sweep = Sweep { merge, bound: self.bound_by_index(merge), origins: &self.origins };
+        let (mut rows, mut doomed, most) = (0, Vec::new(), self.portions.slice_rows);
         self.keyspace.walk(&mut swept, |key, piece| {
             if sweep.dooms(key, piece) {
                 doomed.push((key.clone(), piece.stop()));
             }
             rows += piece.rows();
-            if rows < SLICE_ROWS { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            if rows < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
         for (key, stop) in doomed {
             sweep.remove(&mut self.keyspace, &key, &stop);
@@ -363,6 +396,24 @@ impl State {
 }
 
 impl Merge {
+    /// Nothing is merged yet; `seed` is what this node hashes with.
+    fn new(covered: Known, seed: u64) -> Self {
+        let mut bounds = BTreeMap::new();
+        for (origin, seq) in covered.iter() {
+            let bound: &mut u64 = bounds.entry(origin).or_default();
+            *bound = seq.max(*bound);
+        }
+        Self {
+            covered,
+            bounds,
+            seen: Rows::new(seed),
+            hasher: FixedState::with_seed(seed),
+            key: Blob::default(),
+            swept: Cursor::Start,
+            again: Again::default(),
+        }
+    }
+
     /// Whether the snapshot had no such row.
     pub(super) fn lacks(&self, key: &[u8], place: &Place<'_>) -> bool {
         self.seen.get(&self.hash(key, place).to_ne_bytes()).is_none()

@@ -180,7 +180,9 @@ impl State {
         let held = self.is_held();
         let gone = self.gone_origins();
         let ready = self.readiness.is_ready();
-        let up = self.peers.values().filter(|peer| peer.up).map(|peer| peer.member.origin()).collect();
+        let up = self.peers.values().filter(|peer| peer.up);
+        let up = up.map(|peer| (peer.member.origin(), peer.member.node.clone())).collect();
+        let absent = self.absent_nodes();
         let names = self.topics.names();
         let mut interest: Vec<Item> = std::iter::once(Item::InterestReset { version: 0 })
             .chain(names.map(|(kind, name, count)| Item::Interest { kind, name: name.clone(), count, version: 0 }))
@@ -190,7 +192,7 @@ impl State {
         }
         let peer = self.peers.entry(member.origin()).or_insert_with(|| Peer::new(member.clone()));
         peer.contact = Contact::Linked;
-        peer.send(&Frame::Hello { known, ready, gone, held, up });
+        peer.send(&Frame::Hello { known, ready, gone, held, up, absent });
         peer.queue.extend(interest);
         self.output = true;
         self.update_readiness();

@@ -25,9 +25,9 @@ pub enum ReadyBy {
         /// The peer.
         peer: NodeId,
     },
-    /// It started together with others that found each other, and goes first.
+    /// It has no seeds, or it started together with others that found each other, and goes first.
     First,
-    /// It has no seeds, or reached none in time.
+    /// It reached none of its seeds in time, or those that it reached have gone.
     Alone {
         /// Each seed that was tried, and why it was not reached, in words.
         tried: Vec<(String, String)>,
@@ -52,7 +52,7 @@ pub(crate) struct Readiness {
     seeds_answered: Option<usize>,
     alone: Option<Vec<(String, String)>>,
     /// Who is to be met, as the first ready peer said, and the gossip round from which on they are not waited for.
-    to_meet: Option<(Vec<Origin>, u64)>,
+    to_meet: Option<(Vec<(Origin, NodeId)>, u64)>,
     /// Gossip rounds since there was any peer that is Up.
     lonely_rounds: u64,
     /// The gossip round in which a pull was last sent.
@@ -84,20 +84,31 @@ impl State {
     }
 
     /// A ready peer names those that are Up.
-    pub(crate) fn expect_to_meet(&mut self, up: Vec<Origin>) {
+    pub(crate) fn expect_to_meet(&mut self, up: Vec<(Origin, NodeId)>) {
         let until = self.gossip_round + MEETING_ROUNDS;
         self.readiness.to_meet.get_or_insert((up, until));
     }
 
-    /// Whether all that a ready peer knew have been met. One that is Down or Gone meanwhile need not be.
+    /// The name of somebody who is to be met.
+    pub(crate) fn name_to_meet(&self, origin: Origin) -> Option<&NodeId> {
+        let (up, _) = self.readiness.to_meet.as_ref()?;
+        up.iter().find(|(known, _)| *known == origin).map(|(_, node)| node)
+    }
+
+    /// Those that a ready peer knew and that have not been met. One that is Down or Gone meanwhile need not be.
+    pub(crate) fn not_met(&self) -> impl Iterator<Item = &NodeId> {
+        let is_met = |origin: &Origin| match self.peers.get(origin) {
+            Some(peer) => peer.is_greeted() || !peer.up,
+            None => *origin == self.origin() || self.origins.is_gone(*origin),
+        };
+        let to_meet = self.readiness.to_meet.iter().flat_map(|(up, _)| up);
+        to_meet.filter(move |(origin, _)| !is_met(origin)).map(|(_, node)| node)
+    }
+
+    /// Whether those need not be waited for any longer.
     fn has_met_all(&self) -> bool {
-        self.readiness.to_meet.as_ref().is_none_or(|(up, until)| {
-            let met = |origin: &Origin| match self.peers.get(origin) {
-                Some(peer) => peer.is_greeted() || !peer.up,
-                None => *origin == self.origin() || self.origins.is_gone(*origin),
-            };
-            self.gossip_round >= *until || up.iter().all(met)
-        })
+        let is_over = |(_, until): &(_, u64)| self.gossip_round >= *until;
+        self.readiness.to_meet.as_ref().is_none_or(is_over) || self.not_met().next().is_none()
     }
 
     /// A node whose seeds answered and went before it was ready is as alone as one that never reached any.
@@ -140,7 +151,9 @@ impl State {
         if let Some(tried) = &self.readiness.alone
             && greeted().next().is_none()
         {
-            return Some(ReadyBy::Alone { tried: tried.clone() });
+            // Without seeds there is nobody to miss.
+            let has_seeds = !tried.is_empty() || self.readiness.seeds_answered.is_some_and(|answered| answered > 0);
+            return Some(if has_seeds { ReadyBy::Alone { tried: tried.clone() } } else { ReadyBy::First });
         }
         let up = self.peers.values().filter(|peer| peer.up).count();
         let everyone_met = up > 0 && greeted().filter(|peer| peer.up).count() == up;

@@ -9,7 +9,6 @@ use headcount_cluster::{GoneReason, Hlc, Origin, WallMs};
 use super::repair::Lag;
 use super::{Contact, Peer};
 use crate::dot::OriginIx;
-use crate::limits::SLICE_ROWS;
 use crate::op::Op;
 use crate::origin::Standing;
 use crate::shared::keyspace::Effect;
@@ -50,12 +49,14 @@ impl State {
     fn understand(&mut self, from: Origin, payload: &Bytes, now: WallMs) -> Result<(), CodecError> {
         let mut tail = &payload[..];
         match wire::decode(&mut tail)? {
-            Frame::Hello { known, ready, gone, held, up } => {
+            Frame::Hello { known, ready, gone, held, up, absent } => {
                 let reason = if held { GoneReason::GraceOver } else { GoneReason::Superseded };
                 self.handle_gone(&gone, reason, now);
                 let Some(peer) = self.peers.get_mut(&from) else { return Ok(()) };
                 peer.contact = Contact::Greeted;
                 if ready {
+                    // Who is Up is absent here until it is met.
+                    self.count_absent(up.iter().map(|(_, node)| node.clone()).chain(absent), now);
                     self.expect_to_meet(up);
                 }
                 self.handle_vector(from, &known, ready, true);
@@ -104,6 +105,11 @@ impl State {
     pub(crate) fn handle_gone(&mut self, gone: &[Origin], reason: GoneReason, now: WallMs) {
         let mut news = Vec::new();
         for origin in gone {
+            if reason == GoneReason::Left
+                && let Some(node) = self.name_to_meet(*origin).cloned()
+            {
+                self.homed.missing.remove(&node);
+            }
             let linked = self.peers.get_mut(origin).filter(|peer| peer.is_linked());
             if let (GoneReason::Left, Some(peer)) = (reason, linked) {
                 // The word of a third node has overtaken the goodbye: what the leaver sends before it is still
@@ -237,7 +243,7 @@ impl State {
     }
 
     fn apply_slice(&mut self, now: WallMs) -> Result<(), CodecError> {
-        let mut budget = SLICE_ROWS;
+        let mut budget = self.portions.slice_rows;
         self.draining |= self.unapplied.is_some();
         if let Some(run) = self.unapplied.take() {
             self.apply_run(run, &mut budget, now)?;
@@ -300,6 +306,7 @@ impl State {
         self.tell_expired(now);
         let erase = self.resolve(author, seq, &op.action);
         self.keyspace.apply(op, &erase, Effect::Whole, &self.origins);
+        self.note_behind_sweep(author, seq, op);
         let state = self.origins.get_mut(author);
         state.applied = seq;
         state.log.append(seq, self.gossip_round, |bytes| bytes.extend_from_slice(raw));

@@ -12,7 +12,7 @@ use rand::seq::IteratorRandom;
 
 use super::Peer;
 use crate::dot::OriginIx;
-use crate::limits::{FRAME_TARGET_BYTES, PATIENCE_ROUNDS};
+use crate::limits::PATIENCE_ROUNDS;
 use crate::origin::{OriginState, Standing};
 use crate::state::State;
 use crate::wire::{self, Frame, WireVector};
@@ -71,6 +71,7 @@ impl State {
         self.remove_orphans(now);
         self.homed_gossip(now);
         self.update_readiness();
+        self.notice();
     }
 
     /// A stream that waits for long, for what no vector seems to offer, is taken from its author as a snapshot.
@@ -179,7 +180,7 @@ impl State {
             let peer = self.peers.get_mut(&to)?;
             let repair = *peer.repairs.front()?;
             let state = self.origins.get(repair.origin);
-            let Some(run) = state.log.run(repair.next, repair.until, FRAME_TARGET_BYTES) else {
+            let Some(run) = state.log.run(repair.next, repair.until, self.portions.frame_bytes) else {
                 peer.repairs.pop_front();
                 continue;
             };

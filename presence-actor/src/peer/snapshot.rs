@@ -13,9 +13,9 @@ use bytes::Bytes;
 use headcount_cluster::{Origin, codec};
 
 use crate::dot::Tag;
-use crate::limits::{FRAME_TARGET_BYTES, SNAPSHOT_CHUNK_ROWS};
 use crate::op::Raw;
 use crate::origin::Origins;
+use crate::portions::Portions;
 use crate::shared::register::{Content, Row, ValueExpiry};
 use crate::shared::spent::SpentKey;
 use crate::shared::walk::{Cursor, Piece};
@@ -43,14 +43,19 @@ enum Place {
 }
 
 /// A chunk in the making.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Chunk {
+    portions: Portions,
     bytes: Vec<u8>,
     parts: u64,
     rows: usize,
 }
 
 impl Chunk {
+    fn new(portions: Portions) -> Self {
+        Self { portions, bytes: Vec::new(), parts: 0, rows: 0 }
+    }
+
     fn put(&mut self, part: &Part<'_>) {
         codec::append(part, &mut self.bytes);
         self.parts += 1;
@@ -59,7 +64,8 @@ impl Chunk {
 
     /// It has at least one row then, however large that is.
     fn is_full(&self) -> bool {
-        self.rows >= SNAPSHOT_CHUNK_ROWS || (self.rows > 0 && self.bytes.len() >= FRAME_TARGET_BYTES)
+        let Portions { chunk_rows, frame_bytes, .. } = self.portions;
+        self.rows >= chunk_rows || (self.rows > 0 && self.bytes.len() >= frame_bytes)
     }
 }
 
@@ -90,7 +96,7 @@ impl State {
     /// The next bulk frame to a peer; `None` when there is nothing.
     pub fn poll_bulk(&mut self, to: Origin) -> Option<Bytes> {
         let mut serving = self.peers.get_mut(&to).filter(|peer| peer.is_linked())?.serving.take()?;
-        let mut chunk = Chunk::default();
+        let mut chunk = Chunk::new(self.portions);
         while !chunk.is_full() && !matches!(serving.place, Place::Done) {
             self.walk(&mut serving.place, &mut chunk);
         }

@@ -2,9 +2,12 @@
 //!
 //! A piece is looked at first and changed only when something of it is doomed, which is seldom.
 
+use headcount_cluster::Origin;
+
 use super::load::{Merge, Place, retain};
 use crate::blob::Blob;
-use crate::dot::Tag;
+use crate::dot::{OriginIx, Tag};
+use crate::op::{Action, Op};
 use crate::origin::Origins;
 use crate::shared::expiry::ExpiryRow;
 use crate::shared::keyspace::Keyspace;
@@ -34,7 +37,7 @@ impl Sweep<'_> {
         }
     }
 
-    /// Removes what is to be removed of a piece.
+    /// Removes what is to be removed of a piece, if anything is.
     pub(super) fn remove(&self, keyspace: &mut Keyspace, key: &Blob, stop: &Stop) {
         let spot = match stop {
             Stop::String(_) => Some(Spot::String),
@@ -66,7 +69,7 @@ impl Sweep<'_> {
             }
             Stop::Element(name) => {
                 if let Some(list) = entry.list_mut() {
-                    list.remove(key, name, ledger);
+                    list.drop_row(key, name, |tag| self.dooms_element(key, name, tag), ledger);
                 }
             }
         });
@@ -105,5 +108,69 @@ impl Sweep<'_> {
 
     fn origin(&self, tag: &Tag) -> u64 {
         self.origins.get(tag.origin).origin.0
+    }
+}
+
+/// Places where operations have added something since the sweep began.
+#[derive(Debug, Default)]
+pub(super) struct Again {
+    places: Vec<(Blob, Stop)>,
+    /// What they take.
+    bytes: usize,
+}
+
+impl Again {
+    pub(super) fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Takes some of them out.
+    pub(super) fn take(&mut self, most: usize) -> Vec<(Blob, Stop)> {
+        let left = self.places.len().saturating_sub(most);
+        let taken = self.places.split_off(left);
+        if self.places.is_empty() {
+            self.bytes = 0;
+        }
+        taken
+    }
+
+    /// Notes where an operation adds something.
+    pub(super) fn note(&mut self, op: &Op<'_>, dot: (OriginIx, u64), origin: Origin) {
+        match &op.action {
+            Action::Set { key, .. } | Action::Incr { key, field: None, .. } => self.add(key.0, Stop::String(dot)),
+            Action::Incr { key, field: Some(field), .. } => self.add(key.0, Stop::Field(field.0.into(), dot)),
+            Action::Sadd { key, members, .. } => {
+                members.0.iter().for_each(|member| self.add(key.0, Stop::Member(member.0.into())));
+            }
+            Action::Hset { key, pairs, .. } => {
+                pairs.0.chunks_exact(2).for_each(|pair| self.add(key.0, Stop::Field(pair[0].0.into(), dot)));
+            }
+            Action::Expire { key, .. } => self.add(key.0, Stop::Expiry),
+            Action::Push { key, position, values, .. } => {
+                let (seq, stamp, position) = (dot.1, op.stamp, *position);
+                for (index, _) in (0..).zip(&values.0) {
+                    self.add(key.0, Stop::Element(ElementKey { position, stamp, origin, seq, index }));
+                }
+            }
+            Action::Del { .. }
+            | Action::Srem { .. }
+            | Action::Hdel { .. }
+            | Action::EndSession { .. }
+            | Action::Settled { .. }
+            | Action::Take { .. } => {}
+        }
+    }
+
+    fn add(&mut self, key: &[u8], stop: Stop) {
+        let name = match &stop {
+            Stop::Member(name) | Stop::Field(name, _) => name.len(),
+            Stop::String(_) | Stop::Expiry | Stop::Element(_) => 0,
+        };
+        self.bytes += size_of::<(Blob, Stop)>() + key.len() + name;
+        self.places.push((key.into(), stop));
     }
 }

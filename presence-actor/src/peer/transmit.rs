@@ -4,7 +4,6 @@ use bytes::Bytes;
 use headcount_cluster::{Origin, codec};
 
 use super::{Item, Turn};
-use crate::limits::FRAME_TARGET_BYTES;
 use crate::op::Raw;
 use crate::state::State;
 use crate::wire::{self, Frame, Subscribers};
@@ -48,7 +47,7 @@ impl State {
         if cursor > until {
             return None;
         }
-        let Some(run) = me.log.run(cursor, until, FRAME_TARGET_BYTES) else {
+        let Some(run) = me.log.run(cursor, until, self.portions.frame_bytes) else {
             // The log was pruned under the peer: it will see from a vector that it lags, and pull.
             peer.cursor = None;
             return None;
@@ -60,7 +59,7 @@ impl State {
     }
 
     fn interest_frame(&mut self, to: Origin) -> Vec<u8> {
-        let mut body = Vec::new();
+        let (mut body, frame_bytes) = (Vec::new(), self.portions.frame_bytes);
         let (mut reset, mut count, mut version) = (false, 0, 0);
         let Some(peer) = self.peers.get_mut(&to) else { return body };
         while let Some(item) = peer.queue.front() {
@@ -69,7 +68,7 @@ impl State {
                     reset = true;
                     version = *at;
                 }
-                Item::Interest { kind, name, count: subscribers, version: at } if body.len() < FRAME_TARGET_BYTES => {
+                Item::Interest { kind, name, count: subscribers, version: at } if body.len() < frame_bytes => {
                     let named = Subscribers { kind: *kind, name: Raw(name), count: *subscribers };
                     codec::append(&named, &mut body);
                     version = version.max(*at);
@@ -85,15 +84,14 @@ impl State {
     }
 
     fn messages_frame(&mut self, to: Origin) -> Option<Vec<u8>> {
+        let frame_bytes = self.portions.frame_bytes;
         let peer = self.peers.get_mut(&to)?;
         let cursor = peer.cursor.unwrap_or(u64::MAX);
         let mut count = 0;
         let mut body_bytes = 0;
         for item in &peer.queue {
             match item {
-                Item::Message { after, bytes }
-                    if *after < cursor && (count == 0 || body_bytes < FRAME_TARGET_BYTES) =>
-                {
+                Item::Message { after, bytes } if *after < cursor && (count == 0 || body_bytes < frame_bytes) => {
                     count += 1;
                     body_bytes += bytes.len();
                 }

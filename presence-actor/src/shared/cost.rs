@@ -34,7 +34,7 @@ pub(super) fn of_row(key: &[u8], slot: Slot<'_>, is_owned: bool, value: usize) -
         Slot::String => (STRING, 0),
         Slot::Member(member) => (MEMBER, heap(member.len())),
         Slot::Field(field) => (FIELD, heap(field.len())),
-        Slot::Element => (ELEMENT, 0),
+        Slot::Element(_) => (ELEMENT, 0),
         Slot::Expiry => (EXPIRY, heap(key.len())),
     };
     let owned = if is_owned { OWNED + heap(key.len()) + name } else { 0 };

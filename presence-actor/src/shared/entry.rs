@@ -227,7 +227,11 @@ impl Entry {
 
     /// Whether nothing but expiry rows is stored.
     pub(crate) fn holds_no_data(&self) -> bool {
-        self.string().is_empty() && self.set().is_none() && self.hash().is_none() && self.list().is_none()
+        match self {
+            Self::String(string) => string.is_empty(),
+            Self::Set(_) | Self::Hash(_) | Self::List(_) => false,
+            Self::Various(various) => various.types() == 0,
+        }
     }
 
     /// Whether a deadline is stored for data that is gone.
@@ -245,8 +249,7 @@ impl Entry {
 
     /// Whether rows of more than one type are stored.
     pub(crate) fn is_mixed(&self) -> bool {
-        let stored = [!self.string().is_empty(), self.set().is_some(), self.hash().is_some(), self.list().is_some()];
-        stored.into_iter().filter(|stored| *stored).count() > 1
+        matches!(self, Self::Various(various) if various.types() > 1)
     }
 
     /// The type that readers see; `None` when they see no such key.
@@ -285,10 +288,12 @@ impl Entry {
 
     /// The deadline in force, whoever can see the rows.
     pub(crate) fn deadline(&self, origins: &Origins) -> Option<Deadline> {
-        if self.string().is_empty() {
-            return in_force(self.expiry());
-        }
-        match self.string().winner(origins, |_| true) {
+        let string = match self {
+            Self::Set(_) | Self::Hash(_) | Self::List(_) => return None,
+            Self::String(string) => string,
+            Self::Various(various) => &various.string,
+        };
+        match string.winner(origins, |_| true) {
             Some((tag, _, ValueExpiry::At(at))) => Some(Deadline { at, set_by: tag.origin }),
             Some((_, _, ValueExpiry::Never)) => None,
             Some((_, _, ValueExpiry::Superseded)) | None => in_force(self.expiry()),
@@ -328,6 +333,9 @@ impl Entry {
         ledger: &mut Ledger,
         mut spent: Option<&mut Spent>,
     ) {
+        if matches!(self, Self::String(_)) {
+            return;
+        }
         if let Some(set) = self.set_mut() {
             set.drop_rows(key, |_, tag| erase.covers(tag), ledger);
         }
@@ -392,6 +400,12 @@ impl Entry {
 }
 
 impl Various {
+    /// Of how many types rows are stored.
+    fn types(&self) -> usize {
+        let stored = [!self.string.is_empty(), self.set.is_some(), self.hash.is_some(), self.list.is_some()];
+        stored.into_iter().filter(|stored| *stored).count()
+    }
+
     /// Lets go of what became empty; returns what is left when that needs no room for various.
     fn tidy(&mut self) -> Option<Entry> {
         self.set.take_if(|set| set.is_empty());

@@ -22,7 +22,7 @@ pub(crate) struct Erase<'a> {
     pub(crate) author: OriginIx,
     /// The removing operation's sequence number.
     pub(crate) seq: u64,
-    pub(crate) dots: SmallVec<[(OriginIx, u64); 4]>,
+    pub(crate) dots: SmallVec<[(OriginIx, u64); 1]>,
     pub(crate) counts: Vec<ErasedCount<'a>>,
 }
 

@@ -189,7 +189,6 @@ impl Keyspace {
                     hash.rows.remove(field);
                 }
             }
-            entry.tidy();
         });
     }
 
@@ -256,9 +255,9 @@ impl Keyspace {
                     set.drop_member(key, member, doomed, ledger);
                 }
             }
-            OwnedSlot::Elements => {
+            OwnedSlot::Element(name) => {
                 if let Some(list) = entry.list_mut() {
-                    list.drop_rows(key, |_, tag| doomed(tag), ledger);
+                    list.drop_row(key, name, doomed, ledger);
                 }
             }
             OwnedSlot::Field(field) => {

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::cost;
+use super::list::ElementKey;
 use crate::blob::Blob;
 use crate::dot::{OriginIx, Owner, Tag};
 
@@ -15,7 +16,7 @@ pub(crate) enum Slot<'a> {
     String,
     Member(&'a [u8]),
     Field(&'a [u8]),
-    Element,
+    Element(&'a ElementKey),
     Expiry,
 }
 
@@ -25,12 +26,12 @@ pub(crate) enum OwnedSlot {
     String,
     Member(Blob),
     Field(Blob),
-    /// All of the owner's elements of a list.
-    Elements,
+    /// In a box, because an element's name is longer than the others and seldom owned.
+    Element(Box<ElementKey>),
 }
 
 /// Places of rows, with how many rows of the owner stand at each. Ordered, because a tree grows without a pause.
-type Places = BTreeMap<(Blob, OwnedSlot), u32>;
+pub(crate) type Places = BTreeMap<(Blob, OwnedSlot), u32>;
 
 /// The book of rows.
 #[derive(Debug, Default)]
@@ -104,9 +105,14 @@ impl Ledger {
         self.bytes = self.bytes + cost::of_value(after) - cost::of_value(before);
     }
 
-    /// Some place of an owner's rows.
-    pub(crate) fn any_place(&self, origin: OriginIx, owner: Owner) -> Option<(Blob, OwnedSlot)> {
-        self.owned.get(&(origin, owner))?.last_key_value().map(|(place, _)| place.clone())
+    /// Whether an owner has any row.
+    pub(crate) fn owns_any(&self, origin: OriginIx, owner: Owner) -> bool {
+        self.owned.contains_key(&(origin, owner))
+    }
+
+    /// Some place of an owner's rows, and how many rows of it stand there.
+    pub(crate) fn any_place(&self, origin: OriginIx, owner: Owner) -> Option<((Blob, OwnedSlot), usize)> {
+        self.owned.get(&(origin, owner))?.last_key_value().map(|(place, rows)| (place.clone(), *rows as usize))
     }
 
     /// All places of an owner's rows.
@@ -129,6 +135,12 @@ impl Ledger {
         self.owned.range((origin, Owner::SHARED)..=(origin, Owner(u32::MAX))).next().map(|((_, owner), _)| *owner)
     }
 
+    /// Where each owner's rows are.
+    #[cfg(test)]
+    pub(crate) fn owned(&self) -> &BTreeMap<(OriginIx, Owner), Places> {
+        &self.owned
+    }
+
     /// Origins with owned rows, and how many places they hold.
     pub(crate) fn owned_by_origin(&self) -> BTreeMap<OriginIx, usize> {
         let mut counts = BTreeMap::new();
@@ -147,7 +159,7 @@ fn owned_slot(slot: Slot<'_>, tag: &Tag) -> Option<OwnedSlot> {
         Slot::String => Some(OwnedSlot::String),
         Slot::Member(member) => Some(OwnedSlot::Member(member.into())),
         Slot::Field(field) => Some(OwnedSlot::Field(field.into())),
-        Slot::Element => Some(OwnedSlot::Elements),
+        Slot::Element(name) => Some(OwnedSlot::Element(Box::new(*name))),
         Slot::Expiry => None,
     }
 }

@@ -6,6 +6,7 @@
 //! would on one node.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use headcount_cluster::{Hlc, Origin};
 use serde::{Deserialize, Serialize};
@@ -101,16 +102,30 @@ impl List {
         self.iter(origins).map(|(key, _)| (key.stamp, key.origin)).max()
     }
 
+    /// Adds an element; one that has the name already stays, whoever's it is.
     pub(crate) fn add(&mut self, key: &[u8], name: ElementKey, element: Element, ledger: &mut Ledger) {
-        let (tag, bytes) = (element.tag(&name), element.value.len());
-        if self.elements.insert(name, element).is_none() {
-            ledger.added(key, Slot::Element, &tag, bytes);
+        if let Entry::Vacant(place) = self.elements.entry(name) {
+            ledger.added(key, Slot::Element(&name), &element.tag(&name), element.value.len());
+            place.insert(element);
         }
     }
 
     pub(crate) fn remove(&mut self, key: &[u8], name: &ElementKey, ledger: &mut Ledger) {
         if let Some(element) = self.elements.remove(name) {
-            ledger.removed(key, Slot::Element, &element.tag(name), element.value.len());
+            ledger.removed(key, Slot::Element(name), &element.tag(name), element.value.len());
+        }
+    }
+
+    /// Removes an element if `doomed` names it.
+    pub(crate) fn drop_row(
+        &mut self,
+        key: &[u8],
+        name: &ElementKey,
+        doomed: impl Fn(&Tag) -> bool,
+        ledger: &mut Ledger,
+    ) {
+        if self.elements.get(name).is_some_and(|element| doomed(&element.tag(name))) {
+            self.remove(key, name, ledger);
         }
     }
 
@@ -120,7 +135,7 @@ impl List {
             let tag = element.tag(name);
             let keep = !doomed(name, &tag);
             if !keep {
-                ledger.removed(key, Slot::Element, &tag, element.value.len());
+                ledger.removed(key, Slot::Element(name), &tag, element.value.len());
             }
             keep
         });

@@ -50,6 +50,11 @@ impl Members {
         self.rows.get(member).is_some_and(|tags| visible(tags, origins))
     }
 
+    /// As [`contains`](Self::contains), of a member that is about to be added.
+    pub(crate) fn aim(&mut self, member: &[u8], origins: &Origins) -> bool {
+        self.rows.aim(member).is_some_and(|tags| visible(tags, origins))
+    }
+
     /// How many members readers see.
     pub(crate) fn len(&self, origins: &Origins) -> usize {
         if origins.any_veiled() {
@@ -90,7 +95,7 @@ impl Members {
     pub(crate) fn add(&mut self, key: &[u8], member: &[u8], tag: Tag, ledger: &mut Ledger) {
         if let Some(tags) = self.rows.get_mut(member) {
             if let Some(known) = tags.iter_mut().find(|known| known.origin == tag.origin && known.owner == tag.owner) {
-                if known.seq < tag.seq {
+                if tag.succeeds(known) {
                     *known = tag;
                 }
                 return;
@@ -103,6 +108,13 @@ impl Members {
             self.rows.insert(member, Few::One(tag));
         }
         ledger.added(key, Slot::Member(member), &tag, 0);
+    }
+
+    /// Puts a row in place of an earlier one of the same origin and owner. Returns whether there is one.
+    pub(crate) fn renew(&mut self, member: &[u8], tag: Tag) -> bool {
+        let tags = self.rows.get_mut(member);
+        let known = tags.and_then(|tags| tags.iter_mut().find(|known| tag.succeeds(known)));
+        known.map(|known| *known = tag).is_some()
     }
 
     /// Removes the rows of a member that `doomed` names.

@@ -50,7 +50,7 @@ pub(crate) enum Content<'a> {
 
 impl Content<'_> {
     /// Bytes of the value.
-    fn bytes(self) -> usize {
+    pub(crate) fn bytes(self) -> usize {
         match self {
             Self::Value { value, .. } => value.len(),
             Self::Count(_) => 0,
@@ -188,7 +188,7 @@ impl Register {
                 Content::Value { value, expiry } if sees(&row.tag) => Some((&row.tag, value, expiry)),
                 Content::Value { .. } | Content::Count(_) => None,
             })
-            .max_by_key(|(tag, ..)| rank(tag, origins))
+            .reduce(|known, other| if rank(other.0, origins) >= rank(known.0, origins) { other } else { known })
     }
 
     /// What readers see.
@@ -260,18 +260,24 @@ impl Register {
         expiry: ValueExpiry,
         desk: &mut Desk<'_>,
     ) {
-        if expiry == ValueExpiry::Never
-            && let Few::One(Row { tag: known, held: Held::Lasting(held) }) = &mut self.rows
-            && (known.origin, known.owner) == (tag.origin, tag.owner)
-            && erase.covers(known)
-        {
-            desk.ledger.resized(held.len(), value.len());
-            *known = tag;
-            held.assign(value);
+        if expiry == ValueExpiry::Never && self.rewrite(tag, value, desk.ledger) {
             return;
         }
         self.erase(erase, desk);
         self.put(tag, value, expiry, desk);
+    }
+
+    /// Puts a lasting value in place of one that the same author wrote for the same owner, when there is nothing else. Returns
+    /// whether that was so.
+    pub(crate) fn rewrite(&mut self, tag: Tag, value: &[u8], ledger: &mut Ledger) -> bool {
+        let Few::One(Row { tag: known, held: Held::Lasting(held) }) = &mut self.rows else { return false };
+        if !tag.succeeds(known) {
+            return false;
+        }
+        ledger.resized(held.len(), value.len());
+        *known = tag;
+        held.assign(value);
+        true
     }
 
     /// Adds a value, after [`erase`](Self::erase) took what it replaces.

@@ -2,11 +2,15 @@
 //!
 //! An ordinary hash table moves everything when it is full: tens of milliseconds at a million rows, in which nobody reads. Here a directory
 //! leads from the top bits of a name's hash to segments of at most [`SEGMENT_ROWS`]; a full segment is split in two by one more bit, so an
-//! insertion moves one segment, and now and then the directory: four bytes for some rows. A small table is one segment.
+//! insertion moves one segment, and now and then the directory: four bytes for some rows. A small table is one segment. Two halves of
+//! which little is left become one again, so that a walk over few rows never passes many segments in which there is nothing.
 //!
 //! The hash is keyed with a seed of the node, which nobody outside knows, so that names cannot be chosen to fall into one segment;
 //! and it is the same for one seed, so that a simulation sees the same order again. A walk in the order of hashes ([`Rows::after`])
 //! names the last row that it saw and meets all that stay, whatever is added, removed or split meanwhile.
+//!
+//! A command looks up what it is about to change and then changes it. So the place where a row to change was last found is
+//! looked at first. It is a hint: whether the row stands there its name decides.
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -14,8 +18,16 @@ use crate::blob::Blob;
 
 /// Rows in a segment at most: what one insertion may have to move.
 const SEGMENT_ROWS: usize = 32;
+/// A segment with no more rows than this is joined with its other half,
+const FEW_ROWS: usize = SEGMENT_ROWS / 4;
+/// when both together have no more than this: half of what would split them again.
+const JOINED_ROWS: usize = SEGMENT_ROWS / 2;
+/// A directory with more slots for each segment than this is halved.
+const SLOTS_PER_SEGMENT: usize = 4;
 /// The directory has no more slots than one for so many rows. With hashes that spread it has hardly half of that.
 const ROWS_PER_SLOT: usize = 4;
+/// More bits than these choose no slot: a slot's number has as many.
+const MAX_BITS: usize = u32::BITS as usize;
 /// Marks that are looked at together, as the bytes of a number.
 const LANES: usize = 8;
 const LOW_BITS: u64 = u64::from_ne_bytes([1; LANES]);
@@ -25,7 +37,16 @@ const HIGH_BITS: u64 = LOW_BITS << 7;
 #[derive(Debug)]
 pub(crate) struct Rows<V> {
     seed: u64,
+    /// Where a row to change was last found.
+    last: Place,
     table: Table<V>,
+}
+
+/// Where a row stands. Once others have come or gone it is another's place, or nobody's.
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
+    segment: u32,
+    index: u32,
 }
 
 #[derive(Debug)]
@@ -45,12 +66,16 @@ struct Directory<V> {
     /// For each value of these bits the segment's index; those of one segment stand together.
     slots: Vec<u32>,
     segments: Vec<Box<Segment<V>>>,
+    /// How many segments there are of each number of shared bits.
+    by_bits: [u32; MAX_BITS + 1],
 }
 
 #[derive(Debug)]
 struct Segment<V> {
-    /// How many top bits all hashes in it share.
+    /// How many top bits all hashes in it share,
     bits: u32,
+    /// and these bits, with zeros behind them.
+    shared: u32,
     /// The low bits of each row's hash: a search reads them and hardly any other row than the right one. They stand here and not
     /// on the heap, because what a search in a large table waits for is memory.
     marks: [u8; SEGMENT_ROWS],
@@ -60,7 +85,7 @@ struct Segment<V> {
 impl<V> Rows<V> {
     /// Nothing, to be hashed with `seed`.
     pub(crate) fn new(seed: u64) -> Self {
-        Self { seed, table: Table::Single(Segment::new(0, 0)) }
+        Self { seed, last: Place::default(), table: Table::Single(Segment::new(0, 0, 0)) }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -79,25 +104,33 @@ impl<V> Rows<V> {
     }
 
     pub(crate) fn get_key_value(&self, name: &[u8]) -> Option<(&Blob, &V)> {
-        let hash = self.hash(name);
-        let segment = self.segment(hash);
-        segment.rows.get(segment.find(hash, name)?).map(|(name, value)| (name, value))
+        let (name, value) = self.at(self.search(name)?)?;
+        Some((name, value))
+    }
+
+    /// Looks a row up that is about to be changed: who changes it finds it at once.
+    pub(crate) fn aim(&mut self, name: &[u8]) -> Option<&V> {
+        self.get_mut(name).map(|value| &*value)
+    }
+
+    /// The row, when it was [aimed](Self::aim) at and nothing was added or taken out since.
+    pub(crate) fn aimed(&self, name: &[u8]) -> Option<&V> {
+        self.at(self.last).filter(|(known, _)| known.is(name)).map(|(_, value)| value)
     }
 
     pub(crate) fn get_mut(&mut self, name: &[u8]) -> Option<&mut V> {
-        let hash = self.hash(name);
-        let segment = self.segment_mut(hash);
-        let index = segment.find(hash, name)?;
-        segment.rows.get_mut(index).map(|(_, value)| value)
+        self.last = self.find(name)?;
+        Some(self.at_mut(self.last))
     }
 
     /// A row's value; `make` makes it when there is no such row.
     pub(crate) fn get_or_insert_with(&mut self, name: &[u8], make: impl FnOnce() -> V) -> &mut V {
-        let hash = self.hash(name);
-        let segment = self.segment(hash);
-        match segment.find(hash, name) {
-            Some(index) => &mut self.segment_mut(hash).rows[index].1,
-            None => self.push(hash, name.into(), make()),
+        match self.find(name) {
+            Some(place) => {
+                self.last = place;
+                self.at_mut(place)
+            }
+            None => self.push(self.hash(name), name.into(), make()),
         }
     }
 
@@ -112,11 +145,11 @@ impl<V> Rows<V> {
 
     /// Takes a row out.
     pub(crate) fn remove(&mut self, name: &[u8]) -> Option<(Blob, V)> {
-        let (hash, seed) = (self.hash(name), self.seed);
-        let segment = self.segment_mut(hash);
-        let row = segment.take(segment.find(hash, name)?, seed);
+        let (place, seed) = (self.find(name)?, self.seed);
+        let row = self.segment_at_mut(place).take(place.index as usize, seed);
         if let Table::Split(directory) = &mut self.table {
             directory.len -= 1;
+            directory.join_few(xxh3_64_with_seed(name, seed), seed);
         }
         self.let_go_when_empty();
         Some(row)
@@ -137,6 +170,7 @@ impl<V> Rows<V> {
         if let Table::Split(directory) = &mut self.table {
             directory.len = len;
         }
+        self.build_anew_when_sparse();
         self.let_go_when_empty();
     }
 
@@ -203,17 +237,40 @@ impl<V> Rows<V> {
         single.into_iter().chain(several)
     }
 
-    fn segment(&self, hash: u64) -> &Segment<V> {
-        match &self.table {
-            Table::Single(segment) => segment,
-            Table::Split(directory) => directory.segment(hash),
-        }
+    #[inline]
+    fn find(&self, name: &[u8]) -> Option<Place> {
+        if self.at(self.last).is_some_and(|(known, _)| known.is(name)) { Some(self.last) } else { self.search(name) }
     }
 
-    fn segment_mut(&mut self, hash: u64) -> &mut Segment<V> {
+    #[inline(never)] // so that whoever finds a row where the last was pays for no more than that
+    fn search(&self, name: &[u8]) -> Option<Place> {
+        let hash = self.hash(name);
+        let (number, segment) = match &self.table {
+            Table::Single(segment) => (0, segment),
+            Table::Split(directory) => (directory.number(hash), directory.segment(hash)),
+        };
+        let index = segment.find(hash, name)?;
+        Some(Place { segment: number, index: index as u32 })
+    }
+
+    /// What stands at a place.
+    fn at(&self, place: Place) -> Option<&(Blob, V)> {
+        let segment = match &self.table {
+            Table::Single(segment) => segment,
+            Table::Split(directory) => directory.segments.get(place.segment as usize)?,
+        };
+        segment.rows.get(place.index as usize)
+    }
+
+    /// The value at a place where one was found.
+    fn at_mut(&mut self, place: Place) -> &mut V {
+        &mut self.segment_at_mut(place).rows[place.index as usize].1
+    }
+
+    fn segment_at_mut(&mut self, place: Place) -> &mut Segment<V> {
         match &mut self.table {
             Table::Single(segment) => segment,
-            Table::Split(directory) => directory.segment_mut(hash),
+            Table::Split(directory) => &mut directory.segments[place.segment as usize],
         }
     }
 
@@ -222,9 +279,8 @@ impl<V> Rows<V> {
         if let Table::Single(segment) = &mut self.table
             && segment.rows.len() >= SEGMENT_ROWS
         {
-            let segment = std::mem::replace(segment, Segment::new(0, 0));
-            let (len, segments) = (segment.rows.len(), vec![Box::new(segment)]);
-            self.table = Table::Split(Box::new(Directory { len, bits: 0, slots: vec![0], segments }));
+            let segment = std::mem::replace(segment, Segment::new(0, 0, 0));
+            self.table = Table::Split(Box::new(Directory::new(segment)));
         }
         match &mut self.table {
             Table::Single(segment) => segment.push(hash, name, value),
@@ -236,20 +292,46 @@ impl<V> Rows<V> {
         }
     }
 
+    /// After many rows went at once, which took as long as this may take.
+    fn build_anew_when_sparse(&mut self) {
+        match &self.table {
+            Table::Split(directory) if directory.len < directory.segments.len() * FEW_ROWS / 2 => {}
+            Table::Single(_) | Table::Split(_) => return,
+        }
+        let sparse = std::mem::replace(&mut self.table, Table::Single(Segment::new(0, 0, 0)));
+        let Table::Split(directory) = sparse else { return };
+        for (name, value) in directory.segments.into_iter().flat_map(|segment| segment.rows) {
+            self.push(self.hash(&name), name, value);
+        }
+    }
+
     fn let_go_when_empty(&mut self) {
         if matches!(&self.table, Table::Split(directory) if directory.len == 0) {
-            self.table = Table::Single(Segment::new(0, 0));
+            self.table = Table::Single(Segment::new(0, 0, 0));
         }
     }
 }
 
 impl<V> Directory<V> {
+    /// Of one segment, with all hashes.
+    fn new(segment: Segment<V>) -> Self {
+        let mut by_bits = [0; MAX_BITS + 1];
+        by_bits[0] = 1;
+        Self { len: segment.rows.len(), bits: 0, slots: vec![0], segments: vec![Box::new(segment)], by_bits }
+    }
+
+    /// Which segment a hash falls into.
+    fn number(&self, hash: u64) -> u32 {
+        self.slots[top_bits(hash, self.bits)]
+    }
+
     fn segment(&self, hash: u64) -> &Segment<V> {
-        &self.segments[self.slots[top_bits(hash, self.bits)] as usize]
+        &self.segments[self.number(hash) as usize]
     }
 
     fn segment_mut(&mut self, hash: u64) -> &mut Segment<V> {
-        &mut self.segments[self.slots[top_bits(hash, self.bits)] as usize]
+        let number = self.number(hash) as usize;
+        &mut self.segments[number]
     }
 
     /// How many slots a segment has whose hashes share so many bits,
@@ -273,31 +355,78 @@ impl<V> Directory<V> {
                 self.bits += 1;
             }
             let upper = self.segment_mut(hash).split(seed);
-            let covered = self.covered_by(upper.bits);
-            let first = self.first_slot(top_bits(hash, self.bits), upper.bits - 1) + covered;
-            self.slots[first..first + covered].fill(self.segments.len() as u32);
+            self.by_bits[upper.bits as usize - 1] -= 1;
+            self.by_bits[upper.bits as usize] += 2;
             self.segments.push(Box::new(upper));
+            self.point_at(self.segments.len() - 1);
+        }
+    }
+
+    /// Lets a segment's slots lead to where it is.
+    fn point_at(&mut self, index: usize) {
+        let segment = &self.segments[index];
+        let first = top_bits(u64::from(segment.shared) << u32::BITS, self.bits);
+        let covered = self.covered_by(segment.bits);
+        self.slots[first..first + covered].fill(index as u32);
+    }
+
+    /// Joins the segment of a hash with its other half while both have few rows.
+    fn join_few(&mut self, hash: u64, seed: u64) {
+        while let Some((into, from)) = self.halves_with_few(hash) {
+            let bits = self.segments[into].bits as usize;
+            self.by_bits[bits] -= 2;
+            self.by_bits[bits - 1] += 1;
+            let half = self.segments.swap_remove(from);
+            // What was the last segment stands in its place now, and that may be the one.
+            let into = if into == self.segments.len() { from } else { into };
+            self.segments[into].join(*half, seed);
+            self.point_at(into);
+            if from < self.segments.len() {
+                self.point_at(from);
+            }
+            self.halve_when_sparse();
+        }
+    }
+
+    /// The segment of a hash and the other half of what it was split from, when both have few rows.
+    fn halves_with_few(&self, hash: u64) -> Option<(usize, usize)> {
+        let slot = top_bits(hash, self.bits);
+        let index = self.slots[slot] as usize;
+        let segment = &self.segments[index];
+        if segment.rows.len() > FEW_ROWS || segment.bits == 0 {
+            return None;
+        }
+        let other = self.slots[self.first_slot(slot, segment.bits) ^ self.covered_by(segment.bits)] as usize;
+        let half = &self.segments[other];
+        let few = half.bits == segment.bits && half.rows.len() + segment.rows.len() <= JOINED_ROWS;
+        few.then_some((index, other))
+    }
+
+    /// Gives slots back when no segment needs the last bit.
+    fn halve_when_sparse(&mut self) {
+        if self.by_bits[self.bits as usize] == 0 && self.slots.len() > self.segments.len() * SLOTS_PER_SEGMENT {
+            self.slots = self.slots.iter().copied().step_by(2).collect();
+            self.bits -= 1;
         }
     }
 }
 
 impl<V> Segment<V> {
-    fn new(bits: u32, room: usize) -> Self {
-        Self { bits, marks: [0; SEGMENT_ROWS], rows: Vec::with_capacity(room) }
+    fn new(bits: u32, shared: u32, room: usize) -> Self {
+        Self { bits, shared, marks: [0; SEGMENT_ROWS], rows: Vec::with_capacity(room) }
     }
 
     fn find(&self, hash: u64, name: &[u8]) -> Option<usize> {
         if let [(only, _)] = &self.rows[..] {
-            return (**only == *name).then_some(0);
+            return only.is(name).then_some(0);
         }
         let sought = u64::from(mark(hash)) * LOW_BITS;
-        let groups = self.marks.as_chunks::<LANES>().0.iter().take(self.rows.len().div_ceil(LANES));
-        for (start, group) in (0..).step_by(LANES).zip(groups) {
+        for (group, marks) in self.marks.as_chunks::<LANES>().0.iter().enumerate() {
             // The bytes that are zero now are the marks that fit, and rarely one beside such a one.
-            let differing = u64::from_le_bytes(*group) ^ sought;
+            let differing = u64::from_le_bytes(*marks) ^ sought;
             let mut fitting = differing.wrapping_sub(LOW_BITS) & !differing & HIGH_BITS;
             while fitting != 0 {
-                let index = start + fitting.trailing_zeros() as usize / 8;
+                let index = group * LANES + fitting.trailing_zeros() as usize / 8;
                 if self.is_named(index, name) {
                     return Some(index);
                 }
@@ -308,7 +437,7 @@ impl<V> Segment<V> {
     }
 
     fn is_named(&self, index: usize, name: &[u8]) -> bool {
-        self.rows.get(index).is_some_and(|(known, _)| **known == *name)
+        self.rows.get(index).is_some_and(|(known, _)| known.is(name))
     }
 
     /// Marks a row. Those that are more than a segment should have, because their hashes agree, need none.
@@ -351,8 +480,8 @@ impl<V> Segment<V> {
     fn split(&mut self, seed: u64) -> Self {
         self.bits += 1;
         let half = self.rows.len() / 2;
-        let mut upper = Self::new(self.bits, half + 2);
-        let mut lower = Self::new(self.bits, half + 2);
+        let mut upper = Self::new(self.bits, self.shared | 1 << (u32::BITS - self.bits), half + 2);
+        let mut lower = Self::new(self.bits, self.shared, half + 2);
         for (name, value) in std::mem::take(&mut self.rows) {
             let hash = xxh3_64_with_seed(&name, seed);
             let into = if top_bits(hash, self.bits) & 1 == 1 { &mut upper } else { &mut lower };
@@ -360,6 +489,16 @@ impl<V> Segment<V> {
         }
         *self = lower;
         upper
+    }
+
+    /// Takes in the other half of what it was split from.
+    fn join(&mut self, half: Self, seed: u64) {
+        self.bits -= 1;
+        self.shared &= half.shared;
+        self.rows.reserve_exact(half.rows.len());
+        for (name, value) in half.rows {
+            self.push(xxh3_64_with_seed(&name, seed), name, value);
+        }
     }
 }
 
@@ -399,6 +538,10 @@ mod tests {
         assert_eq!(directory.len, directory.segments.iter().map(|segment| segment.rows.len()).sum::<usize>());
         let covered: usize = directory.segments.iter().map(|segment| directory.covered_by(segment.bits)).sum();
         assert_eq!(covered, directory.slots.len(), "segments cover all slots once");
+        for bits in 0..=directory.bits {
+            let counted = directory.segments.iter().filter(|segment| segment.bits == bits).count();
+            assert_eq!(directory.by_bits[bits as usize] as usize, counted);
+        }
         for (index, segment) in directory.segments.iter().enumerate() {
             assert!(segment.rows.len() <= SEGMENT_ROWS, "hashes spread");
             for ((name, _), known) in segment.rows.iter().zip(&segment.marks) {
@@ -532,5 +675,26 @@ mod tests {
         assert!(room(&rows) < 1_000, "{}", room(&rows));
         (0..100).for_each(|n| drop(rows.remove(&name(n))));
         assert!(matches!(rows.table, Table::Single(_)));
+    }
+
+    /// Found by a review: a walk over what was left of a large table passed all its empty segments at once.
+    #[test]
+    fn segments_are_given_back_when_rows_go() {
+        let by_one =
+            |rows: &mut Rows<u32>| (0..100_000).filter(|n| n % 1_000 != 0).for_each(|n| drop(rows.remove(&name(n))));
+        let at_once = |rows: &mut Rows<u32>| rows.retain(|_, n| n.is_multiple_of(1_000));
+        for empty in [&by_one as &dyn Fn(&mut Rows<u32>), &at_once] {
+            let mut rows = filled(0..100_000);
+            empty(&mut rows);
+            check(&rows);
+            let Table::Split(directory) = &rows.table else { panic!("it has a hundred rows") };
+            assert!(directory.segments.len() <= 100 / 4, "{} segments", directory.segments.len());
+            assert!(directory.slots.len() <= 100, "{} slots", directory.slots.len());
+        }
+    }
+
+    #[test]
+    fn a_segment_takes_a_line_of_memory() {
+        assert_eq!(size_of::<Segment<u32>>(), 64);
     }
 }

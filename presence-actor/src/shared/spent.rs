@@ -96,6 +96,8 @@ impl Spent {
         while self.records.len() > MAX_SPENT_COUNTS {
             let Some(first) = self.records.keys().next().cloned() else { return };
             self.remove(&first);
+            self.young.remove(&first);
+            self.aging.remove(&first);
         }
     }
 
@@ -119,5 +121,27 @@ impl Spent {
             self.aging = std::mem::take(&mut self.young);
             self.barrier = Some(now());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Found by a review: the generations kept the names, without a bound while a peer is away.
+    #[test]
+    fn what_is_forgotten_for_want_of_room_is_in_no_generation() {
+        let mut spent = Spent::default();
+        let count = SpentCount { epoch: 1, seq: 1, total: 1 };
+        for n in 0..2 * MAX_SPENT_COUNTS {
+            spent.record((n.to_string().as_bytes().into(), None, OriginIx::new(0), Owner::SHARED), count);
+            if n == MAX_SPENT_COUNTS {
+                spent.collect(VClock::new, |_| false);
+            }
+        }
+        spent.shrink();
+        assert_eq!(spent.records.len(), MAX_SPENT_COUNTS);
+        let named = spent.young.union(&spent.aging);
+        assert!(named.eq(spent.records.keys()));
     }
 }

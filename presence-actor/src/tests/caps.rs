@@ -52,7 +52,7 @@ fn over_its_memory_a_node_refuses_what_adds_and_goes_on_with_all_else() {
     assert_eq!(node.scard(b"s", NOW), Ok(2));
     assert_eq!(node.expire(b"s", 100, NOW), Ok(true));
     assert_eq!(node.pop(End::Left, b"l", |_| None, NOW).unwrap().into_value().as_deref(), Some(&b"a"[..]));
-    assert_eq!(node.compare_and_set(b"k", Some(&[b'x'; 1000]), None, |_| None, NOW), Ok(Answer::Flag(true)));
+    assert_eq!(node.compare_and_set(b"k", Some(&[b'x'; 1000]), None, None, |_| None, NOW), Ok(Answer::Flag(true)));
     assert!(node.set(SHARED, b"k", b"v", None, NOW).is_ok(), "there is room again");
     node.del(&[b"k", b"s"], NOW).unwrap();
     assert_eq!(node.stats().memory_bytes, 0, "what is gone costs nothing");

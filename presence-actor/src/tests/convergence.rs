@@ -16,7 +16,9 @@ pub(super) enum Step {
     Cut(usize, usize),
     Link(usize, usize),
     Gossip(usize),
+    /// And one slice of each node.
     Pass(u64),
+    /// One slice of each node.
     Work,
 }
 
@@ -82,7 +84,7 @@ pub(super) fn step(nodes: usize) -> impl Strategy<Value = Step> {
         2 => (node.clone(), node.clone()).prop_map(|(a, b)| Step::Link(a, b)),
         2 => node.prop_map(Step::Gossip),
         1 => (1_u64..1500).prop_map(Step::Pass),
-        1 => Just(Step::Work),
+        6 => Just(Step::Work),
     ]
 }
 
@@ -124,8 +126,11 @@ pub(super) fn perform(world: &mut World, step: &Step) {
         Step::Link(a, b) if a != b => world.link(*a, *b),
         Step::Cut(..) | Step::Link(..) => {}
         Step::Gossip(node) => world.gossip(*node),
-        Step::Pass(ms) => world.pass(*ms),
-        Step::Work => world.work(),
+        Step::Pass(ms) => {
+            world.now = world.now.plus_ms(*ms);
+            world.work_a_slice();
+        }
+        Step::Work => world.work_a_slice(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Tests of the core in worlds with manual time and a manual network.
 
+mod again;
 mod caps;
 mod commands;
 mod conflicts;
@@ -7,9 +8,11 @@ mod convergence;
 mod forgetting;
 mod garbage;
 mod homed;
+mod notices;
 mod oracle;
 mod ownership;
 mod pairs;
+mod portions;
 mod regressions;
 mod slices;
 mod tracking;

@@ -186,3 +186,14 @@ async fn streams_end_with_the_node() {
     presence.handle().shared().write(|state, _| state.close());
     assert_eq!(room.recv().await, None);
 }
+
+#[test]
+fn a_topic_that_is_too_long_is_refused_by_its_own_length() {
+    let mut node = State::local(Limits::default(), 1);
+    let (longest, now) = (4096 - rows::KEY_PREFIX.len(), WallMs(0));
+    let mut track =
+        |bytes: usize| node.track(Owner::NODE, &rows::key_of(&vec![b't'; bytes]), b"k", b"m", now).map(drop);
+    assert_eq!(track(longest), Ok(()));
+    let (what, bytes, name) = ("topic", longest + 1, "max_key_bytes");
+    assert_eq!(track(longest + 1), Err(Error::TooLarge { what, bytes, limit: longest, name }));
+}

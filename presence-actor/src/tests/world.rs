@@ -11,6 +11,7 @@ use headcount_cluster::{GoneReason, Incarnation, Member, NodeId, Origin, WallMs}
 
 use crate::dot::Owner;
 use crate::limits::Limits;
+use crate::portions::Portions;
 use crate::state::State;
 
 /// Milliseconds between two gossip rounds.
@@ -20,6 +21,7 @@ pub(super) struct World {
     pub(super) nodes: Vec<State>,
     pub(super) members: Vec<Member>,
     pub(super) now: WallMs,
+    portions: Portions,
     links: BTreeMap<(usize, usize), Wire>,
 }
 
@@ -44,7 +46,13 @@ impl World {
     }
 
     pub(super) fn with(count: usize, limits: &Limits) -> Self {
-        let mut world = Self { nodes: vec![], members: vec![], now: WallMs(1_000_000), links: BTreeMap::new() };
+        Self::in_portions(count, limits, Portions::default())
+    }
+
+    /// Nodes that do so much at once, those that come later too.
+    pub(super) fn in_portions(count: usize, limits: &Limits, portions: Portions) -> Self {
+        let now = WallMs(1_000_000);
+        let mut world = Self { nodes: vec![], members: vec![], now, portions, links: BTreeMap::new() };
         for index in 0..count {
             world.add(member(index, 1), limits.clone());
         }
@@ -61,7 +69,7 @@ impl World {
     /// Adds a node that has met only some.
     pub(super) fn add_knowing(&mut self, member: Member, limits: Limits, met: &[usize]) -> usize {
         let index = self.nodes.len();
-        let state = State::clustered(&member, limits, self.now, index as u64);
+        let state = self.start(&member, limits, index as u64);
         self.nodes.push(state);
         self.members.push(member);
         for other in met {
@@ -74,6 +82,12 @@ impl World {
         index
     }
 
+    fn start(&self, member: &Member, limits: Limits, seed: u64) -> State {
+        let mut state = State::clustered(member, limits, self.now, seed);
+        state.portions = self.portions;
+        state
+    }
+
     /// A node's process dies and starts again under its name, with nothing, and meets some of the others.
     pub(super) fn restart_knowing(&mut self, node: usize, met: &[usize]) {
         self.isolate(node);
@@ -83,7 +97,7 @@ impl World {
             self.nodes[*other].handle_member_gone(&old, GoneReason::Superseded, self.now);
         }
         let limits = self.nodes[node].limits.clone();
-        self.nodes[node] = State::clustered(&new, limits, self.now, new.incarnation.0);
+        self.nodes[node] = self.start(&new, limits, new.incarnation.0);
         self.members[node] = new;
         for other in met {
             self.introduce(node, *other);
@@ -188,6 +202,14 @@ impl World {
     pub(super) fn work(&mut self) {
         let now = self.now;
         self.nodes.iter_mut().for_each(|node| while node.work(now) {});
+    }
+
+    /// One slice of every node's work.
+    pub(super) fn work_a_slice(&mut self) {
+        let now = self.now;
+        for node in &mut self.nodes {
+            node.work(now);
+        }
     }
 
     pub(super) fn gossip(&mut self, node: usize) {

@@ -8,6 +8,7 @@ use headcount_cluster::WallMs;
 use super::present::{PresenceRef, Presences, Present};
 use crate::api::Result;
 use crate::dot::Owner;
+use crate::error::Error;
 use crate::reply::Type;
 use crate::shared::register::{Register, View};
 use crate::state::State;
@@ -41,6 +42,11 @@ impl State {
         meta: &[u8],
         now: WallMs,
     ) -> Result<(PresenceRef, Bytes)> {
+        let (bytes, limit) =
+            (row_key.len() - KEY_PREFIX.len(), self.limits.max_key_bytes.saturating_sub(KEY_PREFIX.len()));
+        if bytes > limit {
+            return Err(Error::TooLarge { what: "topic", bytes, limit, name: "max_key_bytes" });
+        }
         // No other operation of this origin had the number or will have it.
         let reference = PresenceRef::new(self.origin(), self.written() + 1);
         let field = field_of(reference, key);

@@ -145,7 +145,13 @@ impl Watches {
     }
 
     /// Whether anybody hears of a key.
+    #[inline]
     pub(crate) fn covers(&self, key: &[u8]) -> bool {
+        !self.is_empty() && self.any_watcher(key)
+    }
+
+    #[inline(never)] // so that a write of which nobody hears pays for no more than the question
+    fn any_watcher(&self, key: &[u8]) -> bool {
         self.watchers(key).next().is_some()
     }
 
@@ -165,7 +171,7 @@ impl Watches {
 
     /// A slot of a key is about to change, or with `None` nothing but its deadline.
     pub(crate) fn touch(&mut self, rows: &Rows<Entry>, key: &[u8], spot: Option<Spot>, origins: &Origins) {
-        if !self.is_empty() && self.covers(key) {
+        if self.covers(key) {
             let entry = rows.get(key);
             let before = self.before(key, entry, origins);
             if let Some(spot) = spot {
@@ -176,7 +182,7 @@ impl Watches {
 
     /// Any slot of a key may be about to change.
     pub(crate) fn touch_all(&mut self, rows: &Rows<Entry>, key: &[u8], origins: &Origins) {
-        if !self.is_empty() && self.covers(key) {
+        if self.covers(key) {
             let entry = rows.get(key);
             self.before(key, entry, origins).note_all(entry, origins);
         }
@@ -191,7 +197,7 @@ impl Watches {
             OwnedSlot::String => self.touch(rows, key, Some(Spot::String), origins),
             OwnedSlot::Member(member) => self.touch(rows, key, Some(Spot::Member(member.clone())), origins),
             OwnedSlot::Field(field) => self.touch(rows, key, Some(Spot::Field(field.clone())), origins),
-            OwnedSlot::Elements => self.touch_all(rows, key, origins),
+            OwnedSlot::Element(name) => self.touch(rows, key, Some(Spot::Element(**name)), origins),
         }
     }
 

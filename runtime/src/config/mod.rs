@@ -12,6 +12,7 @@ mod layers;
 mod setting;
 mod source;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -93,6 +94,7 @@ impl Config {
         let advertise = self.advertised(listen)?;
         let mut cluster = ClusterConfig::new(self.node_id(advertise)?, listen);
         cluster.cluster.clone_from(&self.cluster);
+        cluster.alike = self.alike();
         cluster.advertise = advertise;
         cluster.seeds.clone_from(&self.seeds);
         cluster.join_timeout = self.join_timeout;
@@ -102,6 +104,15 @@ impl Config {
         self.set_detection(&mut cluster)?;
         cluster.validate()?;
         Ok(cluster)
+    }
+
+    /// What a cluster's nodes must have in common, or a majority would be counted, and silence judged, differently here and there.
+    fn alike(&self) -> BTreeMap<String, String> {
+        let alike = [
+            ("gossip_interval", format!("{:?}", self.gossip_interval)),
+            ("home_requires", self.home_requires.to_string()),
+        ];
+        alike.map(|(setting, value)| (setting.to_owned(), value)).into()
     }
 
     /// The caps of the presence layer.

@@ -115,6 +115,17 @@ fn a_seed_of_another_cluster_refuses_and_the_refused_says_why() {
 }
 
 #[test]
+fn a_node_that_requires_less_of_homes_than_the_cluster_is_refused_in_words() {
+    let a = Plan::new("a").flags(&["--home-requires", "majority"]);
+    let mut first = a.start();
+    let mut second = Plan::new("b").seeds([&a]).spawn();
+    assert_eq!(second.exit().code(), Some(1));
+    let error = second.error();
+    assert!(error.contains("its `home_requires` is majority, and this node's is any"), "{error}");
+    assert_eq!(first.ask("MEMBERS").len(), 1);
+}
+
+#[test]
 fn a_second_process_with_the_name_of_a_live_node_is_refused_in_words() {
     let a = Plan::new("a");
     let b = Plan::new("b").seeds([&a]);

@@ -59,6 +59,9 @@ async fn every_command_answers_as_local_presence_does() {
     );
     same!(redis, local, compare_and_set("lock", Some(b"a"), None), compare_and_set("lock", Some(b"c"), Some(b"d")));
     same!(redis, local, compare_and_set("lock", Some(b"d"), None), compare_and_set("lock", None, None), exists("lock"));
+    same!(redis, local, compare_and_set_ex("lock", None, "e", 0), compare_and_set_ex("lock", Some(b"f"), "e", 100));
+    same!(redis, local, compare_and_set_ex("lock", None, "e", 100), get("lock"), persist("lock"));
+    same!(redis, local, compare_and_set("lock", Some(b"e"), Some(b"g")), ttl("lock"), del("lock"));
     same!(redis, local, compare_and_set("lock", None, Some(b"")), get("lock"), getset("absent", "x"), get("absent"));
     same!(redis, local, setex("e", "v", 0), setex("e", "v", -1), setex("e", "v", i64::MAX), set_nx_ex("e", "v", 0));
     same!(

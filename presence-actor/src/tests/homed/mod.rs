@@ -168,7 +168,12 @@ fn of_two_that_want_a_missing_key_one_gets_it() {
     let got: Vec<bool> = calls.iter_mut().map(|call| call.outcome().unwrap().unwrap().into_flag()).collect();
     assert_eq!(got.iter().filter(|got| **got).count(), 1);
     let holder = world.everywhere("lock").unwrap();
-    let open = |who: &str| HomedCommand::CompareAndSet { key: key("lock"), expected: Some(key(who)), new: None };
+    let open = |who: &str| HomedCommand::CompareAndSet {
+        key: key("lock"),
+        expected: Some(key(who)),
+        new: None,
+        seconds: None,
+    };
     let mut other = world.call(0, open("somebody"));
     let mut mine = world.call(1, open(&holder));
     world.flush();
@@ -191,6 +196,7 @@ fn a_missing_key_can_be_compared_with_and_exchanged() {
         key: key("k"),
         expected: expected.map(key),
         new: new.map(key),
+        seconds: None,
     };
     for (command, expected, after) in [
         (cas(None, None), Answer::Flag(true), None),

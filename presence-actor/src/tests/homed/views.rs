@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use headcount_cluster::WallMs;
+use headcount_cluster::{GoneReason, WallMs};
 
 use super::steps::{ROUND_MS, Sent, key_where};
 use super::*;
@@ -217,4 +217,114 @@ fn a_command_that_waited_long_is_carried_out_once_all_agree() {
     }
     world.rounds_of(&[0, 1, 2], 30);
     assert_eq!(call.outcome(), Some(Ok(Answer::Number(1))), "six seconds after all is well again");
+}
+
+/// Found by a review: a joiner counted only those whom it met, and made a majority of a minority.
+#[test]
+fn a_joiner_counts_those_that_are_down() {
+    let mut world = with_majority(3);
+    let limits = world.nodes[0].limits.clone();
+    for down in [0, 1] {
+        world.isolate(down);
+        world.believe(2, down, false);
+    }
+    let joiner = world.add_knowing(member(3, 1), limits, &[2]);
+    world.rounds_of(&[2, joiner], 30);
+    assert!(world.nodes[joiner].ready().is_some());
+    for node in [2, joiner] {
+        let refused = world.call(node, pop("q")).outcome();
+        let expected = Err(Error::TryAgain(TryAgain::NoMajority { up: 2, known: 4 }));
+        assert_eq!(refused, Some(expected), "node {node}");
+    }
+}
+
+/// Found by a review: nor did it count who died just before it could meet them.
+#[test]
+fn a_joiner_counts_those_that_it_never_met() {
+    let mut world = with_majority(3);
+    let limits = world.nodes[0].limits.clone();
+    // The two are stopped, and 2 has not noticed when the joiner comes.
+    let joiner = world.add_knowing(member(3, 1), limits, &[2]);
+    world.rounds_of(&[2, joiner], 40);
+    for stopped in [0, 1] {
+        world.believe(2, stopped, false);
+    }
+    assert!(world.nodes[joiner].ready().is_some());
+    assert_eq!(
+        world.call(joiner, pop("q")).outcome(),
+        Some(Err(Error::TryAgain(TryAgain::NoMajority { up: 2, known: 4 })))
+    );
+}
+
+/// Who left before the joiner could meet it is not counted.
+#[test]
+fn a_joiner_does_not_count_those_that_left() {
+    let mut world = with_majority(3);
+    let limits = world.nodes[0].limits.clone();
+    let joiner = world.add_knowing(member(3, 1), limits, &[2]);
+    world.rounds_of(&[2, joiner], 1);
+    let (now, members) = (world.now, world.members.clone());
+    for leaver in [0, 1] {
+        world.nodes[2].handle_member_gone(&members[leaver], GoneReason::Left, now);
+    }
+    world.rounds_of(&[2, joiner], 40);
+    assert_ne!(
+        world.call(joiner, count("q")).outcome().and_then(Result::err),
+        Some(Error::TryAgain(TryAgain::NoMajority { up: 2, known: 4 }))
+    );
+    world.rounds_of(&[2, joiner], 5);
+    assert_eq!(world.nodes[joiner].homed.missing.len(), 0);
+}
+
+/// Found by a review: a call that no other node had heard of ended after ten seconds as one that may have been carried out.
+#[test]
+fn a_call_that_was_carried_out_nowhere_fails_when_the_majority_is_lost() {
+    let mut world = with_majority(3);
+    for home in [0, 1] {
+        let name = world.key_of(home);
+        // Both others are dead, and nobody has noticed.
+        world.isolate(0);
+        let mut call = world.call(0, count(&name));
+        world.rounds_of(&[0], 3);
+        assert_eq!(call.outcome(), None);
+        for dead in [1, 2] {
+            world.believe(0, dead, false);
+        }
+        let expected = Err(Error::TryAgain(TryAgain::NoMajority { up: 1, known: 3 }));
+        assert_eq!(call.outcome(), Some(expected), "home {home}");
+        for back in [1, 2] {
+            world.believe(0, back, true);
+            world.link(0, back);
+        }
+        world.rest();
+        assert_eq!(world.get(0, &name), None, "home {home}");
+    }
+}
+
+/// Found by a review: a home's own call that it had not begun to carry out was given up as one that it may have.
+#[test]
+fn a_home_knows_that_it_has_not_carried_out_its_own_call() {
+    let mut world = World::new(3);
+    let name = world.key_of(0);
+    world.settle();
+    world.isolate(0);
+    let call = world.call(0, count(&name));
+    assert_eq!(world.give_up(0, call), Error::TryAgain(TryAgain::NoAnswer));
+    world.rest();
+    assert_eq!(world.get(0, &name), None);
+    (1..3).for_each(|node| world.link(0, node));
+}
+
+/// Found by a review: a life that nobody can have was refused by the home, in words that were not the caller's.
+#[test]
+fn a_wrong_life_is_refused_where_the_call_is_made() {
+    let mut world = World::new(2);
+    for home in [0, 1] {
+        let name = key(&world.key_of(home));
+        for seconds in [0, -1, i64::MAX] {
+            let command = HomedCommand::SetNx { key: name.clone(), value: key("v"), seconds: Some(seconds) };
+            let refused = world.call(0, command).outcome();
+            assert_eq!(refused, Some(Err(Error::InvalidExpiry { command: "set" })), "{seconds} at {home}");
+        }
+    }
 }

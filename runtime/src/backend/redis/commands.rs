@@ -170,12 +170,20 @@ impl RedisPresence {
         self.answer(reply::count(written.value))
     }
 
-    async fn exchange(&self, key: &[u8], mode: &str, expected: Option<&[u8]>, new: Option<&[u8]>) -> Result<Written> {
+    async fn exchange(
+        &self,
+        key: &[u8],
+        mode: &str,
+        expected: Option<&[u8]>,
+        new: Option<&[u8]>,
+        seconds: Option<i64>,
+    ) -> Result<Written> {
         let backend = self.backend();
+        let life = seconds.map(|seconds| seconds.to_string()).unwrap_or_default();
         let tagged = |value: Option<&[u8]>| value.map(|value| [b"=", value].concat()).unwrap_or_default();
         let call = |_: &str| {
             let call = backend.call(&backend.scripts.exchange, "", key).arg(mode);
-            call.arg(tagged(expected)).arg(tagged(new))
+            call.arg(tagged(expected)).arg(tagged(new)).arg(life.as_str())
         };
         let outcome = backend.run(&call("")).await;
         let answer = match outcome {
@@ -548,7 +556,7 @@ impl Presence for RedisPresence {
         let limits = &self.begin_unowned()?.limits;
         limits.check_key(&key)?;
         limits.check_value(&value)?;
-        life("set_nx", seconds, now())?;
+        life("set", seconds, now())?;
         self.set_to(&key, &value, Some(seconds), true).await
     }
 
@@ -557,7 +565,7 @@ impl Presence for RedisPresence {
         let limits = &self.begin_unowned()?.limits;
         limits.check_key(&key)?;
         limits.check_value(&value)?;
-        Ok(self.exchange(&key, "get", None, Some(&value)).await?.share)
+        Ok(self.exchange(&key, "get", None, Some(&value), None).await?.share)
     }
 
     async fn compare_and_set(&self, key: impl Arg, expected: Option<&[u8]>, new: Option<&[u8]>) -> Result<bool> {
@@ -565,7 +573,22 @@ impl Presence for RedisPresence {
         let limits = &self.begin_unowned()?.limits;
         limits.check_key(&key)?;
         new.map_or(Ok(()), |new| limits.check_value(new))?;
-        self.answer(reply::flag(self.exchange(&key, "cas", expected, new).await?.value))
+        self.answer(reply::flag(self.exchange(&key, "cas", expected, new, None).await?.value))
+    }
+
+    async fn compare_and_set_ex(
+        &self,
+        key: impl Arg,
+        expected: Option<&[u8]>,
+        new: impl Arg,
+        seconds: i64,
+    ) -> Result<bool> {
+        let (key, new) = (Bytes::copy_from_slice(key.bytes()), Bytes::copy_from_slice(new.bytes()));
+        let limits = &self.begin_unowned()?.limits;
+        limits.check_key(&key)?;
+        limits.check_value(&new)?;
+        life("set", seconds, now())?;
+        self.answer(reply::flag(self.exchange(&key, "cas", expected, Some(&new), Some(seconds)).await?.value))
     }
 
     fn acknowledged(&self, ack: Ack, _timeout: Duration) -> Self {

@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Task {
     /// Run one node, with a console on standard input
     #[command(after_long_help = NODE_NOTES)]
-    Node(NodeTask),
+    Node(Box<NodeTask>),
     /// Show a whole cluster at work: nodes, players, a crash, and a check of everything at the end
     Demo(DemoTask),
 }
@@ -65,6 +65,9 @@ pub(crate) struct NodeTask {
     /// Fail instead of going on alone
     #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) require_join: Option<String>,
+    /// What a key's home needs to serve; the same on all nodes [default: any]
+    #[arg(long, value_name = "any|majority")]
+    pub(crate) home_requires: Option<String>,
     /// Do not read standard input; needed in the background of a terminal
     #[arg(long)]
     pub(crate) no_console: bool,
@@ -89,7 +92,7 @@ mod tests {
 
     fn node(line: &str) -> NodeTask {
         match Arguments::try_parse_from(line.split(' ')).unwrap().task {
-            Task::Node(task) => task,
+            Task::Node(task) => *task,
             Task::Demo(_) => panic!("{line} is a node"),
         }
     }

@@ -82,6 +82,7 @@ fn load(task: &NodeTask) -> Result<Config, ConfigError> {
         .flag("--cluster", task.cluster.as_deref())?
         .flag("--join-timeout", task.join_timeout.as_deref())?
         .flag("--require-join", task.require_join.as_deref())?
+        .flag("--home-requires", task.home_requires.as_deref())?
         .finish()
 }
 
@@ -129,8 +130,6 @@ fn ready_line(node: &Node, cluster: &str, ready: &Ready) -> String {
         .filter(|(member, state)| *state == MemberState::Up && member.node != me.node);
     let by = match &ready.how {
         ReadyBy::First => "first".to_owned(),
-        // Without seeds there is nobody to miss.
-        ReadyBy::Alone { tried } if tried.is_empty() => "first".to_owned(),
         ReadyBy::Synchronised { peer } => format!("synchronised({peer})"),
         ReadyBy::Alone { .. } => "alone".to_owned(),
     };

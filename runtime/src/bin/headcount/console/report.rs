@@ -62,6 +62,7 @@ pub(super) fn stats(stats: &NodeStats) -> String {
     line("keys", presence.keys as u64);
     line("rows", presence.rows as u64);
     line("memory_bytes", presence.memory_bytes as u64);
+    line("memory_limit", presence.memory_limit as u64);
     line("owned_rows", owned as u64);
     line("type_conflicts", presence.type_conflicts as u64);
     line("origins", presence.origins as u64);
@@ -69,6 +70,8 @@ pub(super) fn stats(stats: &NodeStats) -> String {
     line("watches", presence.watches as u64);
     line("oplog_bytes", presence.oplog_bytes as u64);
     line("open_calls", presence.open_calls as u64);
+    line("calls_to_try_again", presence.calls_to_try_again);
+    line("calls_of_unknown_outcome", presence.calls_of_unknown_outcome);
     line("unconfirmed_ops", presence.unconfirmed_ops);
     line("local_ops", presence.local_ops);
     line("remote_ops", presence.remote_ops);
@@ -91,6 +94,7 @@ pub(super) fn stats(stats: &NodeStats) -> String {
     line("garbage_datagrams", cluster.garbage_datagrams);
     line("dropped_connections", cluster.dropped_connections);
     line("refused_other_cluster", cluster.refused.other_cluster);
+    line("refused_other_setting", cluster.refused.other_setting);
     line("refused_version", cluster.refused.incompatible_version);
     line("refused_name_in_use", cluster.refused.name_in_use);
     line("refused_cluster_full", cluster.refused.cluster_full);

@@ -57,7 +57,7 @@ impl Request {
         let name = String::from_utf8_lossy(name).to_ascii_lowercase();
         let request = match (name.as_str(), args.len()) {
             ("owned", 1..) => Self::RunOwned(Command::parse(args)?),
-            ("homed", 1..) => Self::RunHomed(Command::parse(args)?),
+            ("homed", 1..) => homed(args)?,
             ("subscribe", 1..) => Self::Subscribe(args.to_vec()),
             ("psubscribe", 1..) => Self::Psubscribe(args.to_vec()),
             ("unsubscribe", _) => Self::Unsubscribe(args.to_vec()),
@@ -79,6 +79,16 @@ impl Request {
         };
         Ok(request)
     }
+}
+
+/// A counter's command for its key's home. Others do not change by the word, and who writes it expects something.
+fn homed(args: &[Bytes]) -> Result<Request, Error> {
+    let command = Command::parse(args)?;
+    if matches!(command, Command::Incrby { .. } | Command::Hincrby { .. } | Command::Hincrbyex { .. }) {
+        return Ok(Request::RunHomed(command));
+    }
+    let word = String::from_utf8_lossy(&args[0]).to_ascii_lowercase();
+    Err(Error::UnknownCommand { command: format!("homed {word}") })
 }
 
 #[cfg(test)]
@@ -118,6 +128,7 @@ mod tests {
             ("OWNED SADD lobby", "ERR wrong number of arguments for 'sadd' command"),
             ("OWNED MEMBERS", "ERR unknown command 'members'"),
             ("HOMED", "ERR wrong number of arguments for 'homed' command"),
+            ("HOMED SADD lobby a", "ERR unknown command 'homed sadd'"),
             ("MEMBERS all", "ERR wrong number of arguments for 'members' command"),
             ("JUMP", "ERR unknown command 'jump'"),
         ] {
