@@ -5,12 +5,11 @@
 //! build, down to each byte that is delivered; the [`Trace`] of it is the proof, and the first thing to look at when it is not so.
 //!
 //! # Layout
-//! - [`simulation`]: [`Simulation`], the thread that a history has for itself
-//! - [`world`]: [`World`], time and faults
-//! - [`machine`]: a machine, and the node on it
-//! - [`network`]: the simulated network behind the cluster's seam
-//! - [`clock`]: virtual time, and wall clocks that run by it
-//! - [`trace`]: what was delivered
+//! - [`full`]: whole nodes on a simulated network, and what users write their own simulations with
+//! - [`core`]: the same cores without sockets and tasks, driven by a queue of events: fast, and for hundreds of nodes
+//! - [`plan`]: what happens in a world, as data: faults and what clients ask, drawn from a seed or written down
+//! - [`stage`]: what both worlds offer to whoever plays a plan; [`play`]: who does
+//! - [`history`]: what was asked, answered, heard and seen while it played
 //! - [`entropy`]: randomness from the seed
 //!
 //! # Example
@@ -28,14 +27,11 @@
 //! });
 //! ```
 
-pub mod clock;
+pub mod core;
 pub mod entropy;
-pub mod machine;
-pub mod network;
-pub mod simulation;
-pub mod trace;
-pub mod world;
+pub mod full;
+pub mod history;
+pub mod plan;
+pub mod stage;
 
-pub use simulation::Simulation;
-pub use trace::{Event, Kind, Trace};
-pub use world::World;
+pub use full::{Event, Kind, Simulation, Trace, World};

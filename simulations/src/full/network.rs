@@ -21,8 +21,8 @@ use headcount_cluster::net::{Datagrams, Listener, Stream};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use turmoil::net::{TcpListener, TcpStream, UdpSocket};
 
-use crate::clock::VirtualTime;
-use crate::trace::{Kind, Trace};
+use super::clock::VirtualTime;
+use super::trace::{Kind, Trace};
 
 /// Where a world's machines write down what reaches them.
 #[derive(Debug, Default)]

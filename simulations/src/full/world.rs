@@ -17,11 +17,11 @@ use std::time::{Duration, SystemTime};
 use futures::FutureExt;
 use headcount::{ClusterPresence, LeaveReport, Member, MemberState, Node};
 
-use crate::clock::{EPOCH, MachineClock, VirtualTime};
-use crate::machine::{Machine, Parts};
-use crate::network::{Recorder, SimulatedNetwork};
-use crate::simulation::Simulation;
-use crate::trace::Trace;
+use super::clock::{EPOCH, MachineClock, VirtualTime};
+use super::machine::{Machine, Parts};
+use super::network::{Recorder, SimulatedNetwork};
+use super::simulation::Simulation;
+use super::trace::Trace;
 
 /// How long a started node may take to be ready, and a command to answer.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -58,7 +58,7 @@ impl World {
                 index,
                 seed: simulation.seed,
                 config: simulation.config.clone(),
-                network: SimulatedNetwork::new(crate::machine::ip(index), &recorder),
+                network: SimulatedNetwork::new(super::machine::ip(index), &recorder),
                 clock: MachineClock::new(&time),
             })
         };

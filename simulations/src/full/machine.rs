@@ -16,9 +16,9 @@ use headcount::{ClusterPresence, Config, Node};
 use headcount_cluster::World as Outside;
 use tokio::sync::mpsc;
 
-use crate::clock::MachineClock;
+use super::clock::MachineClock;
+use super::network::SimulatedNetwork;
 use crate::entropy;
-use crate::network::SimulatedNetwork;
 
 /// The port of every node.
 pub const PORT: u16 = 7946;

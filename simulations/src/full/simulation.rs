@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use headcount::Config;
 
-use crate::clock::VirtualTime;
+use super::clock::VirtualTime;
+use super::world::World;
 use crate::entropy;
-use crate::world::World;
 
 /// How many of the machines are every node's seeds.
 const SEED_NODES: usize = 3;
@@ -33,7 +33,7 @@ impl Simulation {
     /// seeds. At most 20 or so: the network's cost grows with the square.
     pub fn of(names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         let names: Vec<String> = names.into_iter().map(Into::into).collect();
-        let seed_node = |index| format!("{}:{}", crate::machine::ip(index), crate::machine::PORT);
+        let seed_node = |index| format!("{}:{}", super::machine::ip(index), super::machine::PORT);
         let mut config = Config::default();
         config.seeds = (0..names.len().min(SEED_NODES)).map(seed_node).collect();
         Self { seed: 0, names, config, tick: Duration::from_millis(5), max_latency: Duration::from_millis(40) }
