@@ -111,6 +111,8 @@ pub struct Sample {
     pub at: u64,
     /// Each node; `None` where no process runs.
     pub nodes: Vec<Option<Seen>>,
+    /// What had passed between nodes until then.
+    pub carried: Carried,
 }
 
 /// A node as it was seen.

@@ -11,6 +11,7 @@
 //! - [`stage`]: what both worlds offer to whoever plays a plan; [`play`]: who does
 //! - [`history`]: what was asked, answered, heard and seen while it played
 //! - [`drawing`]: how plans are drawn from seeds; [`scenarios`]: stories by name
+//! - [`checkers`]: what every history must keep
 //! - [`entropy`]: randomness from the seed
 //!
 //! # Example
@@ -28,6 +29,7 @@
 //! });
 //! ```
 
+pub mod checkers;
 pub mod core;
 pub mod drawing;
 pub mod entropy;
