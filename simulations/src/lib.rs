@@ -34,4 +34,4 @@ pub mod history;
 pub mod plan;
 pub mod stage;
 
-pub use full::{Event, Kind, Simulation, Trace, World};
+pub use full::{Event, Kind, Server, ServerResult, Simulation, Trace, World, seeds};
