@@ -8,6 +8,8 @@
 //! - a broken snapshot resets the connection at the write that begins a frame of one; the bytes of that write are lost with it
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -20,6 +22,11 @@ use crate::stage::{Carried, Look, Stage};
 impl Stage for World {
     fn now_ms(&self) -> u64 {
         self.now().as_millis() as u64
+    }
+
+    fn clock(&self) -> Rc<dyn Fn() -> u64> {
+        let fabric = Arc::clone(&self.fabric);
+        Rc::new(move || fabric.now().as_millis() as u64)
     }
 
     fn advance_to(&mut self, at_ms: u64) {
