@@ -41,4 +41,4 @@ pub mod play;
 pub mod scenarios;
 pub mod stage;
 
-pub use full::{Event, Kind, Simulation, Trace, World};
+pub use full::{Event, Kind, Server, ServerResult, Simulation, Trace, World, seeds};
