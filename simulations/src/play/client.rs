@@ -240,7 +240,7 @@ async fn observed<T>(
     mut work: LocalBoxFuture<'static, T>,
 ) -> T {
     let (origin, saw, loading) = shared.read(|state, _| (state.origin(), vector(state), state.is_loading()));
-    let first = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await;
+    let first: Poll<T> = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await;
     let (before, after) = (saw.get(&origin).copied().unwrap_or(0), shared.read(|state, _| state.written()));
     {
         let asked = &mut notes.borrow_mut().asked[index];
