@@ -22,7 +22,27 @@ pub struct Breach {
     pub words: String,
 }
 
+/// Breaches that are told of one promise in one history: whoever mends one looks again.
+const MOST_TOLD: usize = 10;
+
 impl Verdict {
+    pub(super) fn of(promise: &'static str, words: &'static str) -> Self {
+        Self { promise, words, judged: 0, broken: Vec::new() }
+    }
+
+    /// Judges one thing.
+    pub(super) fn judge(&mut self, holds: bool, at: u64, words: impl FnOnce() -> String) {
+        self.judged += 1;
+        if !holds && self.broken.len() < MOST_TOLD {
+            self.broken.push(Breach { at, words: words() });
+        }
+    }
+
+    /// Judges what cannot be asked as a yes or no.
+    pub(super) fn breach(&mut self, at: u64, words: impl FnOnce() -> String) {
+        self.judge(false, at, words);
+    }
+
     /// Whether it was kept.
     pub fn is_kept(&self) -> bool {
         self.broken.is_empty()
