@@ -488,7 +488,7 @@ impl State {
     }
 
     /// The number of this node's last operation.
-    pub(crate) fn written(&self) -> u64 {
+    pub fn written(&self) -> u64 {
         self.origins.get(self.me).applied
     }
 

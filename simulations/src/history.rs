@@ -65,6 +65,25 @@ pub struct Asked {
     pub given_up: Option<u64>,
 }
 
+impl Asked {
+    /// Something that nobody was there to be asked.
+    pub fn of_nobody(client: u32, node: usize, ask: &Ask, at: u64) -> Self {
+        Self {
+            client,
+            node,
+            process: None,
+            ask: ask.clone(),
+            at,
+            saw: Vector::new(),
+            loading: false,
+            holders: 1,
+            wrote: None,
+            answer: None,
+            given_up: None,
+        }
+    }
+}
+
 /// Something that a subscriber heard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Heard {

@@ -11,7 +11,7 @@
 //! - [`stage`]: what both worlds offer to whoever plays a plan; [`play`]: who does
 //! - [`history`]: what was asked, answered, heard and seen while it played
 //! - [`drawing`]: how plans are drawn from seeds; [`scenarios`]: stories by name
-//! - [`checkers`]: what every history must keep
+//! - [`checkers`]: what every history must keep; [`model`]: what a single Redis would do
 //! - [`entropy`]: randomness from the seed
 //!
 //! # Example
@@ -35,7 +35,9 @@ pub mod drawing;
 pub mod entropy;
 pub mod full;
 pub mod history;
+pub mod model;
 pub mod plan;
+pub mod play;
 pub mod scenarios;
 pub mod stage;
 
