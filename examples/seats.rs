@@ -35,10 +35,9 @@ async fn take_seat(presence: &ClusterPresence, player: &str, has_bug: bool) -> R
         let key = format!("seat:{seat}");
         match presence.get(&key).await? {
             Some(holder) if holder == player => return Ok(seat),
-            Some(_) => {}
             None if has_bug => return presence.set(&key, player).await.map(|()| seat), // another node does the same
             None if presence.set_nx(&key, player).await? => return Ok(seat), // one answer in the whole cluster
-            None => {}
+            Some(_) | None => {}
         }
     }
     unreachable!("there is always one more seat")
