@@ -53,12 +53,35 @@ pub struct Asked {
     pub at: u64,
     /// What the node knew immediately before.
     pub saw: Vector,
+    /// Whether it was loading a snapshot then: readers see rows of it that `saw` does not cover yet.
+    pub loading: bool,
+    /// On how many nodes, itself included, it has to be before it is answered.
+    pub holders: usize,
     /// The numbers of the operations that the node itself wrote for it at once, from and to, if any.
     pub wrote: Option<(u64, u64)>,
     /// When it was answered and how; `None` when it never was, because it was given up or the process died.
     pub answer: Option<(u64, Result<Reply, Error>)>,
     /// When it was given up, if it was.
     pub given_up: Option<u64>,
+}
+
+impl Asked {
+    /// Something that nobody was there to be asked.
+    pub fn of_nobody(client: u32, node: usize, ask: &Ask, at: u64) -> Self {
+        Self {
+            client,
+            node,
+            process: None,
+            ask: ask.clone(),
+            at,
+            saw: Vector::new(),
+            loading: false,
+            holders: 1,
+            wrote: None,
+            answer: None,
+            given_up: None,
+        }
+    }
 }
 
 /// Something that a subscriber heard.
@@ -111,6 +134,8 @@ pub struct Sample {
     pub at: u64,
     /// Each node; `None` where no process runs.
     pub nodes: Vec<Option<Seen>>,
+    /// What had passed between nodes until then.
+    pub carried: Carried,
 }
 
 /// A node as it was seen.
@@ -122,6 +147,8 @@ pub struct Seen {
     pub ready: bool,
     /// Whether it stands still.
     pub paused: bool,
+    /// Whether it loads a snapshot.
+    pub loading: bool,
     /// What it holds of the others that are not Gone, by their origins.
     pub members: BTreeMap<Origin, MemberState>,
     /// The peers that it is linked to.

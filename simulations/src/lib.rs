@@ -10,6 +10,8 @@
 //! - [`plan`]: what happens in a world, as data: faults and what clients ask, drawn from a seed or written down
 //! - [`stage`]: what both worlds offer to whoever plays a plan; [`play`]: who does
 //! - [`history`]: what was asked, answered, heard and seen while it played
+//! - [`drawing`]: how plans are drawn from seeds; [`scenarios`]: stories by name
+//! - [`checkers`]: what every history must keep; [`model`]: what a single Redis would do
 //! - [`entropy`]: randomness from the seed
 //!
 //! # Example
@@ -27,11 +29,16 @@
 //! });
 //! ```
 
+pub mod checkers;
 pub mod core;
+pub mod drawing;
 pub mod entropy;
 pub mod full;
 pub mod history;
+pub mod model;
 pub mod plan;
+pub mod play;
+pub mod scenarios;
 pub mod stage;
 
-pub use full::{Event, Kind, Simulation, Trace, World};
+pub use full::{Event, Kind, Server, ServerResult, Simulation, Trace, World, seeds};

@@ -4,6 +4,7 @@
 //! deterministic: the same calls in the same order give the same history and the same [`trace_hash`](Stage::trace_hash).
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use futures::future::LocalBoxFuture;
 use headcount::{ClusterPresence, Member, MemberState};
@@ -14,6 +15,9 @@ use crate::plan::{Fault, FaultKind};
 pub trait Stage {
     /// Milliseconds of virtual time since the beginning.
     fn now_ms(&self) -> u64;
+
+    /// The same for what runs in processes: jobs ask it when something came of them.
+    fn clock(&self) -> Rc<dyn Fn() -> u64>;
 
     /// Lets time pass until `at_ms`, and all that happens until then.
     fn advance_to(&mut self, at_ms: u64);

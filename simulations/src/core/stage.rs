@@ -1,6 +1,9 @@
 //! The core world as whoever plays a plan drives it.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use futures::future::LocalBoxFuture;
 
@@ -13,6 +16,11 @@ use crate::stage::{Carried, Look, Stage};
 impl Stage for CoreWorld {
     fn now_ms(&self) -> u64 {
         self.net.now / 1000
+    }
+
+    fn clock(&self) -> Rc<dyn Fn() -> u64> {
+        let now = Arc::clone(self.net.clock());
+        Rc::new(move || now.load(Ordering::Relaxed) / 1000)
     }
 
     fn advance_to(&mut self, at_ms: u64) {

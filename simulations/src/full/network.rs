@@ -1,16 +1,14 @@
-//! The simulated network behind the cluster's seam.
+//! The sockets of one machine: the cluster's seam to the network, over the [fabric](super::fabric).
 //!
-//! turmoil delivers, delays and cuts; this file makes it a [`Network`] and writes down what arrives. Two things differ from a real network,
-//! and the node must stand them: TCP does not retransmit, so after a cut a stream is silent for ever, and it is the
-//! link's read timeout that finds out; and a connect to a machine behind a cut hangs until the caller gives up. One thing is
-//! mended here, in `linger`: a stream that was closed properly must not reset what it said last.
-//!
-//! There are no names in this network: seeds are given as `ip:port`.
+//! A socket asks the fabric and waits for time or a waker; what passes and when is decided there. While the machine's process is stopped
+//! nothing is received and no datagram is sent, whichever task tries. There are no names in this network: seeds are
+//! given as `ip:port`.
 
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -18,84 +16,71 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use headcount_cluster::Network;
 use headcount_cluster::net::{Datagrams, Listener, Stream};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
-use turmoil::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
 
-use super::clock::VirtualTime;
-use super::trace::{Kind, Trace};
-
-/// Where a world's machines write down what reaches them.
-#[derive(Debug, Default)]
-pub(crate) struct Recorder {
-    time: Arc<VirtualTime>,
-    trace: Mutex<Trace>,
-}
-
-impl Recorder {
-    pub(crate) fn new(time: &Arc<VirtualTime>) -> Self {
-        Self { time: Arc::clone(time), trace: Mutex::default() }
-    }
-
-    pub(crate) fn trace(&self) -> MutexGuard<'_, Trace> {
-        self.trace.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn record(&self, from: SocketAddr, to: SocketAddr, kind: Kind, bytes: &[u8]) {
-        self.trace().record(self.time.now(), from, to, kind, bytes);
-    }
-}
+use super::fabric::{Dialled, End, Fabric, Wait};
+use super::route::RETRANSMISSION;
 
 /// The network as one machine has it.
 #[derive(Debug, Clone)]
 pub struct SimulatedNetwork {
-    machine: IpAddr,
-    recorder: Arc<Recorder>,
+    machine: usize,
+    ip: IpAddr,
+    fabric: Arc<Fabric>,
 }
 
 impl SimulatedNetwork {
-    pub(crate) fn new(machine: IpAddr, recorder: &Arc<Recorder>) -> Self {
-        Self { machine, recorder: Arc::clone(recorder) }
+    pub(crate) fn new(machine: usize, ip: IpAddr, fabric: &Arc<Fabric>) -> Self {
+        Self { machine, ip, fabric: Arc::clone(fabric) }
     }
 
-    fn traced(&self, stream: TcpStream) -> io::Result<Box<dyn Stream>> {
-        let (local, peer) = (stream.local_addr()?, stream.peer_addr()?);
-        let recorder = Arc::clone(&self.recorder);
-        Ok(Box::new(TracedStream { stream: Some(stream), local, peer, finished: false, ended: false, recorder }))
+    /// Who binds to all addresses of the machine has its one.
+    fn own(&self, addr: SocketAddr) -> SocketAddr {
+        if addr.ip().is_unspecified() { SocketAddr::new(self.ip, addr.port()) } else { addr }
+    }
+
+    async fn dial(&self, to: SocketAddr) -> io::Result<Box<dyn Stream>> {
+        loop {
+            sleep(self.fabric.transit(self.machine, to)).await;
+            let (end, answered) = match self.fabric.dial(self.machine, to) {
+                Dialled::Lost => {
+                    sleep(RETRANSMISSION).await;
+                    continue;
+                }
+                Dialled::Refused(answered) => {
+                    sleep(answered.saturating_sub(self.fabric.now())).await;
+                    return Err(io::ErrorKind::ConnectionRefused.into());
+                }
+                Dialled::Connected(end, answered) => (end, answered),
+            };
+            // Held from here on: a caller who does not wait for the answer closes it.
+            let stream = SimulatedStream::new(end, &self.fabric);
+            sleep(answered.saturating_sub(self.fabric.now())).await;
+            while !self.fabric.hears(end) {
+                sleep(RETRANSMISSION).await;
+            }
+            return Ok(Box::new(stream));
+        }
     }
 }
 
 impl Network for SimulatedNetwork {
     fn bind_tcp(&self, addr: SocketAddr) -> BoxFuture<'_, io::Result<Box<dyn Listener>>> {
-        async move {
-            let listener = TcpListener::bind(addr).await?;
-            Ok(Box::new(TracedListener { listener, network: self.clone() }) as Box<dyn Listener>)
-        }
-        .boxed()
+        let at = self.own(addr);
+        let listener = || Box::new(SimulatedListener { at, fabric: Arc::clone(&self.fabric) }) as Box<dyn Listener>;
+        std::future::ready(self.fabric.listen(at).map(|()| listener())).boxed()
     }
 
     fn bind_udp(&self, addr: SocketAddr) -> BoxFuture<'_, io::Result<Arc<dyn Datagrams>>> {
-        async move {
-            let socket = UdpSocket::bind(addr).await?;
-            let local = SocketAddr::new(self.machine, socket.local_addr()?.port());
-            Ok(Arc::new(TracedDatagrams { socket, local, recorder: Arc::clone(&self.recorder) }) as Arc<dyn Datagrams>)
-        }
-        .boxed()
+        let (machine, at) = (self.machine, self.own(addr));
+        let socket =
+            || Arc::new(SimulatedDatagrams { machine, at, fabric: Arc::clone(&self.fabric) }) as Arc<dyn Datagrams>;
+        std::future::ready(self.fabric.bind(at).map(|()| socket())).boxed()
     }
 
     fn connect(&self, addr: SocketAddr) -> BoxFuture<'_, io::Result<Box<dyn Stream>>> {
-        async move {
-            match TcpStream::connect(addr).await {
-                Ok(stream) => {
-                    self.recorder.record(stream.local_addr()?, addr, Kind::Connected, &[]);
-                    self.traced(stream)
-                }
-                Err(error) => {
-                    self.recorder.record(SocketAddr::new(self.machine, 0), addr, Kind::Refused, &[]);
-                    Err(error)
-                }
-            }
-        }
-        .boxed()
+        self.dial(addr).boxed()
     }
 
     fn resolve<'a>(&'a self, host_port: &'a str) -> BoxFuture<'a, io::Result<Vec<SocketAddr>>> {
@@ -104,124 +89,141 @@ impl Network for SimulatedNetwork {
     }
 }
 
-struct TracedListener {
-    listener: TcpListener,
-    network: SimulatedNetwork,
+struct SimulatedListener {
+    at: SocketAddr,
+    fabric: Arc<Fabric>,
 }
 
-impl Listener for TracedListener {
+impl Listener for SimulatedListener {
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+        Ok(self.at)
     }
 
     fn accept(&self) -> BoxFuture<'_, io::Result<(Box<dyn Stream>, SocketAddr)>> {
         async move {
-            let (stream, from) = self.listener.accept().await?;
-            self.network.recorder.record(from, stream.local_addr()?, Kind::Accepted, &[]);
-            Ok((self.network.traced(stream)?, from))
+            let (end, from) = poll_fn(|context| self.fabric.poll_accept(self.at, context)).await;
+            Ok((Box::new(SimulatedStream::new(end, &self.fabric)) as Box<dyn Stream>, from))
         }
         .boxed()
     }
 }
 
-/// How long a closed stream waits for its peer to close too.
-const LINGER: Duration = Duration::from_secs(10);
-
-struct TracedStream {
-    /// Always there until the stream is dropped.
-    stream: Option<TcpStream>,
-    local: SocketAddr,
-    peer: SocketAddr,
-    /// Nothing more will be sent, and all that was sent is to arrive.
-    finished: bool,
-    ended: bool,
-    recorder: Arc<Recorder>,
-}
-
-impl TracedStream {
-    fn note_end(&mut self, kind: Kind) {
-        if !self.ended {
-            self.ended = true;
-            self.recorder.record(self.peer, self.local, kind, &[]);
-        }
-    }
-
-    fn stream(&mut self) -> Pin<&mut TcpStream> {
-        Pin::new(self.stream.as_mut().expect("it is taken out by `drop` only"))
-    }
-}
-
-impl Drop for TracedStream {
+impl Drop for SimulatedListener {
     fn drop(&mut self) {
-        let alive = tokio::runtime::Handle::try_current().is_ok();
-        if let Some(stream) = self.stream.take().filter(|_| self.finished && !self.ended && alive) {
-            tokio::task::spawn_local(linger(stream));
-        }
+        self.fabric.stop_listening(self.at);
     }
 }
 
-/// What a kernel does with a stream after it was finished and closed: it waits for the other side's end. Without it turmoil
-/// answers that end with a reset, which overtakes the last bytes on their way.
-async fn linger(mut stream: TcpStream) {
-    // More data would be refused by a kernel, so any answer ends the wait.
-    let _ = tokio::time::timeout(LINGER, stream.read(&mut [0])).await;
+struct SimulatedStream {
+    end: End,
+    fabric: Arc<Fabric>,
+    /// Rings when the next piece arrives, and for which moment it was set.
+    timer: Option<(Duration, Pin<Box<Sleep>>)>,
 }
 
-impl AsyncRead for TracedStream {
+impl SimulatedStream {
+    fn new(end: End, fabric: &Arc<Fabric>) -> Self {
+        Self { end, fabric: Arc::clone(fabric), timer: None }
+    }
+}
+
+impl AsyncRead for SimulatedStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let result = ready!(self.stream().poll_read(context, buffer));
-        match (&result, buffer.filled().get(before..).unwrap_or_default()) {
-            (Err(_), _) => self.note_end(Kind::Reset),
-            (Ok(()), []) if buffer.remaining() == 0 => {}
-            (Ok(()), []) => self.note_end(Kind::Closed),
-            (Ok(()), bytes) => self.recorder.record(self.peer, self.local, Kind::Segment, bytes),
+        loop {
+            match self.fabric.poll_read(self.end, context, buffer) {
+                Ok(result) => return Poll::Ready(result),
+                Err(Wait::Wake) => return Poll::Pending,
+                Err(Wait::Until(moment)) => {
+                    let now = self.fabric.now();
+                    ready!(poll_timer(&mut self.timer, moment, now, context));
+                }
+            }
         }
-        Poll::Ready(result)
     }
 }
 
-impl AsyncWrite for TracedStream {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.stream().poll_write(context, bytes)
+impl AsyncWrite for SimulatedStream {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.fabric.poll_write(self.end, context, bytes)
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream().poll_flush(context)
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let shut = self.stream().poll_shutdown(context);
-        self.finished |= matches!(shut, Poll::Ready(Ok(())));
-        shut
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.fabric.finish(self.end);
+        Poll::Ready(Ok(()))
     }
 }
 
-struct TracedDatagrams {
-    socket: UdpSocket,
-    local: SocketAddr,
-    recorder: Arc<Recorder>,
+impl Drop for SimulatedStream {
+    fn drop(&mut self) {
+        self.fabric.close(self.end);
+    }
 }
 
-impl Datagrams for TracedDatagrams {
+/// Waits until a moment. The timer is made anew only when the moment is another one.
+fn poll_timer(
+    timer: &mut Option<(Duration, Pin<Box<Sleep>>)>,
+    moment: Duration,
+    now: Duration,
+    context: &mut Context<'_>,
+) -> Poll<()> {
+    if timer.as_ref().is_none_or(|(set_for, _)| *set_for != moment) {
+        *timer = Some((moment, Box::pin(sleep(moment.saturating_sub(now)))));
+    }
+    if let Some((_, sleep)) = timer {
+        ready!(sleep.as_mut().poll(context));
+    }
+    *timer = None;
+    Poll::Ready(())
+}
+
+struct SimulatedDatagrams {
+    machine: usize,
+    at: SocketAddr,
+    fabric: Arc<Fabric>,
+}
+
+impl Datagrams for SimulatedDatagrams {
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
+        Ok(self.at)
     }
 
     fn send_to<'a>(&'a self, bytes: &'a [u8], to: SocketAddr) -> BoxFuture<'a, io::Result<()>> {
-        async move { self.socket.send_to(bytes, to).await.map(drop) }.boxed()
+        async move {
+            poll_fn(|context| self.fabric.poll_awake(self.machine, context)).await;
+            self.fabric.send(self.machine, self.at, to, bytes);
+            Ok(())
+        }
+        .boxed()
     }
 
     fn recv_from<'a>(&'a self, buffer: &'a mut [u8]) -> BoxFuture<'a, io::Result<(usize, SocketAddr)>> {
-        async move {
-            let (length, from) = self.socket.recv_from(buffer).await?;
-            self.recorder.record(from, self.local, Kind::Datagram, buffer.get(..length).unwrap_or_default());
-            Ok((length, from))
-        }
+        let mut timer = None;
+        poll_fn(move |context| {
+            ready!(self.fabric.poll_awake(self.machine, context));
+            loop {
+                match self.fabric.poll_receive(self.at, context, buffer) {
+                    Ok(received) => return Poll::Ready(Ok(received)),
+                    Err(Wait::Wake) => return Poll::Pending,
+                    Err(Wait::Until(moment)) => {
+                        ready!(poll_timer(&mut timer, moment, self.fabric.now(), context));
+                    }
+                }
+            }
+        })
         .boxed()
+    }
+}
+
+impl Drop for SimulatedDatagrams {
+    fn drop(&mut self) {
+        self.fabric.unbind(self.at);
     }
 }

@@ -4,12 +4,14 @@
 //! holds. A wait has a deadline in virtual time, which is generous because it costs nothing when the condition holds earlier.
 //!
 //! Two ways to lose a node are kept apart, because a cluster meets them differently. After a [`crash`](World::crash) the machine still
-//! answers for its dead process, so peers see their connections close. After [`power_off`](World::power_off) there is only silence.
+//! answers for its dead process, so peers see their connections close. After [`power_off`](World::power_off) there is only silence. A third,
+//! [`pause`](World::pause), loses nothing: the process stands still while time goes on, as after SIGSTOP or in a long swap.
 
-use std::cell::{Ref, RefCell};
-use std::collections::BTreeSet;
-use std::fmt::{self, Write};
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::fmt;
 use std::net::IpAddr;
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -18,56 +20,55 @@ use futures::FutureExt;
 use headcount::{ClusterPresence, LeaveReport, Member, MemberState, Node};
 
 use super::clock::{EPOCH, MachineClock, VirtualTime};
+use super::fabric::Fabric;
 use super::machine::{Machine, Parts};
-use super::network::{Recorder, SimulatedNetwork};
 use super::simulation::Simulation;
 use super::trace::Trace;
 
 /// How long a started node may take to be ready, and a command to answer.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// How many of the last things that the story did are told when it fails.
+const TOLD: usize = 12;
+
 /// Machines, a network between them, and time.
 pub struct World {
     simulation: Simulation,
     time: Arc<VirtualTime>,
-    recorder: Arc<Recorder>,
-    machines: Vec<Machine>,
-    /// Pairs of machines, the lower first, between which nothing passes because the story says so.
-    cuts: BTreeSet<(usize, usize)>,
-    /// Machines that nobody hears.
-    dark: BTreeSet<usize>,
+    pub(super) fabric: Arc<Fabric>,
+    pub(super) machines: Vec<Machine>,
     sim: turmoil::Sim<'static>,
+    /// What the story did last, and when.
+    done: VecDeque<(Duration, String)>,
 }
 
 impl World {
     pub(crate) fn new(simulation: Simulation, time: Arc<VirtualTime>) -> Self {
-        let recorder = Arc::new(Recorder::new(&time));
-        let mut sim = turmoil::Builder::new()
+        let sim = turmoil::Builder::new()
             .rng_seed(simulation.seed)
             .epoch(SystemTime::UNIX_EPOCH + EPOCH)
             .tick_duration(simulation.tick)
-            .min_message_latency(Duration::ZERO)
-            .max_message_latency(simulation.max_latency)
-            .tcp_capacity(1024)
-            .udp_capacity(4096)
             .enable_random_order()
             .build();
-        let machine = |(index, name): (usize, &String)| {
-            Machine::new(Parts {
+        let ips: Vec<IpAddr> = (0..simulation.names.len()).map(super::machine::ip).collect();
+        let trace = if simulation.keeps_trace { Trace::default() } else { Trace::forgetting() };
+        let fabric = Arc::new(Fabric::new(&time, simulation.seed, &ips, simulation.latency, trace));
+        let mut world = Self { simulation, time, fabric, machines: Vec::new(), sim, done: VecDeque::new() };
+        for (index, name) in world.simulation.names.iter().enumerate() {
+            let machine = Machine::new(Parts {
                 name: name.clone(),
                 index,
-                seed: simulation.seed,
-                config: simulation.config.clone(),
-                network: SimulatedNetwork::new(super::machine::ip(index), &recorder),
-                clock: MachineClock::new(&time),
-            })
-        };
-        let machines: Vec<Machine> = simulation.names.iter().enumerate().map(machine).collect();
-        for machine in &machines {
+                seed: world.simulation.seed,
+                config: world.simulation.config.clone(),
+                program: world.simulation.program.clone(),
+                fabric: Arc::clone(&world.fabric),
+                clock: Arc::new(MachineClock::new(&world.time)),
+            });
             let booting = machine.clone();
-            sim.host(machine.ip(), move || booting.clone().boot());
+            world.sim.host(machine.ip(), move || booting.clone().boot());
+            world.machines.push(machine);
         }
-        Self { simulation, time, recorder, machines, cuts: BTreeSet::new(), dark: BTreeSet::new(), sim }
+        world
     }
 
     /// Virtual time since the world began.
@@ -80,8 +81,14 @@ impl World {
     /// # Panics
     /// When a node panics, or could not start.
     pub fn step(&mut self) {
-        if let Err(error) = self.sim.step() {
-            panic!("seed {} at {:?}: {error}", self.simulation.seed, self.now());
+        let stepped = self.sim.step();
+        for machine in &self.machines {
+            if let Some(failure) = machine.take_failure() {
+                panic!("the server of {} failed: {failure}\n{self:?}", machine.name());
+            }
+        }
+        if let Err(error) = stepped {
+            panic!("{error}\n{self:?}");
         }
         self.time.advance_to(self.sim.elapsed());
     }
@@ -128,38 +135,60 @@ impl World {
         self.until(&format!("{name} is ready"), PATIENCE, |world| world.is_ready(name));
     }
 
-    /// Starts a node without waiting for it. A machine that was without power is reachable again.
+    /// Starts a node without waiting for it. A machine that was without power has it again.
+    ///
+    /// # Panics
+    /// When it runs.
     pub fn boot(&mut self, name: &str) {
         let index = self.index(name);
-        let machine = &self.machines[index];
-        assert!(!machine.is_started(), "{name} runs already");
-        machine.want_process();
-        self.sim.bounce(machine.ip());
-        let links = self.links();
-        self.dark.remove(&index);
-        self.apply(&links);
+        assert!(self.boot_machine(index), "{name} runs already");
     }
 
     /// Kills a node's process without a word. Its machine closes its connections and refuses new ones.
+    ///
+    /// # Panics
+    /// When it does not run.
     pub fn crash(&mut self, name: &str) {
-        let machine = self.machine(name).clone();
-        assert!(machine.is_started(), "{name} does not run");
-        self.sim.crash(machine.ip());
-        machine.clear_process();
-        self.sim.bounce(machine.ip());
+        let index = self.index(name);
+        assert!(self.crash_machine(index), "{name} does not run");
+    }
+
+    /// Kills a node's process and starts it again at once, which needs no one's patience; returns when it is ready.
+    pub fn restart(&mut self, name: &str) {
+        self.crash(name);
+        self.start(name);
     }
 
     /// Kills a node and its machine: from here on there is silence, and whoever connects hangs.
+    ///
+    /// # Panics
+    /// When it does not run.
     pub fn power_off(&mut self, name: &str) {
         let index = self.index(name);
-        let links = self.links();
-        self.dark.insert(index);
-        self.apply(&links);
-        self.crash(name);
+        assert!(self.power_off_machine(index), "{name} does not run");
+    }
+
+    /// Stops a node's process, as SIGSTOP does, until [`resume`](Self::resume): its machine keeps its connections, but nothing is
+    /// read or written, and what is due meanwhile is late. What stops is every task that was spawned locally, and the sockets: a task of
+    /// `tokio::spawn` that needs neither runs on.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn pause(&mut self, name: &str) {
+        let index = self.index(name);
+        assert!(self.machines[index].is_started(), "{name} does not run");
+        self.set_paused(index, true);
+    }
+
+    /// Lets a node's process go on.
+    pub fn resume(&mut self, name: &str) {
+        let index = self.index(name);
+        self.set_paused(index, false);
     }
 
     /// Lets a node leave gracefully; returns when it has.
     pub fn leave(&mut self, name: &str) -> LeaveReport {
+        self.note(format!("{name} leaves"));
         let machine = self.machine(name).clone();
         let leaver = machine.clone();
         self.run_on(&machine, "it has left", async move {
@@ -170,29 +199,62 @@ impl World {
         })
     }
 
-    /// Cuts all connections between two groups of machines; within each all stays as it is.
+    /// Cuts two groups of machines off from each other; within each all stays as it is. Streams wait for the end of the cut, until they
+    /// time out; datagrams are lost.
     pub fn partition(&mut self, one: &[&str], other: &[&str]) {
-        let links = self.links();
-        for a in one {
-            for b in other {
-                let (a, b) = (self.index(a), self.index(b));
-                assert_ne!(a, b, "a machine cannot be cut from itself");
-                self.cuts.insert((a.min(b), a.max(b)));
-            }
+        self.note(format!("{} | {} are cut off from each other", one.join(" "), other.join(" ")));
+        for (from, to) in one.iter().flat_map(|a| other.iter().flat_map(move |b| [(a, b), (b, a)])) {
+            let (from, to) = self.direction(from, to);
+            self.fabric.set_cut(from, to, true);
         }
-        self.apply(&links);
     }
 
-    /// Takes all cuts back. Machines without power stay so.
+    /// Cuts one direction: what `from` says does not reach `to`, which it still hears.
+    pub fn cut(&mut self, from: &str, to: &str) {
+        self.note(format!("{to} does not hear {from} any more"));
+        let (from, to) = self.direction(from, to);
+        self.fabric.set_cut(from, to, true);
+    }
+
+    /// Mends one direction. What was sent on connections meanwhile arrives, unless somebody lost patience.
+    pub fn mend(&mut self, from: &str, to: &str) {
+        self.note(format!("{to} hears {from} again"));
+        let (from, to) = self.direction(from, to);
+        self.fabric.set_cut(from, to, false);
+    }
+
+    /// What passes from `from` to `to` takes at least and at most so long. Where the bounds differ datagrams overtake each other.
+    pub fn slow_link(&mut self, from: &str, to: &str, bounds: Range<Duration>) {
+        self.note(format!("{from} to {to} takes {bounds:?}"));
+        let (from, to) = self.direction(from, to);
+        self.fabric.change(from, to, |route| route.slow_down(Some((bounds.start, bounds.end))));
+    }
+
+    /// Of a hundred datagrams from `from` to `to` so many are lost, and as many pieces of streams arrive as late as if they had been
+    /// sent again.
+    pub fn lose(&mut self, from: &str, to: &str, percent: u8) {
+        self.note(format!("{percent} % of what {from} sends {to} is lost"));
+        let (from, to) = self.direction(from, to);
+        self.fabric.change(from, to, |route| route.lose(percent));
+    }
+
+    /// Of a hundred datagrams from `from` to `to` so many arrive twice.
+    pub fn repeat(&mut self, from: &str, to: &str, percent: u8) {
+        self.note(format!("{percent} % of what {from} sends {to} comes twice"));
+        let (from, to) = self.direction(from, to);
+        self.fabric.change(from, to, |route| route.repeat(percent));
+    }
+
+    /// The network is as it was in the beginning: nothing is cut, slow or lost. Machines without power stay so, stopped processes too.
     pub fn heal(&mut self) {
-        let links = self.links();
-        self.cuts.clear();
-        self.apply(&links);
+        self.note("the network heals".to_owned());
+        self.fabric.heal();
     }
 
-    /// Sets how far a machine's wall clock is ahead of the true time, in milliseconds; behind it when negative.
-    pub fn set_skew_ms(&mut self, name: &str, ahead: i64) {
-        self.machine(name).set_skew_ms(ahead);
+    /// Sets a machine's wall clock so many milliseconds ahead of the true time, or behind it when negative. Called again, it jumps.
+    pub fn set_clock(&mut self, name: &str, ahead_ms: i64) {
+        self.note(format!("{name}'s clock is set {ahead_ms:+} ms"));
+        self.machine(name).set_clock(ahead_ms);
     }
 
     /// Runs commands on a node, as its game server would, and lets time pass until they are answered.
@@ -218,7 +280,7 @@ impl World {
     ///
     /// # Panics
     /// When it does not run.
-    pub fn node(&self, name: &str) -> Ref<'_, Node> {
+    pub fn node(&self, name: &str) -> Node {
         self.machine(name).node().unwrap_or_else(|| panic!("{name} does not run"))
     }
 
@@ -272,7 +334,7 @@ impl World {
 
     /// What was delivered so far.
     pub fn trace(&self) -> Trace {
-        self.recorder.trace().clone()
+        self.fabric.trace(|trace| trace.clone())
     }
 
     fn run_on<T: 'static>(&mut self, machine: &Machine, what: &str, job: impl Future<Output = T> + 'static) -> T {
@@ -311,50 +373,107 @@ impl World {
         &self.machines[self.index(name)]
     }
 
-    /// Whether something passes between each pair of machines.
-    fn links(&self) -> Vec<((usize, usize), bool)> {
-        let count = self.machines.len();
-        let pairs = (0..count).flat_map(|low| (low + 1..count).map(move |high| (low, high)));
-        let open =
-            |(low, high)| !self.cuts.contains(&(low, high)) && !self.dark.contains(&low) && !self.dark.contains(&high);
-        pairs.map(|pair| (pair, open(pair))).collect()
+    /// The numbers of two machines.
+    fn direction(&self, from: &str, to: &str) -> (usize, usize) {
+        assert_ne!(from, to, "a machine cannot be cut from itself");
+        (self.index(from), self.index(to))
     }
 
-    /// Tells the network what has changed since `before`.
-    fn apply(&mut self, before: &[((usize, usize), bool)]) {
-        for ((pair, was_open), (_, is_open)) in before.iter().zip(self.links()) {
-            let ends: (IpAddr, IpAddr) = (self.machines[pair.0].ip(), self.machines[pair.1].ip());
-            match (was_open, is_open) {
-                (true, false) => self.sim.partition(ends.0, ends.1),
-                (false, true) => self.sim.repair(ends.0, ends.1),
-                (true, true) | (false, false) => {}
+    /// Starts the process of a machine; returns whether there was none.
+    pub(super) fn boot_machine(&mut self, index: usize) -> bool {
+        let machine = self.machines[index].clone();
+        if machine.is_started() {
+            return false;
+        }
+        self.note(format!("{} starts", machine.name()));
+        self.fabric.close_all(index);
+        self.fabric.set_paused(index, false);
+        self.fabric.set_dark(index, false);
+        machine.want_process();
+        self.sim.bounce(machine.ip());
+        true
+    }
+
+    /// Kills the process of a machine; returns whether there was one.
+    pub(super) fn crash_machine(&mut self, index: usize) -> bool {
+        let machine = self.machines[index].clone();
+        if !machine.is_started() {
+            return false;
+        }
+        self.note(format!("{} crashes", machine.name()));
+        self.fabric.close_all(index);
+        self.fabric.set_paused(index, false);
+        self.sim.crash(machine.ip());
+        machine.clear_process();
+        true
+    }
+
+    /// Takes the power from a machine; returns whether a process ran there.
+    pub(super) fn power_off_machine(&mut self, index: usize) -> bool {
+        if !self.machines[index].is_started() {
+            return false;
+        }
+        self.note(format!("{} loses its power", self.machines[index].name()));
+        self.fabric.set_dark(index, true);
+        self.crash_machine(index)
+    }
+
+    /// Stops a process or lets it go on; returns whether that changed anything.
+    pub(super) fn set_paused(&mut self, index: usize, paused: bool) -> bool {
+        self.note(format!("{} {}", self.machines[index].name(), if paused { "stands still" } else { "goes on" }));
+        self.fabric.set_paused(index, paused)
+    }
+
+    /// Remembers what the story does, for when it fails.
+    pub(super) fn note(&mut self, what: String) {
+        if self.done.len() == TOLD {
+            self.done.pop_front();
+        }
+        self.done.push_back((self.now(), what));
+    }
+
+    /// A machine and its node, in a line.
+    fn describe(&self, f: &mut fmt::Formatter<'_>, index: usize) -> fmt::Result {
+        let machine = &self.machines[index];
+        write!(f, "\n  {}: ", machine.name())?;
+        let Some(node) = machine.node() else {
+            return f.write_str(if machine.is_started() { "starts" } else { "does not run" });
+        };
+        if self.fabric.is_paused(index) {
+            f.write_str("stands still, ")?;
+        }
+        f.write_str(if self.is_ready(machine.name()) { "ready" } else { "not ready" })?;
+        for (member, state) in node.members().current().iter().skip(1) {
+            write!(f, ", {} {state:?}", member.node)?;
+            if !self.machine(member.node.as_str()).node().is_some_and(|node| node.me() == *member) {
+                f.write_str(" (a process that is no more)")?;
             }
         }
+        let stats = node.stats();
+        write!(
+            f,
+            "; {} links, {} keys, {} rows, digest {:016x}, {} unconfirmed operations, {} open calls, {} messages dropped",
+            node.linked().len(),
+            stats.presence.keys,
+            stats.presence.rows,
+            node.digest(),
+            stats.presence.unconfirmed_ops,
+            stats.presence.open_calls,
+            stats.presence.messages_dropped
+        )
     }
 }
 
 /// The whole state for a person who asks why something did not happen.
 impl fmt::Debug for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "seed {} at {:?}", self.simulation.seed, self.now())?;
-        for machine in &self.machines {
-            let Some(node) = machine.node() else {
-                write!(f, "\n  {}: does not run", machine.name())?;
-                continue;
-            };
-            let mut members = String::new();
-            for (member, state) in node.members().current() {
-                write!(members, " {}/{}={state:?}", member.node, member.incarnation)?;
-            }
-            let stats = node.stats();
-            write!(
-                f,
-                "\n  {}: digest {:016x} members{members}\n    {:?}",
-                machine.name(),
-                node.digest(),
-                stats.presence
-            )?;
-            write!(f, "\n    {:?}", stats.cluster)?;
+        write!(f, "seed {} at {:.3} s", self.simulation.seed, self.now().as_secs_f64())?;
+        for index in 0..self.machines.len() {
+            self.describe(f, index)?;
+        }
+        f.write_str("\nwhat was done last:")?;
+        for (at, what) in &self.done {
+            write!(f, "\n  {:>9.3} s  {what}", at.as_secs_f64())?;
         }
         Ok(())
     }
