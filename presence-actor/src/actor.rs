@@ -21,7 +21,7 @@ use crate::peer::readiness::ReadyBy;
 use crate::state::{State, StateEvent};
 
 /// How often deadlines are looked at. Readers hide an expired key by themselves at once.
-const TIME_INTERVAL: Duration = Duration::from_millis(50);
+pub const TIME_INTERVAL: Duration = Duration::from_millis(50);
 
 /// What the actor tells its owner.
 #[derive(Debug, Clone, PartialEq, Eq)]

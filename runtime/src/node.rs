@@ -31,10 +31,10 @@ use crate::config::{Config, ConfigError};
 const MEMBER_EVENTS: usize = 1024;
 
 /// How long a graceful leave may take: half for what peers have not confirmed yet, half for the goodbyes.
-const LEAVE_DEADLINE: Duration = Duration::from_secs(10);
+pub const LEAVE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How often a leaving node looks whether its peers have everything.
-const FLUSH_INTERVAL: Duration = Duration::from_millis(2);
+pub const FLUSH_INTERVAL: Duration = Duration::from_millis(2);
 
 /// A running node. Clones are handles to the same node, which stops when the last of them is dropped.
 #[derive(Clone)]

@@ -135,11 +135,7 @@ impl Simulation {
     /// # Panics
     /// When the story does, or a node or its server; the seed and the virtual time are told.
     pub fn run<T: Send>(self, story: impl FnOnce(&mut World) -> T + Send) -> T {
-        assert!(
-            cfg!(tokio_unstable),
-            "simulations need `rustflags = [\"--cfg\", \"tokio_unstable\"]` under [build] in .cargo/config.toml: without it tokio's own \
-             choices do not follow from the seed"
-        );
+        demand_tokio_unstable();
         let seed = self.seed;
         let time = Arc::new(VirtualTime::default());
         let its_time = Arc::clone(&time);
@@ -179,6 +175,12 @@ impl Simulation {
         }
         told
     }
+}
+
+/// Without the flag tokio's own choices do not follow from the seed.
+fn demand_tokio_unstable() {
+    #[cfg(not(tokio_unstable))]
+    panic!("simulations need `rustflags = [\"--cfg\", \"tokio_unstable\"]` under [build] in .cargo/config.toml");
 }
 
 /// Where two traces part, in words.

@@ -15,6 +15,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 
+use super::route::Route;
 use super::world::World;
 use crate::plan::{Fault, FaultKind};
 use crate::stage::{Carried, Look, Stage};
@@ -139,7 +140,7 @@ impl World {
             Fault::Narrow { from, to, bytes_per_second } => {
                 fabric.change(from, to, |route| route.set_width(Some(bytes_per_second)));
             }
-            Fault::BreakSnapshot { from, to } => fabric.change(from, to, |route| route.break_snapshot()),
+            Fault::BreakSnapshot { from, to } => fabric.change(from, to, Route::break_snapshot),
             Fault::Start { .. }
             | Fault::Crash { .. }
             | Fault::PowerOff { .. }

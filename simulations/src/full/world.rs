@@ -445,7 +445,7 @@ impl World {
         f.write_str(if self.is_ready(machine.name()) { "ready" } else { "not ready" })?;
         for (member, state) in node.members().current().iter().skip(1) {
             write!(f, ", {} {state:?}", member.node)?;
-            if !self.machine(member.node.as_str()).node().is_some_and(|node| node.me() == *member) {
+            if self.machine(member.node.as_str()).node().is_none_or(|node| node.me() != *member) {
                 f.write_str(" (a process that is no more)")?;
             }
         }
