@@ -15,8 +15,6 @@ mod orphans;
 mod owned;
 mod stability;
 mod streams;
-#[cfg(test)]
-mod tests;
 mod topics;
 mod verdict;
 mod witness;
