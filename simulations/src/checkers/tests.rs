@@ -16,9 +16,28 @@ fn plan() -> Plan {
     let settings = Settings { grace_ms: 4_000, ..Settings::default() };
     let mut told = Told(Vec::new());
     for (n, line) in [
-        "SADD set a b", "SADD set c", "SREM set a", "HSET hash f 1 g 2", "HINCRBY hash f 4", "HSET hash g 3", "HDEL hash g",
-        "SET text x", "SET text y", "INCRBY sum 3", "INCRBY sum 4", "RPUSH list p q", "LPUSH list o", "RPUSH list r",
-        "SMEMBERS set", "GET text", "HGETALL hash", "LRANGE list 0 -1", "SCARD set", "DEL nothing", "SADD set z", "DEL gone",
+        "SADD set a b",
+        "SADD set c",
+        "SREM set a",
+        "HSET hash f 1 g 2",
+        "HINCRBY hash f 4",
+        "HSET hash g 3",
+        "HDEL hash g",
+        "SET text x",
+        "SET text y",
+        "INCRBY sum 3",
+        "INCRBY sum 4",
+        "RPUSH list p q",
+        "LPUSH list o",
+        "RPUSH list r",
+        "SMEMBERS set",
+        "GET text",
+        "HGETALL hash",
+        "LRANGE list 0 -1",
+        "SCARD set",
+        "DEL nothing",
+        "SADD set z",
+        "DEL gone",
     ]
     .iter()
     .enumerate()
@@ -88,7 +107,8 @@ fn rejects(check: fn(&History) -> Verdict, words: &str, lie: impl FnOnce(&mut Hi
 
 impl PartialEq for History {
     fn eq(&self, other: &Self) -> bool {
-        (&self.asked, &self.heard, &self.processes, &self.samples) == (&other.asked, &other.heard, &other.processes, &other.samples)
+        (&self.asked, &self.heard, &self.processes, &self.samples)
+            == (&other.asked, &other.heard, &other.processes, &other.samples)
             && self.plan == other.plan
     }
 }
@@ -104,7 +124,11 @@ fn last(history: &mut History, node: usize) -> &mut Seen {
 /// All samples of a node in the calm, from so long after its beginning.
 fn calm(history: &mut History, node: usize, from_ms: u64) -> impl Iterator<Item = &mut Seen> {
     let begin = history.calm_at + from_ms;
-    history.samples.iter_mut().filter(move |sample| sample.at >= begin).filter_map(move |sample| sample.nodes[node].as_mut())
+    history
+        .samples
+        .iter_mut()
+        .filter(move |sample| sample.at >= begin)
+        .filter_map(move |sample| sample.nodes[node].as_mut())
 }
 
 fn asked<'a>(history: &'a mut History, words: &str) -> &'a mut Asked {
@@ -146,12 +170,18 @@ fn what_happened_keeps_every_promise_and_puts_each_to_the_test() {
 
 #[test]
 fn nodes_that_differ_or_are_not_together_have_not_converged() {
-    rejects(convergence::check, "have differed for", |history| calm(history, 1, 20_000).for_each(|seen| seen.digest ^= 1));
-    rejects(convergence::check, "still not together", |history| calm(history, 1, 0).for_each(|seen| seen.linked.clear()));
+    rejects(convergence::check, "have differed for", |history| {
+        calm(history, 1, 20_000).for_each(|seen| seen.digest ^= 1)
+    });
+    rejects(convergence::check, "still not together", |history| {
+        calm(history, 1, 0).for_each(|seen| seen.linked.clear())
+    });
     rejects(convergence::check, "still not together", |history| {
         calm(history, 0, 0).for_each(|seen| seen.members.values_mut().for_each(|state| *state = MemberState::Down));
     });
-    rejects(convergence::check, "still not together", |history| calm(history, 2, 0).for_each(|seen| seen.loading = true));
+    rejects(convergence::check, "still not together", |history| {
+        calm(history, 2, 0).for_each(|seen| seen.loading = true)
+    });
     rejects(convergence::check, "were together only", |history| {
         let begin = history.calm_at;
         let early = history.samples.iter_mut().filter(|sample| (begin..begin + 25_000).contains(&sample.at));
@@ -178,7 +208,8 @@ fn rows_of_the_living_are_to_be_seen() {
     let forget = |seen: &mut Seen| set(seen, "own").retain(|member| member != "alive");
     rejects(false_death::check, "alive", |history| forget(last(history, 0)));
     rejects(false_death::check, "holds the owner for Up", |history| {
-        let while_another_was_dead = history.samples.iter_mut().filter(|sample| sample.at > 29_000 && sample.at < 33_500);
+        let while_another_was_dead =
+            history.samples.iter_mut().filter(|sample| sample.at > 29_000 && sample.at < 33_500);
         while_another_was_dead.for_each(|sample| {
             seen(sample, 0).ready = false;
             forget(seen(sample, 0));
@@ -195,8 +226,12 @@ fn rows_of_the_living_are_to_be_seen() {
 fn what_is_known_of_an_origin_grows_and_was_written() {
     let author = truth().samples.last().unwrap().nodes[0].as_ref().unwrap().origin;
     let dead = truth().processes.iter().find(|process| process.until.is_some()).unwrap().origin;
-    rejects(streams::check, "and now knows it up to Some", |history| *last(history, 1).vector.get_mut(&author).unwrap() -= 1);
-    rejects(streams::check, "and now knows it up to None", |history| assert!(last(history, 1).vector.remove(&author).is_some()));
+    rejects(streams::check, "and now knows it up to Some", |history| {
+        *last(history, 1).vector.get_mut(&author).unwrap() -= 1
+    });
+    rejects(streams::check, "and now knows it up to None", |history| {
+        assert!(last(history, 1).vector.remove(&author).is_some())
+    });
     rejects(streams::check, "which has written", |history| *last(history, 1).vector.get_mut(&author).unwrap() += 1);
     rejects(streams::check, "which has written", |history| {
         let after = history.samples.iter_mut().find(|sample| sample.at > 27_000).unwrap();
@@ -208,7 +243,11 @@ fn what_is_known_of_an_origin_grows_and_was_written() {
 fn what_is_left_in_the_end_has_a_witness() {
     let check = witness::check;
     let with_set = |change: fn(&mut Vec<Bytes>)| {
-        move |shown: &mut Shown| if let Shown::Set(members) = shown { change(members) }
+        move |shown: &mut Shown| {
+            if let Shown::Set(members) = shown {
+                change(members)
+            }
+        }
     };
     rejects(check, "which nothing took away", |history| {
         shown_in_the_end(history, "set", with_set(|members| members.retain(|member| member != "c")));
@@ -223,12 +262,17 @@ fn what_is_left_in_the_end_has_a_witness() {
     rejects(check, "may be", |history| shown_in_the_end(history, "text", |shown| *shown = Shown::Value("x".into())));
     rejects(check, "is missing", |history| shown_in_the_end(history, "text", |shown| *shown = Shown::Missing));
     rejects(check, "nothing is to be there", |history| {
-        shown_in_the_end(history, "hash", |shown| *shown = Shown::Hash(vec![("f".into(), "5".into()), ("g".into(), "3".into())]));
+        shown_in_the_end(history, "hash", |shown| {
+            *shown = Shown::Hash(vec![("f".into(), "5".into()), ("g".into(), "3".into())])
+        });
     });
-    let list = |elements: [&'static str; 4]| move |shown: &mut Shown| *shown = Shown::List(elements.map(Bytes::from).to_vec());
+    let list =
+        |elements: [&'static str; 4]| move |shown: &mut Shown| *shown = Shown::List(elements.map(Bytes::from).to_vec());
     rejects(check, "at the wrong side", |history| shown_in_the_end(history, "list", list(["p", "q", "r", "o"])));
     rejects(check, "not together", |history| shown_in_the_end(history, "list", list(["o", "q", "p", "r"])));
-    rejects(check, "only, and shows", |history| shown_in_the_end(history, "list", |shown| *shown = Shown::Set(Vec::new())));
+    rejects(check, "only, and shows", |history| {
+        shown_in_the_end(history, "list", |shown| *shown = Shown::Set(Vec::new()))
+    });
 }
 
 #[test]
@@ -277,7 +321,11 @@ fn what_was_acknowledged_is_there_in_the_end() {
     let lose = |history: &mut History, words: &str| {
         let (author, (first, _)) = (asked(history, words).process.unwrap(), asked(history, words).wrote.unwrap());
         for sample in &mut history.samples {
-            sample.nodes.iter_mut().flatten().for_each(|seen| drop(seen.vector.entry(author).and_modify(|seq| *seq = first - 1)));
+            sample
+                .nodes
+                .iter_mut()
+                .flatten()
+                .for_each(|seen| drop(seen.vector.entry(author).and_modify(|seq| *seq = first - 1)));
         }
     };
     rejects(acknowledged::check, "SADD set after", |history| lose(history, "SADD set after"));
@@ -295,18 +343,34 @@ fn homes_answer_once() {
                 lie(history);
             }
         };
-        rejects(check, "one sum", with(|history| {
-            let counts = history.asked.iter_mut().filter(|asked| matches!(&asked.ask, Ask::Command { via: Via::Homed, .. }));
-            counts.for_each(|asked| asked.answer.as_mut().unwrap().1 = Ok(Reply::Integer(1)));
-        }));
+        rejects(
+            check,
+            "one sum",
+            with(|history| {
+                let counts =
+                    history.asked.iter_mut().filter(|asked| matches!(&asked.ask, Ask::Command { via: Via::Homed, .. }));
+                counts.for_each(|asked| asked.answer.as_mut().unwrap().1 = Ok(Reply::Integer(1)));
+            }),
+        );
         rejects(check, "one former value", with(|history| answer(history, "GETSET swap s3", Reply::Bulk("s0".into()))));
-        rejects(check, "two won", with(|history| {
-            let locks = history.asked.iter_mut().filter(|asked| matches!(&asked.ask, Ask::Command { words, .. } if words.starts_with("SET lock")));
-            locks.for_each(|asked| asked.answer.as_mut().unwrap().1 = Ok(Reply::Ok));
-        }));
-        rejects(check, "one element", with(|history| {
-            answer(history, "BLPOP queue more 1", Reply::Array(vec!["queue".into(), "e0".into()].into()));
-        }));
+        rejects(
+            check,
+            "two won",
+            with(|history| {
+                let locks = history
+                    .asked
+                    .iter_mut()
+                    .filter(|asked| matches!(&asked.ask, Ask::Command { words, .. } if words.starts_with("SET lock")));
+                locks.for_each(|asked| asked.answer.as_mut().unwrap().1 = Ok(Reply::Ok));
+            }),
+        );
+        rejects(
+            check,
+            "one element",
+            with(|history| {
+                answer(history, "BLPOP queue more 1", Reply::Array(vec!["queue".into(), "e0".into()].into()));
+            }),
+        );
     }
     rejects(check, "was never pushed", |history| answer(history, "LPOP queue", Reply::Bulk("e9".into())));
     rejects(check, "sees less than", |history| answer(history, "GET tickets", Reply::Bulk("1".into())));
@@ -360,7 +424,9 @@ fn at_rest_nothing_is_left_over() {
 #[test]
 fn caps_hold() {
     rejects(bounds::check, "memory_bytes", |history| last(history, 0).stats.memory_bytes = usize::MAX);
-    rejects(bounds::check, "oplog_bytes", |history| calm(history, 0, 10_000).for_each(|seen| seen.stats.oplog_bytes = 1 << 30));
+    rejects(bounds::check, "oplog_bytes", |history| {
+        calm(history, 0, 10_000).for_each(|seen| seen.stats.oplog_bytes = 1 << 30)
+    });
     rejects(bounds::check, "garbage_frames", |history| last(history, 1).stats.garbage_frames = 1);
     rejects(bounds::check, "messages, 1 may wait", |history| {
         history.plan.settings.subscriber_queue = 1;
