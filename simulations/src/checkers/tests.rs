@@ -411,6 +411,19 @@ fn a_message_whose_loss_was_counted_is_not_held_against_anybody() {
 }
 
 #[test]
+fn what_a_client_had_not_read_when_its_process_died_is_not_missed() {
+    let mut history = truth();
+    let process = history.heard[0].process;
+    history.processes.iter_mut().find(|of| of.origin == process).unwrap().until =
+        Some((24_500, crate::history::End::Died));
+    history.asked.retain(|asked| asked.ask != Ask::Listen);
+    history.heard.retain(|heard| heard.at < 16_500);
+    assert!(topics::check(&history).is_kept());
+    history.asked.retain(|asked| asked.ask != Ask::Dawdle);
+    assert!(!topics::check(&history).is_kept());
+}
+
+#[test]
 fn at_rest_nothing_is_left_over() {
     rejects(leaks::check, "open_calls is 1", |history| last(history, 0).stats.open_calls = 1);
     rejects(leaks::check, "unconfirmed_ops is 2", |history| last(history, 1).stats.unconfirmed_ops = 2);

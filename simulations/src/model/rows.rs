@@ -213,7 +213,10 @@ impl Key {
                     ));
                 }
                 None => {
-                    return Some(format!("{name:?} is missing, and may be {candidates:?}: {}", self.story(name, known)));
+                    return Some(format!(
+                        "{name:?} is missing, and may be {candidates:?}: {}",
+                        self.story(name, known)
+                    ));
                 }
             }
         }
