@@ -208,7 +208,9 @@ impl Process {
 
     pub(super) fn suspect_silence(&mut self, net: &mut Net, end: End) {
         let timeout = micros(self.config.read_timeout);
-        let Some((peer, link)) = self.link_at(net, end).and_then(|peer| Some((peer, self.links.get(&peer)?))) else { return };
+        let Some((peer, link)) = self.link_at(net, end).and_then(|peer| Some((peer, self.links.get(&peer)?))) else {
+            return;
+        };
         let since = net.silent_since(end, link.last_read);
         if net.now >= since + timeout {
             self.lose_link(net, peer, "the peer sent nothing for too long");

@@ -54,8 +54,7 @@ impl Process {
     pub(super) fn tell_frame(&mut self, net: &mut Net, from: Origin, payload: &Bytes) -> bool {
         let Some(shell) = self.shell.as_ref().filter(|_| self.phase == Phase::Running) else { return true };
         let shared = shell.shared();
-        let mut handled =
-            shared.write(|state, now| state.handle_frame(from, payload, now).map(|()| state.has_rest()));
+        let mut handled = shared.write(|state, now| state.handle_frame(from, payload, now).map(|()| state.has_rest()));
         while let Ok(true) = handled {
             handled = shared.write(State::handle_rest);
         }

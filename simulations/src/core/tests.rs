@@ -70,10 +70,13 @@ impl CoreWorld {
         let answer = Rc::new(RefCell::new(None));
         let place = Rc::clone(&answer);
         let presence = self.look(node).unwrap().presence;
-        let taken = self.run(node, Box::pin(async move {
-            let answer = commands(presence).await;
-            *place.borrow_mut() = Some(answer);
-        }));
+        let taken = self.run(
+            node,
+            Box::pin(async move {
+                let answer = commands(presence).await;
+                *place.borrow_mut() = Some(answer);
+            }),
+        );
         assert!(taken);
         answer
     }
@@ -141,9 +144,8 @@ fn a_crash_is_seen_in_two_to_four_seconds_and_is_gone_after_the_grace() {
         });
         assert!((1_500..4_500).contains(&down), "{down} ms");
         assert_eq!(world.members_of(1, "lobby"), 0);
-        let gone = world.until("all hold it for Gone", 15_000, |world| {
-            (1..5).all(|node| world.state_of(node, 0).is_none())
-        });
+        let gone =
+            world.until("all hold it for Gone", 15_000, |world| (1..5).all(|node| world.state_of(node, 0).is_none()));
         assert!((9_000..11_000).contains(&gone), "{gone} ms");
     }
 }
