@@ -124,7 +124,8 @@ fn is_down(state: MemberState) -> bool {
 
 /// What was asked of a process that died before it answered.
 fn died_while_asked(history: &History) -> u64 {
-    let died = |process: &Process| process.until.filter(|(_, end)| *end == End::Died).map(|(at, _)| (process.origin, at));
+    let died =
+        |process: &Process| process.until.filter(|(_, end)| *end == End::Died).map(|(at, _)| (process.origin, at));
     let died: BTreeMap<Origin, u64> = history.processes.iter().filter_map(died).collect();
     let open = |asked: &&Asked| {
         let death = asked.process.and_then(|process| died.get(&process));
