@@ -7,7 +7,7 @@ use headcount::{Event, MemberState, Reply};
 
 use super::*;
 use crate::core::CoreWorld;
-use crate::history::{Asked, Sample, Seen, Shown};
+use crate::history::{Asked, End, Sample, Seen, Shown};
 use crate::plan::{self, Ask, Fault, HomeRequires, Plan, Settings, Step, Via};
 use crate::play::play;
 
@@ -415,7 +415,7 @@ fn what_a_client_had_not_read_when_its_process_died_is_not_missed() {
     let mut history = truth();
     let process = history.heard[0].process;
     history.processes.iter_mut().find(|of| of.origin == process).unwrap().until =
-        Some((24_500, crate::history::End::Died));
+        Some((25_500, End::Died));
     history.asked.retain(|asked| asked.ask != Ask::Listen);
     history.heard.retain(|heard| heard.at < 16_500);
     assert!(topics::check(&history).is_kept());
