@@ -88,14 +88,14 @@ fn judge_heard(published: &[Published], events: &[&Heard], verdict: &mut Verdict
             format!("{} {count} times, and it was published {} times", who(), same.len())
         });
         let [index] = same[..] else { continue };
-        let Some(publisher) = published[index].asked.process else { continue };
-        let former = last.insert(publisher, index);
+        let Some(author) = published[index].asked.process else { continue };
+        let former = last.insert(author, index);
         verdict.judge(
             former.is_none_or(|former| former < index || published[former].message == *payload),
             heard.at,
             || {
                 let former = former.map(|former| &published[former].message);
-                format!("{} after {former:?}, which {publisher} published later", who())
+                format!("{} after {former:?}, which {author} published later", who())
             },
         );
     }
