@@ -180,7 +180,7 @@ impl State {
         let held = self.is_held();
         let gone = self.gone_origins();
         let ready = self.readiness.is_ready();
-        let up = self.peers.values().filter(|peer| peer.up).map(|peer| peer.member.origin()).collect();
+        let up = self.peers.iter().filter(|(_, peer)| peer.up).map(|(origin, _)| *origin).collect();
         let names = self.topics.names();
         let mut interest: Vec<Item> = std::iter::once(Item::InterestReset { version: 0 })
             .chain(names.map(|(kind, name, count)| Item::Interest { kind, name: name.clone(), count, version: 0 }))

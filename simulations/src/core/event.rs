@@ -1,8 +1,8 @@
 //! What can happen in the core world by itself.
 
 use bytes::Bytes;
-use headcount_cluster::{Class, Origin};
 use headcount_cluster::link::handshake::{Answer, Hello};
+use headcount_cluster::{Class, Origin};
 
 use super::connection::End;
 use super::gossip::Message;

@@ -6,6 +6,8 @@ use headcount::{ClusterPresence, MemberState, Presence};
 
 use super::CoreWorld;
 use crate::plan::{Fault, FaultKind, Settings};
+use crate::play::play;
+use crate::scenarios;
 use crate::stage::{Look, Stage};
 
 fn world(nodes: usize) -> CoreWorld {
@@ -70,10 +72,13 @@ impl CoreWorld {
         let answer = Rc::new(RefCell::new(None));
         let place = Rc::clone(&answer);
         let presence = self.look(node).unwrap().presence;
-        let taken = self.run(node, Box::pin(async move {
-            let answer = commands(presence).await;
-            *place.borrow_mut() = Some(answer);
-        }));
+        let taken = self.run(
+            node,
+            Box::pin(async move {
+                let answer = commands(presence).await;
+                *place.borrow_mut() = Some(answer);
+            }),
+        );
         assert!(taken);
         answer
     }
@@ -141,9 +146,8 @@ fn a_crash_is_seen_in_two_to_four_seconds_and_is_gone_after_the_grace() {
         });
         assert!((1_500..4_500).contains(&down), "{down} ms");
         assert_eq!(world.members_of(1, "lobby"), 0);
-        let gone = world.until("all hold it for Gone", 15_000, |world| {
-            (1..5).all(|node| world.state_of(node, 0).is_none())
-        });
+        let gone =
+            world.until("all hold it for Gone", 15_000, |world| (1..5).all(|node| world.state_of(node, 0).is_none()));
         assert!((9_000..11_000).contains(&gone), "{gone} ms");
     }
 }
@@ -349,8 +353,8 @@ fn jobs_do_not_run_while_their_process_stands_still_and_end_with_it() {
     let kept = Rc::new(());
     let held = Rc::clone(&kept);
     world.start_job(1, async move |_| {
-        let _held = held;
         std::future::pending::<()>().await;
+        drop(held);
     });
     world.inject(&Fault::Pause { node: 0 });
     world.pass(2_000);
@@ -361,6 +365,24 @@ fn jobs_do_not_run_while_their_process_stands_still_and_end_with_it() {
     world.inject(&Fault::Crash { node: 1 });
     assert_eq!(Rc::strong_count(&kept), 1);
     assert!(!world.run(1, Box::pin(async {})));
+}
+
+/// What every story is for: whatever was done to the nodes, those that run agree again when it is over.
+#[test]
+fn every_story_ends_in_agreement_and_is_told_the_same_way_twice() {
+    for scenario in &scenarios::ALL {
+        let told = || {
+            let plan = scenario.plan(1, scenario.nodes, Duration::from_secs(30));
+            let mut world = CoreWorld::of(&plan);
+            let history = play(&plan, &mut world);
+            // Clients end with the play, and their sessions with them.
+            world.pass(1_000);
+            (world.is_settled(), history.trace_hash, format!("{world:?}"))
+        };
+        let (is_settled, hash, end) = told();
+        assert!(is_settled, "{}: {end}", scenario.name);
+        assert_eq!(hash, told().1, "{}", scenario.name);
+    }
 }
 
 #[test]
