@@ -159,8 +159,8 @@ pub struct Seen {
     pub vector: Vector,
     /// Its counts.
     pub stats: Stats,
-    /// What readers see under the keys to which the plan's clients add owned rows; in the samples of the calm, under all keys
-    /// that they speak of.
+    /// What readers see under the keys to which the plan's clients add owned rows; in the last sample, under all keys that they
+    /// speak of.
     pub keys: BTreeMap<String, Shown>,
     /// The topics that somebody anywhere subscribes to, as this node knows.
     pub topics: Vec<Bytes>,

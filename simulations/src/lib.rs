@@ -12,6 +12,8 @@
 //! - [`history`]: what was asked, answered, heard and seen while it played
 //! - [`drawing`]: how plans are drawn from seeds; [`scenarios`]: stories by name
 //! - [`checkers`]: what every history must keep; [`model`]: what a single Redis would do
+//! - [`trial`]: one plan played and judged, on a thread [`alone`]; [`sometimes`]: what must happen sometimes; [`shrinking`]: smaller plans;
+//!   [`regressions`]: seeds that found something; [`report`]: a page about a history
 //! - [`entropy`]: randomness from the seed
 //!
 //! # Example
@@ -29,6 +31,7 @@
 //! });
 //! ```
 
+pub mod alone;
 pub mod checkers;
 pub mod core;
 pub mod drawing;
@@ -38,7 +41,12 @@ pub mod history;
 pub mod model;
 pub mod plan;
 pub mod play;
+pub mod regressions;
+pub mod report;
 pub mod scenarios;
+pub mod shrinking;
+pub mod sometimes;
 pub mod stage;
+pub mod trial;
 
 pub use full::{Event, Kind, Server, ServerResult, Simulation, Trace, World, seeds};

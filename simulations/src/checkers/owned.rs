@@ -10,7 +10,7 @@ use bytes::Bytes;
 use headcount::{Command, MemberState};
 use headcount_cluster::Origin;
 
-use crate::history::{Asked, End, History, Seen, Shown};
+use crate::history::{Asked, History, Seen, Shown};
 use crate::model::words;
 use crate::plan::{Ask, Via};
 
@@ -63,7 +63,7 @@ pub(super) fn rows(history: &History) -> Vec<Owned<'_>> {
     for asked in history.asked.iter().filter(|asked| asked.wrote.is_some()) {
         let (Some(process), Ask::Command { via, .. }) = (asked.process, &asked.ask) else { continue };
         for row in added(asked) {
-            let owned = Owned { row: row.clone(), by: asked, owners: successors(history, process), contested: None };
+            let owned = Owned { row: row.clone(), by: asked, owners: history.lineage(process), contested: None };
             let is_owned = matches!(via, Via::Node | Via::Session);
             // Written twice, it is not known whose it is.
             found.entry(row).and_modify(|owned| *owned = None).or_insert(is_owned.then_some(owned));
@@ -122,21 +122,4 @@ fn may_take(command: &Command, row: &Row) -> bool {
         Command::Srem { members, .. } => members.contains(&row.name),
         _ => true,
     }
-}
-
-/// An origin, and those under which its process went on.
-fn successors(history: &History, origin: Origin) -> Vec<Origin> {
-    let mut owners = vec![origin];
-    let mut index = history.processes.iter().position(|process| process.origin == origin);
-    while let Some(at) = index {
-        let process = &history.processes[at];
-        index = match process.until {
-            Some((_, End::Reincarnated)) => {
-                history.processes.iter().skip(at + 1).position(|next| next.node == process.node).map(|next| at + 1 + next)
-            }
-            Some((_, End::Died | End::Left)) | None => None,
-        };
-        owners.extend(index.map(|at| history.processes[at].origin));
-    }
-    owners
 }

@@ -1,11 +1,12 @@
-//! When a cluster was whole and nothing was wrong: what promises for stable times are measured by.
+//! When a cluster was whole and nothing was wrong, and which process is which: what promises for stable times are measured by.
 //!
 //! Samples show moments; what the plan's faults did between them is known from the plan. A time is *quiet* when every sample of it is whole, no process
 //! began or ended, and no fault was in force that can break a link or make anybody suspect anybody.
 
 use headcount::MemberState;
+use headcount_cluster::Origin;
 
-use crate::history::{History, Process, Sample, Seen};
+use crate::history::{End, History, Process, Sample, Seen};
 use crate::plan::Fault;
 
 /// How long before and after a time nothing may be wrong for it to be quiet: as long as a silent link is believed in, and a sample more.
@@ -30,6 +31,29 @@ impl Sample {
         self.running().all(|(_, seen)| {
             seen.ready && !seen.paused && !seen.loading && self.running().all(|(_, other)| holds(seen, other))
         })
+    }
+}
+
+impl History {
+    /// An origin, and those under which its process went on.
+    pub(super) fn lineage(&self, origin: Origin) -> Vec<Origin> {
+        let mut lineage = vec![origin];
+        let mut processes = self.processes.iter().skip_while(|process| process.origin != origin);
+        let Some(mut process) = processes.next() else { return lineage };
+        for next in processes {
+            let goes_on = matches!(process.until, Some((_, End::Reincarnated)));
+            if goes_on && next.node == process.node {
+                lineage.push(next.origin);
+                process = next;
+            }
+        }
+        lineage
+    }
+
+    /// When the process of an origin ended, under whatever incarnation; `None` when it ran to the end.
+    pub(super) fn ended(&self, origin: Origin) -> Option<u64> {
+        let last = *self.lineage(origin).last()?;
+        self.processes.iter().find(|process| process.origin == last)?.until.map(|(until, _)| until)
     }
 }
 

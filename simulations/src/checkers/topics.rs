@@ -177,7 +177,7 @@ fn subscriptions(history: &History) -> Vec<Subscribed<'_>> {
             later.client == asked.client && matches!(&later.ask, Ask::Unsubscribe { topic: of } if of == topic)
         };
         let unsubscribed = history.asked[index..].iter().find(ends).map(|later| later.at);
-        let died = history.processes.iter().find(|of| of.origin == process).and_then(|of| of.until).map(|(until, _)| until);
+        let died = history.ended(process);
         found.push(Subscribed {
             asked,
             topic,
@@ -197,7 +197,8 @@ pub(super) fn live(history: &History) -> BTreeMap<Origin, Vec<&str>> {
     for subscribed in subscriptions(history) {
         let has_begun = subscribed.confirmed.is_some();
         if let Some(process) = subscribed.asked.process.filter(|_| has_begun && subscribed.ended >= end) {
-            live.entry(process).or_default().push(subscribed.topic);
+            let now = history.lineage(process).last().copied().unwrap_or(process);
+            live.entry(now).or_default().push(subscribed.topic);
         }
     }
     live

@@ -96,8 +96,10 @@ fn judge_end(history: &History, name: &Bytes, key: &Key, verdict: &mut Verdict) 
     }
     let known: Vec<bool> = fates.iter().map(|fate| *fate == Fate::Known).collect();
     let text = String::from_utf8_lossy(name).into_owned();
+    let mut judged: Vec<&Shown> = Vec::new();
     for (node, seen) in last.running() {
-        let Some(shown) = seen.keys.get(&text) else { continue };
+        let Some(shown) = seen.keys.get(&text).filter(|shown| !judged.contains(shown)) else { continue };
+        judged.push(shown);
         let fault = key.fault(&known, shown);
         verdict.judge(fault.is_none(), last.at, || format!("at the end n{node} shows under {text}: {}", fault.unwrap_or_default()));
         judge_permutations(key, &known, shown, verdict, last.at, |row| format!("{text} {row:?} on n{node}"));
@@ -113,33 +115,42 @@ fn judge_permutations(
     at: u64,
     place: impl Fn(&Bytes) -> String,
 ) {
-    for name in key.names_of_all() {
-        let row: Vec<&Operation> =
-            key.concerning(&name).into_iter().filter(|index| known[*index]).map(|index| &key.operations[index]).collect();
+    for (name, concerning) in key.rows() {
+        let row: Vec<(&Operation, Command)> = concerning
+            .into_iter()
+            .filter(|(index, _)| known[*index])
+            .map(|(index, part)| (&key.operations[index], part))
+            .collect();
         if row.len() > MOST_PERMUTED {
             continue;
         }
         let wanted = of_row(shown, &name, key.kind);
         let explains = |value: &Value| of_row(&value.clone().into(), &name, key.kind) == wanted;
         verdict.judge(is_explained(&row, &mut vec![false; row.len()], &Value::Missing, &explains), at, || {
-            let story: Vec<String> = row.iter().map(|operation| format!("{:?} by {}", operation.command, operation.author)).collect();
+            let story: Vec<String> = row.iter().map(|(by, part)| format!("{part:?} by {}", by.author)).collect();
             format!("no order on one Redis explains {}, which is {wanted:?}: {}", place(&name), story.join("; "))
         });
     }
 }
 
 /// Whether some order of what is left, in which nobody comes before what he had seen, ends with what is wanted.
-fn is_explained(row: &[&Operation], done: &mut Vec<bool>, value: &Value, explains: &impl Fn(&Value) -> bool) -> bool {
+fn is_explained(
+    row: &[(&Operation, Command)],
+    done: &mut [bool],
+    value: &Value,
+    explains: &impl Fn(&Value) -> bool,
+) -> bool {
     if done.iter().all(|done| *done) {
         return explains(value);
     }
     for next in 0..row.len() {
-        let waits = (0..row.len()).any(|other| !done[other] && other != next && row[other].is_in(&row[next].saw));
+        let saw = &row[next].0.saw;
+        let waits = (0..row.len()).any(|other| !done[other] && other != next && row[other].0.is_in(saw));
         if done[next] || waits {
             continue;
         }
         let mut after = value.clone();
-        after.apply(&row[next].command);
+        after.apply(&row[next].1);
         done[next] = true;
         let found = is_explained(row, done, &after, explains);
         done[next] = false;
@@ -154,9 +165,10 @@ fn is_explained(row: &[&Operation], done: &mut Vec<bool>, value: &Value, explain
 fn of_row(shown: &Shown, name: &Bytes, kind: Kind) -> Vec<Bytes> {
     match (kind, shown) {
         (Kind::String, Shown::Value(value)) => vec![value.clone()],
-        (Kind::Set, Shown::Set(members)) => members.iter().filter(|member| *member == name).cloned().collect(),
+        (Kind::Set, Shown::Set(members)) => members.binary_search(name).map(|at| members[at].clone()).into_iter().collect(),
         (Kind::Hash, Shown::Hash(fields)) => {
-            fields.iter().filter(|(field, _)| field == name).map(|(_, value)| value.clone()).collect()
+            let found = fields.binary_search_by(|(field, _)| field.cmp(name));
+            found.map(|at| fields[at].1.clone()).into_iter().collect()
         }
         (Kind::List, Shown::List(elements)) => elements.clone(),
         _ => Vec::new(),

@@ -1,7 +1,7 @@
 //! A plan in the making.
 //!
 //! Steps are written in any order, in pairs that belong together (a cut and its mending) or alone; finishing orders them and leaves out what
-//! would come after the storm. What a fault that lasts leaves behind then is taken back by whoever plays the plan.
+//! would come after the storm, but for starts, which come at its end. What else a fault leaves behind is taken back by whoever plays the plan.
 
 use std::time::Duration;
 
@@ -113,6 +113,13 @@ impl Draft {
 
     /// The plan.
     pub fn finish(mut self) -> Plan {
+        let last = self.storm_ms.saturating_sub(1);
+        for step in &mut self.steps {
+            // Who is to start again does, so that there is somebody to be judged.
+            if matches!(step.event, Event::Fault(Fault::Start { .. })) {
+                step.at_ms = step.at_ms.min(last);
+            }
+        }
         self.steps.retain(|step| step.at_ms < self.storm_ms);
         // What was written first happens first among things of one moment.
         self.steps.sort_by_key(|step| step.at_ms);

@@ -161,8 +161,7 @@ fn break_out(draft: &mut Draft, dying: &mut Dying, at: u64, trouble: Trouble) {
         }
         Trouble::Deaths => {
             if let Some(node) = dying.lose(&mut draft.dice) {
-                let fault = if draft.dice.percent(50) { Fault::Crash { node } } else { Fault::PowerOff { node } };
-                draft.fault(at, fault);
+                draft.fault(at, Fault::PowerOff { node });
             }
         }
         Trouble::Leaves => {

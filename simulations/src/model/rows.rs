@@ -101,10 +101,19 @@ impl Key {
             let contents = contents(&operation.command).into_iter();
             writes.extend(contents.map(|(name, content)| Write { operation: index, name, content, taken_by: Vec::new() }));
         }
+        let mut of_name: BTreeMap<Bytes, Vec<usize>> = BTreeMap::new();
+        for (at, write) in writes.iter().enumerate() {
+            of_name.entry(write.name.clone()).or_default().push(at);
+        }
         for (index, operation) in operations.iter().enumerate() {
-            let taken = writes.iter_mut().filter(|write| takes(&operation.command, &write.name));
-            for write in taken.filter(|write| write.operation != index) {
-                if operations[write.operation].is_in(&operation.saw) {
+            let taken: Vec<usize> = match taken(&operation.command) {
+                Taken::Nothing => Vec::new(),
+                Taken::Names(names) => names.iter().filter_map(|name| of_name.get(name)).flatten().copied().collect(),
+                Taken::All => (0..writes.len()).collect(),
+            };
+            for at in taken {
+                let write = &mut writes[at];
+                if write.operation != index && operations[write.operation].is_in(&operation.saw) {
                     write.taken_by.push(index);
                 }
             }
@@ -240,22 +249,50 @@ impl Key {
         format!("{skipped} more; {}", lines.join("; "))
     }
 
-    /// The operations that concern one name, as a key of their own: a row has a witness by itself.
-    pub(crate) fn names_of_all(&self) -> BTreeSet<Bytes> {
+    /// The operations that concern each row, as indices, and what of them does; of a string or a list there is one row, without a name.
+    pub(crate) fn rows(&self) -> BTreeMap<Bytes, Vec<(usize, Command)>> {
+        let mut rows: BTreeMap<Bytes, Vec<(usize, Command)>> = BTreeMap::new();
         if self.kind == Kind::List {
-            return [Bytes::new()].into();
+            let all = self.operations.iter().map(|operation| operation.command.clone()).enumerate();
+            return [(Bytes::new(), all.collect())].into();
         }
-        self.writes.iter().map(|write| write.name.clone()).collect()
+        rows.extend(self.writes.iter().map(|write| (write.name.clone(), Vec::new())));
+        for (index, operation) in self.operations.iter().enumerate() {
+            match parts(&operation.command) {
+                Some(parts) => {
+                    for (name, part) in parts {
+                        // A removal of what nobody ever wrote concerns no row.
+                        rows.entry(name).and_modify(|row| row.push((index, part)));
+                    }
+                }
+                None => rows.values_mut().for_each(|row| row.push((index, operation.command.clone()))),
+            }
+        }
+        rows
     }
+}
 
-    /// Which operations concern a name; all, for a string or a list.
-    pub(crate) fn concerning(&self, name: &Bytes) -> Vec<usize> {
-        let concerns = |operation: &Operation| {
-            self.kind == Kind::List
-                || takes(&operation.command, name)
-                || contents(&operation.command).iter().any(|(other, _)| other == name)
-        };
-        (0..self.operations.len()).filter(|index| concerns(&self.operations[*index])).collect()
+/// A command taken apart by the names that it concerns; `None` when it concerns all.
+fn parts(command: &Command) -> Option<BTreeMap<Bytes, Command>> {
+    let of_names = |names: &[Bytes], part: &dyn Fn(Bytes) -> Command| {
+        Some(names.iter().map(|name| (name.clone(), part(name.clone()))).collect())
+    };
+    match command {
+        Command::Sadd { key, members } => {
+            of_names(members, &|name| Command::Sadd { key: key.clone(), members: vec![name] })
+        }
+        Command::Srem { key, members } => {
+            of_names(members, &|name| Command::Srem { key: key.clone(), members: vec![name] })
+        }
+        Command::Hdel { key, fields } => {
+            of_names(fields, &|name| Command::Hdel { key: key.clone(), fields: vec![name] })
+        }
+        Command::Hset { key, pairs } => {
+            let part = |pair: &(Bytes, Bytes)| Command::Hset { key: key.clone(), pairs: vec![pair.clone()] };
+            Some(pairs.iter().map(|pair| (pair.0.clone(), part(pair))).collect())
+        }
+        Command::Hincrby { field, .. } => Some([(field.clone(), command.clone())].into()),
+        _ => None,
     }
 }
 
@@ -289,13 +326,28 @@ fn contents(command: &Command) -> Vec<(Bytes, Content)> {
     }
 }
 
+/// What a command takes away, as far as it has observed it.
+enum Taken {
+    Nothing,
+    Names(Vec<Bytes>),
+    All,
+}
+
+fn taken(command: &Command) -> Taken {
+    match command {
+        Command::Del { .. } | Command::Set { .. } => Taken::All,
+        Command::Srem { members, .. } => Taken::Names(members.clone()),
+        Command::Hdel { fields, .. } => Taken::Names(fields.clone()),
+        Command::Hset { pairs, .. } => Taken::Names(pairs.iter().map(|(field, _)| field.clone()).collect()),
+        _ => Taken::Nothing,
+    }
+}
+
 /// Whether a command takes away what it has observed under a name.
 fn takes(command: &Command, name: &Bytes) -> bool {
-    match command {
-        Command::Del { .. } | Command::Set { .. } => true,
-        Command::Srem { members, .. } => members.contains(name),
-        Command::Hdel { fields, .. } => fields.contains(name),
-        Command::Hset { pairs, .. } => pairs.iter().any(|(field, _)| field == name),
-        _ => false,
+    match taken(command) {
+        Taken::Nothing => false,
+        Taken::Names(names) => names.contains(name),
+        Taken::All => true,
     }
 }

@@ -1,5 +1,7 @@
 //! What an ask's words say: the command, and the keys that it names.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use headcount::Command;
 
@@ -16,14 +18,14 @@ pub(crate) fn split(words: &str) -> Vec<Bytes> {
     words.split(' ').map(|word| Bytes::copy_from_slice(word.as_bytes())).collect()
 }
 
-/// The keys that a command names.
+/// The keys that a command names, each once.
 pub(crate) fn keys(command: &Command) -> Vec<Bytes> {
     match command {
         Command::Exists { keys }
         | Command::Del { keys }
         | Command::Sinter { keys }
         | Command::Brpop { keys, .. }
-        | Command::Blpop { keys, .. } => keys.clone(),
+        | Command::Blpop { keys, .. } => keys.iter().collect::<BTreeSet<_>>().into_iter().cloned().collect(),
         Command::Set { key, .. }
         | Command::Expire { key, .. }
         | Command::Persist { key }

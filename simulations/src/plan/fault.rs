@@ -67,6 +67,50 @@ pub enum FaultKind {
     BreakSnapshot,
 }
 
+impl FaultKind {
+    /// All of them.
+    pub const ALL: [Self; 16] = [
+        Self::Start,
+        Self::Crash,
+        Self::PowerOff,
+        Self::Leave,
+        Self::Pause,
+        Self::Resume,
+        Self::Cut,
+        Self::Mend,
+        Self::Lose,
+        Self::Repeat,
+        Self::Delay,
+        Self::Clog,
+        Self::Narrow,
+        Self::Widen,
+        Self::SetClock,
+        Self::BreakSnapshot,
+    ];
+
+    /// What it is called in lists.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Crash => "crash",
+            Self::PowerOff => "power off",
+            Self::Leave => "leave",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Cut => "cut",
+            Self::Mend => "mend",
+            Self::Lose => "loss",
+            Self::Repeat => "repetition",
+            Self::Delay => "delay",
+            Self::Clog => "clog",
+            Self::Narrow => "narrow link",
+            Self::Widen => "widened link",
+            Self::SetClock => "clock set",
+            Self::BreakSnapshot => "broken snapshot",
+        }
+    }
+}
+
 impl Fault {
     /// Its kind.
     pub fn kind(&self) -> FaultKind {

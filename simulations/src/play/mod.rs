@@ -54,7 +54,7 @@ struct Player<'a> {
     next_look: u64,
     look_every: u64,
     /// Whether nodes are looked at under all keys.
-    is_calm: bool,
+    is_over: bool,
 }
 
 /// A process that runs, and how it is going to end when the plan said so.
@@ -76,7 +76,7 @@ impl<'a> Player<'a> {
             samples: Vec::new(),
             next_look: 0,
             look_every: LOOK_EVERY_MS,
-            is_calm: false,
+            is_over: false,
         }
     }
 
@@ -124,7 +124,6 @@ impl<'a> Player<'a> {
 
     /// Ends the storm, and gives nodes time to come to rest.
     fn calm(&mut self) {
-        self.is_calm = true;
         self.stage.heal();
         for node in 0..self.plan.nodes {
             if self.stage.look(node).is_none() && !self.is_without_power(node) {
@@ -143,6 +142,7 @@ impl<'a> Player<'a> {
             client.give_up();
         }
         self.pass_until(begin + self.plan.calm_ms);
+        self.is_over = true;
         self.look();
     }
 
@@ -158,9 +158,8 @@ impl<'a> Player<'a> {
 
     fn look(&mut self) {
         self.note_processes();
-        let keys = if self.is_calm { &self.keys.all } else { &self.keys.owned };
-        let nodes =
-            (0..self.plan.nodes).map(|node| self.stage.look(node).map(|look| sight::see(&look, keys))).collect();
+        let keys = if self.is_over { &self.keys.all } else { &self.keys.owned };
+        let nodes = (0..self.plan.nodes).map(|node| self.stage.look(node).map(|look| sight::see(&look, keys))).collect();
         self.samples.push(Sample { at: self.stage.now_ms(), nodes, carried: self.stage.carried() });
     }
 

@@ -139,6 +139,17 @@ mod tests {
     }
 
     #[test]
+    fn every_story_has_settings_that_a_node_takes() {
+        for scenario in &ALL {
+            for seed in 0..100 {
+                let mut config = scenario.plan(seed, scenario.nodes, Duration::from_secs(1)).settings.config();
+                config.name = Some("n0".to_owned());
+                assert!(config.cluster_config().is_ok(), "{} {seed}: {:?}", scenario.name, config.cluster_config());
+            }
+        }
+    }
+
+    #[test]
     fn a_swarm_of_storms_has_every_kind_of_fault() {
         let storm = by_name("storm").unwrap();
         let kinds: BTreeSet<FaultKind> = (0..40)

@@ -10,6 +10,8 @@ pub(super) const SCENARIO: Scenario =
 /// The first of those that take requests, and of those that answer; one of each on each node.
 const WORKERS: u32 = 100;
 const REPLIERS: u32 = 200;
+/// After which a subscription is usually confirmed; a client that still waits for it does not ask.
+const SUBSCRIBED_MS: u64 = 100;
 
 fn tell(draft: &mut Draft) {
     for node in 0..draft.nodes {
@@ -22,10 +24,16 @@ fn tell(draft: &mut Draft) {
         let topic = format!("reply:{}", call % 20);
         let client = asker as u32;
         draft.ask(at, client, asker, Ask::Subscribe { topic: topic.clone() });
-        draft.command(at + 1, client, asker, Via::Shared, format!("PUBLISH requests {client}.{call}"));
+        draft.command(at + SUBSCRIBED_MS, client, asker, Via::Shared, format!("PUBLISH requests {client}.{call}"));
         let repliers = REPLIERS + replier as u32;
-        draft.command(at + takes_ms, repliers, replier, Via::Shared, format!("PUBLISH {topic} {repliers}.{call}"));
-        let heard = at + draft.dice.between(400, 3_000);
+        draft.command(
+            at + SUBSCRIBED_MS + takes_ms,
+            repliers,
+            replier,
+            Via::Shared,
+            format!("PUBLISH {topic} {repliers}.{call}"),
+        );
+        let heard = at + draft.dice.between(600, 3_000);
         draft.ask(heard, client, asker, Ask::Unsubscribe { topic });
     }
     for at in draft.moments(30_000, 20_000, 60_000) {

@@ -13,17 +13,15 @@ const PUBLISHERS: u32 = 950;
 
 fn tell(draft: &mut Draft) {
     draft.settings.subscriber_queue = draft.dice.spread(2, 128) as usize;
-    draft.settings.peer_queue_bytes = draft.dice.spread(512, 16_384) as usize;
+    draft.settings.peer_queue_bytes = draft.dice.spread(1_024, 16_384) as usize;
     Workload::of(500, &[(Activity::Topics, 4), (Activity::Dawdling, 2), (Activity::Rows, 2)]).draw(draft);
     for node in 0..draft.nodes {
         draft.ask(1_500, SUBSCRIBERS + node as u32, node, Ask::Subscribe { topic: "feed".to_owned() });
     }
-    let mut number = 0;
-    for at in draft.moments(4_000, 20, 400) {
+    for (number, at) in draft.moments(4_000, 20, 400).into_iter().enumerate() {
         let node = draft.dice.index(draft.nodes);
         let client = PUBLISHERS + node as u32;
         draft.command(at, client, node, Via::Shared, format!("PUBLISH feed {client}.{number}"));
-        number += 1;
     }
     for at in draft.moments(6_000, 3_000, 20_000) {
         let node = draft.dice.index(draft.nodes);

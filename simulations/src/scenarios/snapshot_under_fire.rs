@@ -16,7 +16,7 @@ const ROWS: u64 = 2_000;
 const LOADER: u32 = 900;
 
 fn tell(draft: &mut Draft) {
-    draft.settings.oplog_bytes = draft.dice.spread(512, 8_192) as usize;
+    draft.settings.oplog_bytes = draft.dice.spread(1_024, 8_192) as usize;
     for batch in 0..ROWS / 100 {
         let members: Vec<String> = (0..100).map(|row| format!("r{}", batch * 100 + row)).collect();
         draft.command(1_500 + batch * 50, LOADER, 0, Via::Shared, format!("SADD room:0 {}", members.join(" ")));
