@@ -12,8 +12,11 @@ use crate::plan::{Ask, Via};
 
 /// Judges a history.
 pub(super) fn check(history: &History) -> Verdict {
-    let mut verdict = Verdict::of("writes", "nothing that was acknowledged is lost while a node that had to have it lives");
-    let Some(last) = history.samples.last().filter(|last| last.at >= history.calm_at && last.is_whole()) else { return verdict };
+    let mut verdict =
+        Verdict::of("writes", "nothing that was acknowledged is lost while a node that had to have it lives");
+    let Some(last) = history.samples.last().filter(|last| last.at >= history.calm_at && last.is_whole()) else {
+        return verdict;
+    };
     for asked in history.asked.iter().filter(|asked| matches!(asked.answer, Some((_, Ok(_))))) {
         let (Some(author), Some(numbers)) = (asked.process, asked.wrote) else { continue };
         if !is_to_survive(history, asked) {
@@ -21,7 +24,8 @@ pub(super) fn check(history: &History) -> Verdict {
         }
         let is_lost = fate(history, author, numbers) == Fate::Lost
             || last.running().any(|(_, seen)| {
-                seen.members.get(&author) == Some(&MemberState::Up) && seen.vector.get(&author).is_none_or(|seq| *seq < numbers.1)
+                seen.members.get(&author) == Some(&MemberState::Up)
+                    && seen.vector.get(&author).is_none_or(|seq| *seq < numbers.1)
             });
         verdict.judge(!is_lost, last.at, || {
             format!(
@@ -41,8 +45,7 @@ fn is_to_survive(history: &History, asked: &Asked) -> bool {
         return true;
     }
     let Ask::Command { via: Via::Majority | Via::All, .. } = asked.ask else { return false };
-    let ended = |process: &&Process| {
-        process.until.is_some_and(|(until, end)| until >= asked.at && end != End::Reincarnated)
-    };
+    let ended =
+        |process: &&Process| process.until.is_some_and(|(until, end)| until >= asked.at && end != End::Reincarnated);
     history.processes.iter().filter(ended).count() < asked.holders
 }

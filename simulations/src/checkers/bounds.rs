@@ -19,7 +19,9 @@ pub(super) fn check(history: &History) -> Verdict {
     for sample in &history.samples {
         for (node, seen) in sample.running() {
             for (what, is, cap) in gauges(history, &config, seen) {
-                verdict.judge(is <= cap, sample.at, || format!("n{node} ({}): {what} is {is}, over its cap of {cap}", seen.origin));
+                verdict.judge(is <= cap, sample.at, || {
+                    format!("n{node} ({}): {what} is {is}, over its cap of {cap}", seen.origin)
+                });
             }
         }
     }
@@ -37,7 +39,9 @@ fn histories_kept(history: &History, verdict: &mut Verdict) {
             let is_steady = former.nodes[node].as_ref().is_some_and(|former| former.vector == seen.vector);
             if is_steady && !seen.paused {
                 let is = seen.stats.oplog_bytes;
-                verdict.judge(is <= cap, sample.at, || format!("n{node} ({}): oplog_bytes is {is}, over its cap of {cap}", seen.origin));
+                verdict.judge(is <= cap, sample.at, || {
+                    format!("n{node} ({}): oplog_bytes is {is}, over its cap of {cap}", seen.origin)
+                });
             }
         }
     }
@@ -70,7 +74,10 @@ fn backlogs(history: &History, verdict: &mut Verdict) {
         }
         for ((topic, _), count) in of_each {
             verdict.judge(count <= cap, listen.at, || {
-                format!("client {} began to read {topic:?} again and found {count} messages, {cap} may wait", listen.client)
+                format!(
+                    "client {} began to read {topic:?} again and found {count} messages, {cap} may wait",
+                    listen.client
+                )
             });
         }
     }

@@ -16,20 +16,28 @@ const ROUNDS: u64 = 5;
 
 /// Judges a history.
 pub(super) fn check(history: &History) -> Verdict {
-    let mut verdict = Verdict::of("G1", "once faults stop, live nodes hold identical digests within 5 gossip intervals");
+    let mut verdict =
+        Verdict::of("G1", "once faults stop, live nodes hold identical digests within 5 gossip intervals");
     let calm: Vec<&Sample> = history.samples.iter().filter(|sample| sample.at >= history.calm_at).collect();
     let Some(last) = calm.last() else { return verdict };
     let together_since = calm.iter().rposition(|sample| !sample.is_whole()).map_or(0, |apart| apart + 1);
     let Some(first) = calm.get(together_since) else {
         if last.at >= history.calm_at + TOGETHER_MS {
             verdict.breach(last.at, || {
-                format!("{} ms after the storm the nodes are still not together:\n{}", last.at - history.calm_at, last.apart())
+                format!(
+                    "{} ms after the storm the nodes are still not together:\n{}",
+                    last.at - history.calm_at,
+                    last.apart()
+                )
             });
         }
         return verdict;
     };
     verdict.judge(first.at <= history.calm_at + TOGETHER_MS, first.at, || {
-        format!("the nodes were together only {} ms after the storm, {TOGETHER_MS} are allowed", first.at - history.calm_at)
+        format!(
+            "the nodes were together only {} ms after the storm, {TOGETHER_MS} are allowed",
+            first.at - history.calm_at
+        )
     });
     // A calm that is too short to know says nothing.
     let allowed = ROUNDS * history.plan.settings.gossip_ms;
@@ -39,7 +47,12 @@ pub(super) fn check(history: &History) -> Verdict {
             equal_at = sample.at;
         }
         verdict.judge(sample.at <= equal_at + allowed, sample.at, || {
-            format!("the nodes are together since {} ms and have differed for {} ms:\n{}", first.at, sample.at - equal_at, sample.rows())
+            format!(
+                "the nodes are together since {} ms and have differed for {} ms:\n{}",
+                first.at,
+                sample.at - equal_at,
+                sample.rows()
+            )
         });
     }
     verdict

@@ -44,7 +44,9 @@ fn is_present(owned: &Owned, sample: &Sample) -> bool {
 
 /// Whether in this sample and in the one before, the node held the origin that wrote the row for Up and had what it wrote.
 fn knew_before(history: &History, owned: &Owned, index: usize, node: usize) -> bool {
-    let Some(before) = index.checked_sub(1).and_then(|index| history.samples[index].nodes[node].as_ref()) else { return false };
+    let Some(before) = index.checked_sub(1).and_then(|index| history.samples[index].nodes[node].as_ref()) else {
+        return false;
+    };
     let Some(now) = history.samples[index].nodes[node].as_ref() else { return false };
     let is_later = history.samples[index].at >= history.samples[index - 1].at + 200;
     let (Some((_, seq)), Some(author)) = (owned.by.wrote, owned.by.process) else { return false };

@@ -62,8 +62,12 @@ fn lost_majority(history: &History, from: u64, to: u64) -> bool {
         process.until.is_some_and(|(until, end)| until <= to && until >= from && end != End::Reincarnated)
     });
     let joined = history.processes.iter().filter(|process| process.from <= to).any(|process| {
-        let mut around = history.samples.iter().filter(|sample| sample.at + 10_000 >= process.from && sample.at <= process.from + 10_000);
-        let has_joined_late = process.from > from || history.samples.iter().all(|sample| sample.at > from || !sample.is_whole());
+        let mut around = history
+            .samples
+            .iter()
+            .filter(|sample| sample.at + 10_000 >= process.from && sample.at <= process.from + 10_000);
+        let has_joined_late =
+            process.from > from || history.samples.iter().all(|sample| sample.at > from || !sample.is_whole());
         has_joined_late && around.any(|sample| is_split(sample, process.origin))
     });
     2 * ended.count() >= history.plan.nodes || joined
@@ -81,7 +85,10 @@ fn is_split(sample: &crate::history::Sample, joiner: headcount_cluster::Origin) 
 }
 
 fn told(asked: &Asked) -> String {
-    format!("client {} on n{} (`{}` at {} ms, answered {:?})", asked.client, asked.node, asked.ask, asked.at, asked.answer)
+    format!(
+        "client {} on n{} (`{}` at {} ms, answered {:?})",
+        asked.client, asked.node, asked.ask, asked.at, asked.answer
+    )
 }
 
 /// Judges that no two answers are the same where they must differ.
@@ -97,7 +104,11 @@ fn all_differ<'a, T: Ord + std::fmt::Debug>(
         let same = first.entry(answer).or_default();
         let twin = same.iter().find(|other| must_differ(history, other, asked));
         verdict.judge(twin.is_none(), span(asked).1, || {
-            format!("{what} of {key:?} twice: to {}, and to {}", twin.map_or_else(String::new, |twin| told(twin)), told(asked))
+            format!(
+                "{what} of {key:?} twice: to {}, and to {}",
+                twin.map_or_else(String::new, |twin| told(twin)),
+                told(asked)
+            )
         });
         same.push(asked);
     }
@@ -122,32 +133,42 @@ fn counters(history: &History, key: &Bytes, asks: &[(&Asked, Command)], verdict:
         (Command::Incrby { by, .. }, Ask::Command { via: Via::Homed, .. }) => Some(*by),
         _ => None,
     };
-    let only_counts = asks.iter().all(|(asked, command)| is_read(command) || step(asked, command).is_some_and(|by| by > 0));
+    let only_counts =
+        asks.iter().all(|(asked, command)| is_read(command) || step(asked, command).is_some_and(|by| by > 0));
     if !only_counts {
         return;
     }
-    let counts: Vec<&Asked> = asks.iter().filter(|(asked, command)| step(asked, command).is_some()).map(|(asked, _)| *asked).collect();
+    let counts: Vec<&Asked> =
+        asks.iter().filter(|(asked, command)| step(asked, command).is_some()).map(|(asked, _)| *asked).collect();
     let sum = |asked: &Asked| if let Some((_, Ok(Reply::Integer(sum)))) = asked.answer { Some(sum) } else { None };
     let answered = counts.iter().filter_map(|asked| Some((sum(asked)?, *asked)));
     all_differ(history, key, answered, "one sum", verdict);
     // A later read on the same process shows at least as much.
     for (asked, command) in asks {
         let (Command::Get { .. }, Some((at, Ok(reply)))) = (command, &asked.answer) else { continue };
-        let shown = if let Reply::Bulk(value) = reply { headcount_presence::command::integer(value).ok() } else { None };
-        let before = counts.iter().filter(|count| count.process == asked.process && span(count).1 < *at && count.answer.is_some());
+        let shown =
+            if let Reply::Bulk(value) = reply { headcount_presence::command::integer(value).ok() } else { None };
+        let before = counts
+            .iter()
+            .filter(|count| count.process == asked.process && span(count).1 < *at && count.answer.is_some());
         let most = before.filter_map(|count| sum(count)).max();
         let is_seen = most.is_none_or(|most| shown.is_some_and(|shown| shown >= most));
         if let Some(most) = most
             && counts.iter().all(|count| must_differ(history, count, asked))
         {
-            verdict.judge(is_seen, *at, || format!("{} sees less than {most}, which its node had answered before", told(asked)));
+            verdict.judge(is_seen, *at, || {
+                format!("{} sees less than {most}, which its node had answered before", told(asked))
+            });
         }
     }
 }
 
 fn elements(history: &History, key: &Bytes, asks: &[(&Asked, Command)], verdict: &mut Verdict) {
     let is_queue = asks.iter().all(|(_, command)| {
-        let is_pop = matches!(command, Command::Rpop { .. } | Command::Lpop { .. } | Command::Brpop { .. } | Command::Blpop { .. });
+        let is_pop = matches!(
+            command,
+            Command::Rpop { .. } | Command::Lpop { .. } | Command::Brpop { .. } | Command::Blpop { .. }
+        );
         is_pop || is_read(command) || matches!(command, Command::Rpush { .. } | Command::Lpush { .. })
     });
     if !is_queue {
@@ -159,15 +180,19 @@ fn elements(history: &History, key: &Bytes, asks: &[(&Asked, Command)], verdict:
             values.iter().for_each(|value| pushed.entry(value.clone()).or_default().push(asked));
         }
     }
-    let popped: Vec<(Bytes, &Asked)> = asks.iter().filter_map(|(asked, _)| Some((popped(asked, key)?, *asked))).collect();
+    let popped: Vec<(Bytes, &Asked)> =
+        asks.iter().filter_map(|(asked, _)| Some((popped(asked, key)?, *asked))).collect();
     if popped.is_empty() {
         return;
     }
     for (element, asked) in &popped {
-        verdict.judge(pushed.contains_key(element), span(asked).1, || format!("{element:?} was never pushed to {key:?}, and popped by {}", told(asked)));
+        verdict.judge(pushed.contains_key(element), span(asked).1, || {
+            format!("{element:?} was never pushed to {key:?}, and popped by {}", told(asked))
+        });
     }
     let is_unique = |element: &Bytes| pushed.get(element).is_some_and(|pushes| pushes.len() == 1);
-    let unique = popped.iter().filter(|(element, _)| is_unique(element)).map(|(element, asked)| (element.clone(), *asked));
+    let unique =
+        popped.iter().filter(|(element, _)| is_unique(element)).map(|(element, asked)| (element.clone(), *asked));
     all_differ(history, key, unique, "one element", verdict);
     judge_rest(history, key, asks, &pushed, &popped, verdict);
 }
@@ -193,19 +218,27 @@ fn judge_rest(
     popped: &[(Bytes, &Asked)],
     verdict: &mut Verdict,
 ) {
-    let Some(last) = history.samples.last().filter(|last| last.at >= history.calm_at && last.is_whole()) else { return };
+    let Some(last) = history.samples.last().filter(|last| last.at >= history.calm_at && last.is_whole()) else {
+        return;
+    };
     let text = String::from_utf8_lossy(key).into_owned();
     let Some(seen) = last.running().next().map(|(_, seen)| seen) else { return };
     let left: BTreeSet<Bytes> = match seen.keys.get(&text) {
         Some(Shown::List(elements)) => elements.iter().cloned().collect(),
         _ => BTreeSet::new(),
     };
-    let is_author_alive = |asked: &Asked| asked.process.is_some_and(|process| last.running().any(|(_, seen)| seen.origin == process));
+    let is_author_alive =
+        |asked: &Asked| asked.process.is_some_and(|process| last.running().any(|(_, seen)| seen.origin == process));
     let is_quiet = history.processes.iter().all(|process| process.until.is_none());
-    for (element, asked) in popped.iter().filter(|(element, _)| pushed.get(element).is_some_and(|pushes| pushes.len() == 1)) {
-        let had_to_stay_away = is_quiet || history.plan.settings.home_requires == HomeRequires::Majority && is_author_alive(asked);
+    for (element, asked) in
+        popped.iter().filter(|(element, _)| pushed.get(element).is_some_and(|pushes| pushes.len() == 1))
+    {
+        let had_to_stay_away =
+            is_quiet || history.plan.settings.home_requires == HomeRequires::Majority && is_author_alive(asked);
         if had_to_stay_away {
-            verdict.judge(!left.contains(element), last.at, || format!("{element:?} is still in {key:?} and was popped by {}", told(asked)));
+            verdict.judge(!left.contains(element), last.at, || {
+                format!("{element:?} is still in {key:?} and was popped by {}", told(asked))
+            });
         }
     }
     if asks.iter().any(|(asked, command)| is_unknown_pop(asked, command)) {
@@ -216,7 +249,10 @@ fn judge_rest(
         let is_written = pushes.iter().any(|push| push.wrote.is_some() && is_author_alive(push));
         if is_written {
             verdict.judge(left.contains(element) || taken.contains(element), last.at, || {
-                format!("{element:?} was pushed to {key:?} by {}, nobody popped it, and it is not there", told(pushes[0]))
+                format!(
+                    "{element:?} was pushed to {key:?} by {}, nobody popped it, and it is not there",
+                    told(pushes[0])
+                )
             });
         }
     }
@@ -224,7 +260,8 @@ fn judge_rest(
 
 /// Whether it is not known what a pop took.
 fn is_unknown_pop(asked: &Asked, command: &Command) -> bool {
-    let is_pop = matches!(command, Command::Rpop { .. } | Command::Lpop { .. } | Command::Brpop { .. } | Command::Blpop { .. });
+    let is_pop =
+        matches!(command, Command::Rpop { .. } | Command::Lpop { .. } | Command::Brpop { .. } | Command::Blpop { .. });
     let is_known = match &asked.answer {
         Some((_, Ok(_) | Err(Error::TryAgain(_)))) => true,
         // Given up by its client, it is put back; by a process that died, nobody knows.
@@ -235,12 +272,14 @@ fn is_unknown_pop(asked: &Asked, command: &Command) -> bool {
 }
 
 fn locks(history: &History, key: &Bytes, asks: &[(&Asked, Command)], verdict: &mut Verdict) {
-    let is_nx = |command: &Command| matches!(command, Command::Setnx { .. } | Command::Set { nx: true, seconds: None, .. });
+    let is_nx =
+        |command: &Command| matches!(command, Command::Setnx { .. } | Command::Set { nx: true, seconds: None, .. });
     let is_won = |asked: &Asked| matches!(asked.answer, Some((_, Ok(Reply::Ok | Reply::Integer(1)))));
     let winners: Vec<&Asked> =
         asks.iter().filter(|(asked, command)| is_nx(command) && is_won(asked)).map(|(asked, _)| *asked).collect();
     // Anything else that writes may have ended it, from when it was asked; a removal travels until the calm is over.
-    let ends: Vec<u64> = asks.iter().filter(|(_, command)| !is_nx(command) && !is_read(command)).map(|(asked, _)| asked.at).collect();
+    let ends: Vec<u64> =
+        asks.iter().filter(|(_, command)| !is_nx(command) && !is_read(command)).map(|(asked, _)| asked.at).collect();
     for (index, one) in winners.iter().enumerate() {
         for other in &winners[index + 1..] {
             let to = span(one).1.max(span(other).1);
@@ -254,8 +293,14 @@ fn locks(history: &History, key: &Bytes, asks: &[(&Asked, Command)], verdict: &m
         for (read, command) in asks {
             let Command::Get { .. } = command else { continue };
             let Some((at, Ok(reply))) = &read.answer else { continue };
-            if read.process == one.process && *at > from && ends.iter().all(|end| end > at) && must_differ(history, one, read) {
-                verdict.judge(*reply != Reply::Nil, *at, || format!("{} does not see what {} had won", told(read), told(one)));
+            if read.process == one.process
+                && *at > from
+                && ends.iter().all(|end| end > at)
+                && must_differ(history, one, read)
+            {
+                verdict.judge(*reply != Reply::Nil, *at, || {
+                    format!("{} does not see what {} had won", told(read), told(one))
+                });
             }
         }
     }

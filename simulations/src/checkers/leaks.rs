@@ -19,7 +19,8 @@ const REST_MS: u64 = 4_000;
 
 /// Judges a history.
 pub(super) fn check(history: &History) -> Verdict {
-    let mut verdict = Verdict::of("G8", "at rest: no pending requests, interest equals live subscriptions, history pruned");
+    let mut verdict =
+        Verdict::of("G8", "at rest: no pending requests, interest equals live subscriptions, history pruned");
     let Some(last) = history.samples.last() else { return verdict };
     let since = last.at.saturating_sub(REST_MS + QUIET_ROUNDS * history.plan.settings.gossip_ms);
     let gave_up = history.calm_at + history.plan.calm_ms / 2;
@@ -28,12 +29,16 @@ pub(super) fn check(history: &History) -> Verdict {
         return verdict;
     }
     let live = topics::live(history);
-    let known: BTreeSet<Bytes> = live.iter().flat_map(|(_, topics)| topics).map(|topic| Bytes::copy_from_slice(topic.as_bytes())).collect();
+    let known: BTreeSet<Bytes> =
+        live.iter().flat_map(|(_, topics)| topics).map(|topic| Bytes::copy_from_slice(topic.as_bytes())).collect();
     for (node, seen) in last.running() {
         let mut judge = |what: &str, is: &dyn std::fmt::Debug, expected: &dyn std::fmt::Debug| {
             let (is, expected) = (format!("{is:?}"), format!("{expected:?}"));
             verdict.judge(is == expected, last.at, || {
-                format!("n{node} ({}) has been at rest since {since} ms, and its {what} is {is}, not {expected}", seen.origin)
+                format!(
+                    "n{node} ({}) has been at rest since {since} ms, and its {what} is {is}, not {expected}",
+                    seen.origin
+                )
             });
         };
         judge("open_calls", &seen.stats.open_calls, &0);

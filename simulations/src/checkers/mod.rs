@@ -15,6 +15,8 @@ mod orphans;
 mod owned;
 mod stability;
 mod streams;
+#[cfg(test)]
+mod tests;
 mod topics;
 mod verdict;
 mod witness;

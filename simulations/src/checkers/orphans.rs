@@ -54,7 +54,9 @@ fn orphan(owned: &Owned, node: usize, seen: &Seen, from: u64) -> String {
 }
 
 fn at_the_end(history: &History, owned: &Owned, verdict: &mut Verdict) {
-    let Some(last) = history.samples.last().filter(|last| last.at >= history.calm_at + convergence::TOGETHER_MS) else { return };
+    let Some(last) = history.samples.last().filter(|last| last.at >= history.calm_at + convergence::TOGETHER_MS) else {
+        return;
+    };
     let is_live = last.running().any(|(_, seen)| owned.owners.contains(&seen.origin));
     if is_live && !session_ended(history, owned) {
         return;
@@ -77,4 +79,3 @@ fn session_ended(history: &History, owned: &Owned) -> bool {
     let mut after = history.asked.iter().skip_while(|asked| !std::ptr::eq(*asked, owned.by));
     after.any(|asked| is_later(asked) && ends(asked))
 }
-

@@ -55,7 +55,9 @@ pub(super) fn check(history: &History) -> Verdict {
 }
 
 fn publication(asked: &Asked) -> Option<Published<'_>> {
-    let (Some(Command::Publish { topic, message }), Some(_)) = (words::command(&asked.ask), asked.process) else { return None };
+    let (Some(Command::Publish { topic, message }), Some(_)) = (words::command(&asked.ask), asked.process) else {
+        return None;
+    };
     let at = asked.answer.as_ref().map_or(asked.at, |(at, _)| *at);
     Some(Published { asked, topic, message, at })
 }
@@ -73,18 +75,29 @@ fn judge_heard(published: &[Published], events: &[&Heard], verdict: &mut Verdict
             .filter(|(_, one)| one.asked.at <= heard.at)
             .map(|(index, _)| index)
             .collect();
-        let who = || format!("client {} on n{} hears {payload:?} on {:?} (its {}th subscription)", heard.client, heard.node, heard.topic, heard.subscription);
+        let who = || {
+            format!(
+                "client {} on n{} hears {payload:?} on {:?} (its {}th subscription)",
+                heard.client, heard.node, heard.topic, heard.subscription
+            )
+        };
         let count = times.entry(payload).or_default();
         *count += 1;
         verdict.judge(!same.is_empty(), heard.at, || format!("{}, which nobody has published there", who()));
-        verdict.judge(same.is_empty() || *count <= same.len(), heard.at, || format!("{} {count} times, and it was published {} times", who(), same.len()));
+        verdict.judge(same.is_empty() || *count <= same.len(), heard.at, || {
+            format!("{} {count} times, and it was published {} times", who(), same.len())
+        });
         let [index] = same[..] else { continue };
         let Some(publisher) = published[index].asked.process else { continue };
         let former = last.insert(publisher, index);
-        verdict.judge(former.is_none_or(|former| former < index || published[former].message == *payload), heard.at, || {
-            let former = former.map(|former| &published[former].message);
-            format!("{} after {former:?}, which {publisher} published later", who())
-        });
+        verdict.judge(
+            former.is_none_or(|former| former < index || published[former].message == *payload),
+            heard.at,
+            || {
+                let former = former.map(|former| &published[former].message);
+                format!("{} after {former:?}, which {publisher} published later", who())
+            },
+        );
     }
 }
 
@@ -100,8 +113,10 @@ fn judge_losses(
     let dropped = dropped(history) * most_on_one_process(&subscriptions);
     let mut lost_in_all = 0;
     for subscribed in subscriptions {
-        let events = heard.get(&(subscribed.asked.client, subscribed.topic, subscribed.number)).map_or(&[][..], |events| events);
-        let gaps: u64 = events.iter().map(|heard| if let Event::Gap { missed } = heard.event { missed } else { 0 }).sum();
+        let events =
+            heard.get(&(subscribed.asked.client, subscribed.topic, subscribed.number)).map_or(&[][..], |events| events);
+        let gaps: u64 =
+            events.iter().map(|heard| if let Event::Gap { missed } = heard.event { missed } else { 0 }).sum();
         let due = published.iter().filter(|one| is_due(history, one, &subscribed));
         let is_heard = |one: &Published| {
             events.iter().any(|heard| matches!(&heard.event, Event::Message { payload, .. } if *payload == one.message))
@@ -152,7 +167,8 @@ fn dropped(history: &History) -> u64 {
             counts.insert(seen.origin, seen.stats.messages_dropped);
         }
     }
-    let told: u64 = history.heard.iter().map(|heard| if let Event::Gap { missed } = heard.event { missed } else { 0 }).sum();
+    let told: u64 =
+        history.heard.iter().map(|heard| if let Event::Gap { missed } = heard.event { missed } else { 0 }).sum();
     counts.values().sum::<u64>().saturating_sub(told)
 }
 
@@ -161,7 +177,11 @@ fn is_due(history: &History, published: &Published, subscribed: &Subscribed) -> 
         && published.asked.answer.is_some()
         && subscribed.confirmed.is_some_and(|confirmed| confirmed < published.asked.at)
         && published.at + UNDER_WAY_MS < subscribed.ended
-        && is_quiet(history, subscribed.confirmed.unwrap_or(0).max(published.at.saturating_sub(UNDER_WAY_MS)), published.at + UNDER_WAY_MS)
+        && is_quiet(
+            history,
+            subscribed.confirmed.unwrap_or(0).max(published.at.saturating_sub(UNDER_WAY_MS)),
+            published.at + UNDER_WAY_MS,
+        )
         && is_quiet(history, subscribed.asked.at, subscribed.confirmed.unwrap_or(0))
 }
 

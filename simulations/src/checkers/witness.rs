@@ -33,10 +33,12 @@ const MOST_FOR_ANSWERS: usize = 1_000;
 
 /// Judges a history.
 pub(super) fn check(history: &History) -> Verdict {
-    let mut verdict = Verdict::of("G5", "every outcome has a serial witness, and no write loses to a removal that had not seen it");
+    let mut verdict =
+        Verdict::of("G5", "every outcome has a serial witness, and no write loses to a removal that had not seen it");
     for (name, asks) in by_key(history) {
         let Some(kind) = kind(&asks) else { continue };
-        let written: Vec<&Asked> = asks.iter().filter(|(asked, _)| asked.wrote.is_some()).map(|(asked, _)| *asked).collect();
+        let written: Vec<&Asked> =
+            asks.iter().filter(|(asked, _)| asked.wrote.is_some()).map(|(asked, _)| *asked).collect();
         if written.iter().any(|asked| asked.loading) {
             continue;
         }
@@ -89,8 +91,11 @@ fn operation(asked: &Asked, command: &Command) -> Option<Operation> {
 }
 
 fn judge_end(history: &History, name: &Bytes, key: &Key, verdict: &mut Verdict) {
-    let Some(last) = history.samples.last().filter(|last| last.at >= history.calm_at && last.is_whole()) else { return };
-    let fates: Vec<Fate> = key.operations.iter().map(|operation| fate(history, operation.author, operation.numbers)).collect();
+    let Some(last) = history.samples.last().filter(|last| last.at >= history.calm_at && last.is_whole()) else {
+        return;
+    };
+    let fates: Vec<Fate> =
+        key.operations.iter().map(|operation| fate(history, operation.author, operation.numbers)).collect();
     if fates.contains(&Fate::Unsure) {
         return;
     }
@@ -101,7 +106,9 @@ fn judge_end(history: &History, name: &Bytes, key: &Key, verdict: &mut Verdict) 
         let Some(shown) = seen.keys.get(&text).filter(|shown| !judged.contains(shown)) else { continue };
         judged.push(shown);
         let fault = key.fault(&known, shown);
-        verdict.judge(fault.is_none(), last.at, || format!("at the end n{node} shows under {text}: {}", fault.unwrap_or_default()));
+        verdict.judge(fault.is_none(), last.at, || {
+            format!("at the end n{node} shows under {text}: {}", fault.unwrap_or_default())
+        });
         judge_permutations(key, &known, shown, verdict, last.at, |row| format!("{text} {row:?} on n{node}"));
     }
 }
@@ -165,7 +172,9 @@ fn is_explained(
 fn of_row(shown: &Shown, name: &Bytes, kind: Kind) -> Vec<Bytes> {
     match (kind, shown) {
         (Kind::String, Shown::Value(value)) => vec![value.clone()],
-        (Kind::Set, Shown::Set(members)) => members.binary_search(name).map(|at| members[at].clone()).into_iter().collect(),
+        (Kind::Set, Shown::Set(members)) => {
+            members.binary_search(name).map(|at| members[at].clone()).into_iter().collect()
+        }
         (Kind::Hash, Shown::Hash(fields)) => {
             let found = fields.binary_search_by(|(field, _)| field.cmp(name));
             found.map(|at| fields[at].1.clone()).into_iter().collect()
@@ -198,7 +207,11 @@ fn judge_answer(name: &Bytes, key: &Key, asked: &Asked, command: &Command, verdi
     verdict.judge(fault.is_none(), *at, || {
         format!(
             "client {} on n{} asked `{}` at {} ms and was answered {reply:?}; {} ({name:?})",
-            asked.client, asked.node, asked.ask, asked.at, fault.unwrap_or_default()
+            asked.client,
+            asked.node,
+            asked.ask,
+            asked.at,
+            fault.unwrap_or_default()
         )
     });
 }
@@ -250,7 +263,9 @@ fn count_fault(key: &Key, known: &[bool], command: &Command, count: i64) -> Opti
     let (names, fields) = (key.names(known), key.fields(known));
     let is_there = |name: &Bytes| names.contains_key(name);
     let has = |field: &Bytes| fields.contains_key(field);
-    let distinct = |names: &[Bytes]| names.iter().collect::<std::collections::BTreeSet<_>>().into_iter().cloned().collect::<Vec<_>>();
+    let distinct = |names: &[Bytes]| {
+        names.iter().collect::<std::collections::BTreeSet<_>>().into_iter().cloned().collect::<Vec<_>>()
+    };
     let elements = || names.values().sum::<usize>();
     let expected = match command {
         Command::Sadd { members, .. } => distinct(members).iter().filter(|member| !is_there(member)).count(),

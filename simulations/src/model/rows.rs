@@ -99,7 +99,12 @@ impl Key {
         let mut writes: Vec<Write> = Vec::new();
         for (index, operation) in operations.iter().enumerate() {
             let contents = contents(&operation.command).into_iter();
-            writes.extend(contents.map(|(name, content)| Write { operation: index, name, content, taken_by: Vec::new() }));
+            writes.extend(contents.map(|(name, content)| Write {
+                operation: index,
+                name,
+                content,
+                taken_by: Vec::new(),
+            }));
         }
         let mut of_name: BTreeMap<Bytes, Vec<usize>> = BTreeMap::new();
         for (at, write) in writes.iter().enumerate() {
@@ -182,10 +187,17 @@ impl Key {
         }
         let lost = expected.iter().find(|(name, count)| seen.get(*name).unwrap_or(&0) < count);
         if let Some((name, _)) = lost {
-            return Some(format!("{name:?} is missing, which nothing took away that had seen it: {}", self.story(name, known)));
+            return Some(format!(
+                "{name:?} is missing, which nothing took away that had seen it: {}",
+                self.story(name, known)
+            ));
         }
         let extra = seen.iter().find(|(name, count)| expected.get(*name).unwrap_or(&0) < count)?;
-        Some(format!("{:?} is there, which nobody wrote, or what had seen it took away: {}", extra.0, self.story(extra.0, known)))
+        Some(format!(
+            "{:?} is there, which nobody wrote, or what had seen it took away: {}",
+            extra.0,
+            self.story(extra.0, known)
+        ))
     }
 
     fn fields_fault(&self, known: &[bool], shown: &[(Bytes, Bytes)]) -> Option<String> {
@@ -195,9 +207,14 @@ impl Key {
             match shown.get(name) {
                 Some(value) if candidates.contains(*value) => {}
                 Some(value) => {
-                    return Some(format!("{name:?} is {value:?}, and may be {candidates:?}: {}", self.story(name, known)));
+                    return Some(format!(
+                        "{name:?} is {value:?}, and may be {candidates:?}: {}",
+                        self.story(name, known)
+                    ));
                 }
-                None => return Some(format!("{name:?} is missing, and may be {candidates:?}: {}", self.story(name, known))),
+                None => {
+                    return Some(format!("{name:?} is missing, and may be {candidates:?}: {}", self.story(name, known)));
+                }
             }
         }
         let (name, value) = shown.into_iter().find(|(name, _)| !expected.contains_key(*name))?;
@@ -215,12 +232,16 @@ impl Key {
             self.operations.iter().filter_map(|push| placed(push, &place)).collect();
         for (push, at_right, places) in &pushes {
             if let Some(pair) = places.windows(2).find(|pair| pair[1] != pair[0] + 1) {
-                return Some(format!("what {push:?} pushed stands at {pair:?}, not together and in order, in {elements:?}"));
+                return Some(format!(
+                    "what {push:?} pushed stands at {pair:?}, not together and in order, in {elements:?}"
+                ));
             }
             for (former, _, there) in pushes.iter().filter(|(former, ..)| former.is_in(&push.saw)) {
                 let (here, there) = (places[0], there[0]);
                 if (here > there) != *at_right {
-                    return Some(format!("{push:?} had seen {former:?}, and is at the wrong side of it in {elements:?}"));
+                    return Some(format!(
+                        "{push:?} had seen {former:?}, and is at the wrong side of it in {elements:?}"
+                    ));
                 }
             }
         }

@@ -152,7 +152,9 @@ impl Client {
 
     fn work(&mut self, ask: &Ask) -> Work {
         match ask {
-            Ask::Command { via, words } => Box::pin(run(self.base.clone(), Rc::clone(&self.session), *via, words.clone())),
+            Ask::Command { via, words } => {
+                Box::pin(run(self.base.clone(), Rc::clone(&self.session), *via, words.clone()))
+            }
             Ask::Subscribe { topic } => {
                 self.topics.push(topic.clone());
                 let (base, reader, topic) = (self.base.clone(), self.reader(topic), topic.clone());

@@ -159,7 +159,8 @@ impl<'a> Player<'a> {
     fn look(&mut self) {
         self.note_processes();
         let keys = if self.is_over { &self.keys.all } else { &self.keys.owned };
-        let nodes = (0..self.plan.nodes).map(|node| self.stage.look(node).map(|look| sight::see(&look, keys))).collect();
+        let nodes =
+            (0..self.plan.nodes).map(|node| self.stage.look(node).map(|look| sight::see(&look, keys))).collect();
         self.samples.push(Sample { at: self.stage.now_ms(), nodes, carried: self.stage.carried() });
     }
 

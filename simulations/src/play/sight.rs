@@ -94,4 +94,3 @@ fn sorted<T: Ord>(found: Result<Vec<T>, Error>) -> Vec<T> {
 fn now<T>(answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     answer.now_or_never().expect("reading takes no time")
 }
-
