@@ -237,6 +237,21 @@ impl State {
         self.peers.get(&peer).is_some_and(|peer| peer.queue.len() - peer.queued_messages > MAX_QUEUED_FRAMES)
     }
 
+    /// The linked peers for which something waits to be sent, in a fixed order. Of the others
+    /// [`poll_stream`](Self::poll_stream) and [`poll_bulk`](Self::poll_bulk) have nothing.
+    pub fn owed(&self) -> impl Iterator<Item = Origin> {
+        let head = self.origins.get(self.me).applied;
+        let is_owed = move |peer: &Peer| {
+            peer.is_linked()
+                && (!peer.queue.is_empty()
+                    || peer.cursor.is_some_and(|cursor| cursor <= head)
+                    || peer.confirmation_owed.is_some()
+                    || !peer.repairs.is_empty()
+                    || peer.serving.is_some())
+        };
+        self.peers.iter().filter(move |(_, peer)| is_owed(peer)).map(|(origin, _)| *origin)
+    }
+
     /// Peers with a link, in a fixed order.
     pub fn linked_peers(&self) -> Vec<Origin> {
         self.peers.iter().filter(|(_, peer)| peer.is_linked()).map(|(origin, _)| *origin).collect()

@@ -13,6 +13,7 @@ use headcount_presence::handle::Shared;
 use headcount_presence::state::{State, StateEvent};
 
 use super::event::Timer;
+use super::links::Link;
 use super::net::Net;
 use super::process::{Phase, Process};
 
@@ -116,7 +117,9 @@ impl Process {
         let mut overwhelmed = Vec::new();
         let mut events = Vec::new();
         shared.write(|state, _| {
-            for (peer, link) in links.iter_mut() {
+            let owed: Vec<Origin> = state.owed().collect();
+            let is_owed = |link: &Link| !owed.is_empty() && owed.binary_search(&link.origin()).is_ok();
+            for (peer, link) in links.iter_mut().filter(|(_, link)| is_owed(link)) {
                 let origin = link.origin();
                 link.fill(Class::Stream, || state.poll_stream(origin));
                 link.fill(Class::Bulk, || state.poll_bulk(origin));
