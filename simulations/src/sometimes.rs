@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use headcount::{Error, Event, MemberState, Reply};
+use headcount::{Error, Event, MemberState, Origin, Reply};
 
-use crate::history::{Asked, End, History, Seen};
+use crate::history::{Asked, End, History, Process, Seen};
 use crate::plan::{Ask, FaultKind, Via};
 
 /// Something that occurs.
@@ -110,6 +110,7 @@ pub fn in_history(history: &History) -> BTreeMap<Occurrence, u64> {
     at_some_time(Occurrence::Reincarnated, reborn.count() as u64);
     let gaps = history.heard.iter().filter(|heard| matches!(heard.event, Event::Gap { .. }));
     at_some_time(Occurrence::GapHeard, gaps.count() as u64);
+    at_some_time(Occurrence::DiedWhileAsked, died_while_asked(history));
     for occurrence in history.asked.iter().flat_map(of_asked) {
         *counts.entry(occurrence).or_default() += 1;
     }
@@ -121,6 +122,18 @@ fn is_down(state: MemberState) -> bool {
     matches!(state, MemberState::Down)
 }
 
+/// What was asked of a process that died before it answered.
+fn died_while_asked(history: &History) -> u64 {
+    let died =
+        |process: &Process| process.until.filter(|(_, end)| *end == End::Died).map(|(at, _)| (process.origin, at));
+    let died: BTreeMap<Origin, u64> = history.processes.iter().filter_map(died).collect();
+    let open = |asked: &&Asked| {
+        let death = asked.process.and_then(|process| died.get(&process));
+        asked.answer.is_none() && death.is_some_and(|at| asked.given_up.is_none_or(|given_up| given_up >= *at))
+    };
+    history.asked.iter().filter(open).count() as u64
+}
+
 /// A call to a home that took longer than this, and was answered all the same, did not go as it should.
 const LONG_CALL_MS: u64 = 1_000;
 
@@ -128,8 +141,6 @@ fn of_asked(asked: &Asked) -> Vec<Occurrence> {
     let mut occurred = Vec::new();
     if asked.given_up.is_some() {
         occurred.push(Occurrence::GivenUp);
-    } else if asked.process.is_some() && asked.answer.is_none() {
-        occurred.push(Occurrence::DiedWhileAsked);
     }
     let Ask::Command { via, words } = &asked.ask else {
         if matches!(asked.ask, Ask::EndSession) && asked.wrote.is_some() {
@@ -159,7 +170,7 @@ fn of_asked(asked: &Asked) -> Vec<Occurrence> {
 
 /// Keys under `once:` are only ever set with a deadline: who finds nothing where the same node had something finds an expiry.
 fn at_some_time_expired(history: &History, counts: &mut BTreeMap<Occurrence, u64>) {
-    let mut held: BTreeSet<(headcount::Origin, &str)> = BTreeSet::new();
+    let mut held: BTreeSet<(Origin, &str)> = BTreeSet::new();
     for asked in &history.asked {
         let (Ask::Command { words, .. }, Some(process), Some((_, Ok(reply)))) =
             (&asked.ask, asked.process, &asked.answer)

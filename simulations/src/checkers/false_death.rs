@@ -1,7 +1,7 @@
 //! G3: a live owner's rows are visible to whoever holds it for Up and has what it wrote; and to all within [`SHOWN_MS`] of the nodes being
-//! together again.
+//! together again after the storm.
 //!
-//! Judged are rows that nobody asked to take away. Who has not heard of a row yet need not show it, until the nodes are together.
+//! In the storm a link may hold up what passes and be up all the same, so that nothing is said about who has not heard yet. Judged are rows that nobody asked to take away.
 
 use super::Verdict;
 use super::owned::{self, Owned};
@@ -16,7 +16,7 @@ pub(super) fn check(history: &History) -> Verdict {
     let owned: Vec<Owned> = owned::rows(history);
     let mut together_since = None;
     for (index, sample) in history.samples.iter().enumerate() {
-        if !sample.is_whole() {
+        if sample.at < history.calm_at || !sample.is_whole() {
             together_since = None;
         } else if together_since.is_none() {
             together_since = Some(sample.at);

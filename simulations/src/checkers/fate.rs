@@ -5,7 +5,7 @@
 
 use headcount_cluster::Origin;
 
-use crate::history::{History, Vector};
+use crate::history::{History, Sample, Vector};
 
 /// What became of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,8 +24,8 @@ pub(super) fn fate(history: &History, author: Origin, (first, last): (u64, u64))
     let survivors: Vec<(Origin, &Vector)> = end.running().map(|(_, seen)| (seen.origin, &seen.vector)).collect();
     let known: Vec<u64> = survivors.iter().filter_map(|(_, vector)| vector.get(&author).copied()).collect();
     let decide = |known: &[u64]| match (known.iter().min(), known.iter().max()) {
-        (Some(least), _) if *least >= last => Fate::Known,
-        (_, Some(most)) if *most < first => Fate::Lost,
+        (Some(lowest), _) if *lowest >= last => Fate::Known,
+        (_, Some(highest)) if *highest < first => Fate::Lost,
         _ => Fate::Unsure,
     };
     if !known.is_empty() {
@@ -33,7 +33,7 @@ pub(super) fn fate(history: &History, author: Origin, (first, last): (u64, u64))
         // Who has forgotten it had it at the same number as who has not yet.
         return if is_everybody || known.iter().all(|seq| *seq == known[0]) { decide(&known) } else { Fate::Unsure };
     }
-    let former = history.samples.iter().flat_map(|sample| sample.running());
+    let former = history.samples.iter().flat_map(Sample::running);
     let known = former.filter(|(_, seen)| survivors.iter().any(|(survivor, _)| *survivor == seen.origin));
     let most = known.filter_map(|(_, seen)| seen.vector.get(&author).copied()).max();
     most.map_or(Fate::Unsure, |most| decide(&[most]))

@@ -177,7 +177,9 @@ fn elements(history: &History, key: &Bytes, asks: &[(&Asked, Command)], verdict:
     let mut pushed: BTreeMap<Bytes, Vec<&Asked>> = BTreeMap::new();
     for (asked, command) in asks {
         if let Command::Rpush { values, .. } | Command::Lpush { values, .. } = command {
-            values.iter().for_each(|value| pushed.entry(value.clone()).or_default().push(asked));
+            for value in values {
+                pushed.entry(value.clone()).or_default().push(asked);
+            }
         }
     }
     let popped: Vec<(Bytes, &Asked)> =

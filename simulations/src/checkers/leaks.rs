@@ -30,7 +30,7 @@ pub(super) fn check(history: &History) -> Verdict {
     }
     let live = topics::live(history);
     let known: BTreeSet<Bytes> =
-        live.iter().flat_map(|(_, topics)| topics).map(|topic| Bytes::copy_from_slice(topic.as_bytes())).collect();
+        live.values().flatten().map(|topic| Bytes::copy_from_slice(topic.as_bytes())).collect();
     for (node, seen) in last.running() {
         let mut judge = |what: &str, is: &dyn std::fmt::Debug, expected: &dyn std::fmt::Debug| {
             let (is, expected) = (format!("{is:?}"), format!("{expected:?}"));

@@ -44,7 +44,9 @@ impl Row {
             (Some(Shown::Hash(fields)), Some(value)) => {
                 fields.binary_search(&(self.name.clone(), value.clone())).is_ok()
             }
-            _ => false,
+            (None | Some(Shown::Missing | Shown::Value(_) | Shown::Set(_) | Shown::Hash(_) | Shown::List(_)), _) => {
+                false
+            }
         }
     }
 }
@@ -70,7 +72,9 @@ pub(super) fn rows(history: &History) -> Vec<Owned<'_>> {
         }
     }
     let mut found: Vec<Owned> = found.into_values().flatten().collect();
-    found.iter_mut().for_each(|owned| owned.contested = contested(history, owned));
+    for owned in &mut found {
+        owned.contested = contested(history, owned);
+    }
     found
 }
 

@@ -7,7 +7,7 @@ use headcount::{Event, MemberState, Reply};
 
 use super::*;
 use crate::core::CoreWorld;
-use crate::history::{Asked, Sample, Seen, Shown};
+use crate::history::{Asked, End, Sample, Seen, Shown};
 use crate::plan::{self, Ask, Fault, HomeRequires, Plan, Settings, Step, Via};
 use crate::play::play;
 
@@ -171,16 +171,16 @@ fn what_happened_keeps_every_promise_and_puts_each_to_the_test() {
 #[test]
 fn nodes_that_differ_or_are_not_together_have_not_converged() {
     rejects(convergence::check, "have differed for", |history| {
-        calm(history, 1, 20_000).for_each(|seen| seen.digest ^= 1)
+        calm(history, 1, 20_000).for_each(|seen| seen.digest ^= 1);
     });
     rejects(convergence::check, "still not together", |history| {
-        calm(history, 1, 0).for_each(|seen| seen.linked.clear())
+        calm(history, 1, 0).for_each(|seen| seen.linked.clear());
     });
     rejects(convergence::check, "still not together", |history| {
         calm(history, 0, 0).for_each(|seen| seen.members.values_mut().for_each(|state| *state = MemberState::Down));
     });
     rejects(convergence::check, "still not together", |history| {
-        calm(history, 2, 0).for_each(|seen| seen.loading = true)
+        calm(history, 2, 0).for_each(|seen| seen.loading = true);
     });
     rejects(convergence::check, "were together only", |history| {
         let begin = history.calm_at;
@@ -227,10 +227,10 @@ fn what_is_known_of_an_origin_grows_and_was_written() {
     let author = truth().samples.last().unwrap().nodes[0].as_ref().unwrap().origin;
     let dead = truth().processes.iter().find(|process| process.until.is_some()).unwrap().origin;
     rejects(streams::check, "and now knows it up to Some", |history| {
-        *last(history, 1).vector.get_mut(&author).unwrap() -= 1
+        *last(history, 1).vector.get_mut(&author).unwrap() -= 1;
     });
     rejects(streams::check, "and now knows it up to None", |history| {
-        assert!(last(history, 1).vector.remove(&author).is_some())
+        assert!(last(history, 1).vector.remove(&author).is_some());
     });
     rejects(streams::check, "which has written", |history| *last(history, 1).vector.get_mut(&author).unwrap() += 1);
     rejects(streams::check, "which has written", |history| {
@@ -245,7 +245,7 @@ fn what_is_left_in_the_end_has_a_witness() {
     let with_set = |change: fn(&mut Vec<Bytes>)| {
         move |shown: &mut Shown| {
             if let Shown::Set(members) = shown {
-                change(members)
+                change(members);
             }
         }
     };
@@ -263,7 +263,7 @@ fn what_is_left_in_the_end_has_a_witness() {
     rejects(check, "is missing", |history| shown_in_the_end(history, "text", |shown| *shown = Shown::Missing));
     rejects(check, "nothing is to be there", |history| {
         shown_in_the_end(history, "hash", |shown| {
-            *shown = Shown::Hash(vec![("f".into(), "5".into()), ("g".into(), "3".into())])
+            *shown = Shown::Hash(vec![("f".into(), "5".into()), ("g".into(), "3".into())]);
         });
     });
     let list =
@@ -271,7 +271,7 @@ fn what_is_left_in_the_end_has_a_witness() {
     rejects(check, "at the wrong side", |history| shown_in_the_end(history, "list", list(["p", "q", "r", "o"])));
     rejects(check, "not together", |history| shown_in_the_end(history, "list", list(["o", "q", "p", "r"])));
     rejects(check, "only, and shows", |history| {
-        shown_in_the_end(history, "list", |shown| *shown = Shown::Set(Vec::new()))
+        shown_in_the_end(history, "list", |shown| *shown = Shown::Set(Vec::new()));
     });
 }
 
@@ -325,7 +325,8 @@ fn what_was_acknowledged_is_there_in_the_end() {
                 .nodes
                 .iter_mut()
                 .flatten()
-                .for_each(|seen| drop(seen.vector.entry(author).and_modify(|seq| *seq = first - 1)));
+                .filter_map(|seen| seen.vector.get_mut(&author))
+                .for_each(|seq| *seq = first - 1);
         }
     };
     rejects(acknowledged::check, "SADD set after", |history| lose(history, "SADD set after"));
@@ -411,6 +412,18 @@ fn a_message_whose_loss_was_counted_is_not_held_against_anybody() {
 }
 
 #[test]
+fn what_a_client_had_not_read_when_its_process_died_is_not_missed() {
+    let mut history = truth();
+    let process = history.heard[0].process;
+    history.processes.iter_mut().find(|of| of.origin == process).unwrap().until = Some((25_500, End::Died));
+    history.asked.retain(|asked| asked.ask != Ask::Listen);
+    history.heard.retain(|heard| heard.at < 16_500);
+    assert!(topics::check(&history).is_kept());
+    history.asked.retain(|asked| asked.ask != Ask::Dawdle);
+    assert!(!topics::check(&history).is_kept());
+}
+
+#[test]
 fn at_rest_nothing_is_left_over() {
     rejects(leaks::check, "open_calls is 1", |history| last(history, 0).stats.open_calls = 1);
     rejects(leaks::check, "unconfirmed_ops is 2", |history| last(history, 1).stats.unconfirmed_ops = 2);
@@ -425,7 +438,7 @@ fn at_rest_nothing_is_left_over() {
 fn caps_hold() {
     rejects(bounds::check, "memory_bytes", |history| last(history, 0).stats.memory_bytes = usize::MAX);
     rejects(bounds::check, "oplog_bytes", |history| {
-        calm(history, 0, 10_000).for_each(|seen| seen.stats.oplog_bytes = 1 << 30)
+        calm(history, 0, 10_000).for_each(|seen| seen.stats.oplog_bytes = 1 << 30);
     });
     rejects(bounds::check, "garbage_frames", |history| last(history, 1).stats.garbage_frames = 1);
     rejects(bounds::check, "messages, 1 may wait", |history| {

@@ -88,14 +88,14 @@ fn judge_heard(published: &[Published], events: &[&Heard], verdict: &mut Verdict
             format!("{} {count} times, and it was published {} times", who(), same.len())
         });
         let [index] = same[..] else { continue };
-        let Some(publisher) = published[index].asked.process else { continue };
-        let former = last.insert(publisher, index);
+        let Some(author) = published[index].asked.process else { continue };
+        let former = last.insert(author, index);
         verdict.judge(
             former.is_none_or(|former| former < index || published[former].message == *payload),
             heard.at,
             || {
                 let former = former.map(|former| &published[former].message);
-                format!("{} after {former:?}, which {publisher} published later", who())
+                format!("{} after {former:?}, which {author} published later", who())
             },
         );
     }
@@ -203,11 +203,22 @@ fn subscriptions(history: &History) -> Vec<Subscribed<'_>> {
             topic,
             number: *number,
             confirmed: asked.answer.as_ref().filter(|(_, answer)| answer.is_ok()).map(|(at, _)| *at),
-            ended: unsubscribed.unwrap_or(end).min(died.unwrap_or(end)),
+            ended: unsubscribed.unwrap_or(end).min(died.map_or(end, |died| heard_until(history, asked.client, died))),
         });
         *number += 1;
     }
     found
+}
+
+/// Until when a client reads what reaches a process that died: one that had stopped reading takes with it what it did not read.
+fn heard_until(history: &History, client: u32, died: u64) -> u64 {
+    let of_client = history.asked.iter().filter(|asked| asked.client == client && asked.at <= died);
+    let habits = of_client.filter(|asked| matches!(asked.ask, Ask::Dawdle | Ask::Listen));
+    let mut stopped = None;
+    for habit in habits {
+        stopped = if habit.ask == Ask::Dawdle { stopped.or(Some(habit.at)) } else { None };
+    }
+    stopped.unwrap_or(died)
 }
 
 /// The topics that somebody is subscribed to at the end, by process, and how many such subscriptions each process has.

@@ -273,8 +273,8 @@ fn count_fault(key: &Key, known: &[bool], command: &Command, count: i64) -> Opti
         Command::Sismember { member, .. } => usize::from(is_there(member)),
         Command::Scard { .. } => names.len(),
         Command::Hset { pairs, .. } => {
-            let named: Vec<Bytes> = pairs.iter().map(|(field, _)| field.clone()).collect();
-            distinct(&named).iter().filter(|field| !has(field)).count()
+            let of_pairs: Vec<Bytes> = pairs.iter().map(|(field, _)| field.clone()).collect();
+            distinct(&of_pairs).iter().filter(|field| !has(field)).count()
         }
         Command::Hdel { fields, .. } => distinct(fields).iter().filter(|field| has(field)).count(),
         Command::Hexists { field, .. } => usize::from(has(field)),

@@ -165,15 +165,13 @@ impl Key {
     /// Says what is wrong with what readers see once these operations are known.
     pub(crate) fn fault(&self, known: &[bool], shown: &Shown) -> Option<String> {
         match (self.kind, shown) {
-            (Kind::Set, Shown::Missing) => self.names_fault(known, &[]),
+            (Kind::Set | Kind::List, Shown::Missing) => self.names_fault(known, &[]),
+            (Kind::String | Kind::Hash, Shown::Missing) => self.fields_fault(known, &[]),
             (Kind::Set, Shown::Set(members)) => self.names_fault(known, members),
-            (Kind::List, Shown::Missing) => self.names_fault(known, &[]),
             (Kind::List, Shown::List(elements)) => {
                 self.names_fault(known, elements).or_else(|| self.order_fault(elements))
             }
-            (Kind::String, Shown::Missing) => self.fields_fault(known, &[]),
             (Kind::String, Shown::Value(value)) => self.fields_fault(known, &[(Bytes::new(), value.clone())]),
-            (Kind::Hash, Shown::Missing) => self.fields_fault(known, &[]),
             (Kind::Hash, Shown::Hash(fields)) => self.fields_fault(known, fields),
             (kind, shown) => Some(format!("it is used as a {kind:?} only, and shows {shown:?}")),
         }
@@ -213,7 +211,10 @@ impl Key {
                     ));
                 }
                 None => {
-                    return Some(format!("{name:?} is missing, and may be {candidates:?}: {}", self.story(name, known)));
+                    return Some(format!(
+                        "{name:?} is missing, and may be {candidates:?}: {}",
+                        self.story(name, known)
+                    ));
                 }
             }
         }

@@ -148,12 +148,9 @@ impl<'a> Player<'a> {
 
     /// Whether the last that the plan did to the node was to take its machine's power.
     fn is_without_power(&self, node: usize) -> bool {
-        let deaths = self.plan.faults().filter_map(|(_, fault)| match fault {
-            Fault::PowerOff { node: of } if *of == node => Some(true),
-            Fault::Start { node: of } if *of == node => Some(false),
-            _ => None,
-        });
-        deaths.last().unwrap_or(false)
+        let (off, on) = (Fault::PowerOff { node }, Fault::Start { node });
+        let deaths = self.plan.faults().map(|(_, fault)| *fault).filter(|fault| *fault == off || *fault == on);
+        deaths.last() == Some(off)
     }
 
     fn look(&mut self) {
