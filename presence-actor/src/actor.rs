@@ -80,10 +80,12 @@ impl PresenceActor {
 
     /// Sends what is due wherever there is room.
     fn pump(&mut self) {
-        for (origin, link) in &self.links {
-            self.pump_class(*origin, link, Class::Stream);
-            self.pump_class(*origin, link, Class::Bulk);
-            if self.shared.read(|state, _| state.is_overwhelmed(*origin)) {
+        let owed: Vec<Origin> = self.shared.read(|state, _| state.owed().collect());
+        for origin in owed {
+            let Some(link) = self.links.get(&origin) else { continue };
+            self.pump_class(origin, link, Class::Stream);
+            self.pump_class(origin, link, Class::Bulk);
+            if self.shared.read(|state, _| state.is_overwhelmed(origin)) {
                 warn!(peer = %link.peer().node, "{} does not read what it is sent; closing the link", link.peer().node);
                 link.close("the peer does not read");
             }

@@ -23,7 +23,7 @@ pub(super) struct Call {
 }
 
 /// What a call is for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Purpose {
     /// To ask the seed with this number.
     Probe(usize),

@@ -32,8 +32,29 @@ const ENTRY_BYTES: usize = 50;
 /// An odd number with no pattern, for hashes.
 const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// Beats by the numbers of incarnations; 0 for those that are not known. The lowest bit says whether it has left.
-pub(crate) type Table = Rc<[u32]>;
+/// What a node shows of what it knows. Clones share it.
+#[derive(Debug, Clone)]
+pub(crate) struct Table(Rc<Shown>);
+
+#[derive(Debug)]
+struct Shown {
+    /// Beats by the numbers of incarnations; 0 for those that are not known. The lowest bit says whether it has left.
+    beats: Vec<u32>,
+    entries: usize,
+    hash: u64,
+}
+
+impl Table {
+    fn of(beats: impl Iterator<Item = u32>) -> Self {
+        let (mut entries, mut hash) = (0, 0);
+        let note = |beat: &u32| {
+            entries += usize::from(*beat > 0);
+            hash = u64::wrapping_add(u64::wrapping_mul(hash, MIX), u64::from(*beat));
+        };
+        let beats = beats.inspect(note).collect();
+        Self(Rc::new(Shown { beats, entries, hash }))
+    }
+}
 
 /// A datagram.
 #[derive(Debug, Clone)]
@@ -46,11 +67,7 @@ pub(crate) enum Message {
 impl Message {
     /// What it takes on the wire.
     pub(crate) fn bytes(&self) -> usize {
-        DATAGRAM_BYTES
-            + match self {
-                Self::Syn(table) | Self::SynAck(table) => ENTRY_BYTES * table.iter().filter(|beat| **beat > 0).count(),
-                Self::Ack => 0,
-            }
+        DATAGRAM_BYTES + self.table().map_or(0, |table| ENTRY_BYTES * table.0.entries)
     }
 
     /// A number that is different for another message.
@@ -60,13 +77,13 @@ impl Message {
             Self::SynAck(_) => 2,
             Self::Ack => 3,
         };
-        self.table().iter().fold(kind, |hash: u64, beat| hash.wrapping_mul(MIX).wrapping_add(u64::from(*beat)))
+        self.table().map_or(0, |table| table.0.hash) ^ kind
     }
 
-    fn table(&self) -> &[u32] {
+    fn table(&self) -> Option<&Table> {
         match self {
-            Self::Syn(table) | Self::SynAck(table) => table,
-            Self::Ack => &[],
+            Self::Syn(table) | Self::SynAck(table) => Some(table),
+            Self::Ack => None,
         }
     }
 }
@@ -131,7 +148,9 @@ impl Gossip {
     /// Takes a message. Returns the answer.
     pub(crate) fn handle(&mut self, now: u64, message: &Message) -> Option<Message> {
         self.beat();
-        self.merge(now, message.table());
+        if let Some(Table(shown)) = message.table() {
+            self.merge(now, &shown.beats);
+        }
         match message {
             Message::Syn(_) => Some(Message::SynAck(self.table(now))),
             Message::SynAck(_) => Some(Message::Ack),
@@ -228,7 +247,7 @@ impl Gossip {
         let is_shown =
             |watch: &Watch| watch.is_live || watch.dead_since.is_none_or(|since| now <= since + FORGET_AFTER / 2);
         let shown = |(beat, watch): (&u32, &Watch)| if is_shown(watch) { *beat } else { 0 };
-        self.beats.iter().zip(&self.watches).map(shown).collect()
+        Table::of(self.beats.iter().zip(&self.watches).map(shown))
     }
 
     fn merge(&mut self, now: u64, table: &[u32]) {

@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep_until};
 pub(crate) struct Jobs {
     runtime: Runtime,
     began: Instant,
-    jobs: BTreeMap<u64, Job>,
+    running: BTreeMap<u64, Job>,
     started: u64,
     woken: Arc<Woken>,
 }
@@ -62,11 +62,11 @@ impl Jobs {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
         let runtime = runtime.expect("a runtime without IO takes nothing from the system");
         let began = runtime.block_on(async { Instant::now() });
-        Self { runtime, began, jobs: BTreeMap::new(), started: 0, woken: Arc::default() }
+        Self { runtime, began, running: BTreeMap::new(), started: 0, woken: Arc::default() }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.jobs.is_empty()
+        self.running.is_empty()
     }
 
     /// Takes a job; it is polled for the first time when the woken are.
@@ -74,13 +74,13 @@ impl Jobs {
         self.started += 1;
         let wake = Arc::new(Wake { number: self.started, is_woken: AtomicBool::new(false), woken: self.woken.clone() });
         Wake::wake_by_ref(&wake);
-        self.jobs.insert(self.started, Job { node, future, waker: waker(Arc::clone(&wake)), wake });
+        self.running.insert(self.started, Job { node, future, waker: waker(Arc::clone(&wake)), wake });
     }
 
     /// Drops the jobs of a process that has ended.
     pub(crate) fn drop_all_of(&mut self, node: u32) {
         let _inside = self.runtime.enter();
-        self.jobs.retain(|_, job| job.node != node);
+        self.running.retain(|_, job| job.node != node);
     }
 
     /// Whether jobs were woken.
@@ -104,16 +104,16 @@ impl Jobs {
 
     /// The node on which a job runs; `None` when it has ended.
     pub(crate) fn node_of(&self, number: u64) -> Option<u32> {
-        self.jobs.get(&number).map(|job| job.node)
+        self.running.get(&number).map(|job| job.node)
     }
 
     /// Polls a job.
     pub(crate) fn poll(&mut self, number: u64) {
-        let Some(job) = self.jobs.get_mut(&number) else { return };
+        let Some(job) = self.running.get_mut(&number) else { return };
         let _inside = self.runtime.enter();
         job.wake.is_woken.store(false, Ordering::Relaxed);
         if let Poll::Ready(()) = job.future.as_mut().poll(&mut Context::from_waker(&job.waker)) {
-            self.jobs.remove(&number);
+            self.running.remove(&number);
         }
     }
 
@@ -135,6 +135,6 @@ impl Jobs {
 
 impl std::fmt::Debug for Jobs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Jobs").field("count", &self.jobs.len()).finish_non_exhaustive()
+        f.debug_struct("Jobs").field("count", &self.running.len()).finish_non_exhaustive()
     }
 }

@@ -9,6 +9,7 @@ use headcount::node::{FLUSH_INTERVAL, LEAVE_DEADLINE};
 use headcount_presence::state::State;
 
 use super::event::Timer;
+use super::links::Link;
 use super::net::Net;
 use super::process::{Phase, Process, micros};
 
@@ -68,7 +69,7 @@ impl Process {
     /// Ends when each peer has confirmed the goodbye or is there no more, at the latest at the deadline.
     pub(super) fn end_if_left(&mut self, net: &mut Net) {
         let Some(Leaving::Parting { until, gossips_until }) = self.leaving else { return };
-        let all_confirmed = self.links.values().all(|link| link.goodbye_confirmed());
+        let all_confirmed = self.links.values().all(Link::goodbye_confirmed);
         if net.now >= until || all_confirmed && net.now >= gossips_until {
             self.has_ended = true;
         }

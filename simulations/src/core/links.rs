@@ -25,6 +25,8 @@ pub(super) struct Link {
     last_written: u64,
     last_read: u64,
     goodbye_confirmed: bool,
+    /// Whether something was queued that was not looked at by [`write`](Self::write).
+    is_fresh: bool,
 }
 
 impl Link {
@@ -38,6 +40,7 @@ impl Link {
             last_written: now,
             last_read: now,
             goodbye_confirmed: false,
+            is_fresh: false,
         }
     }
 
@@ -55,6 +58,7 @@ impl Link {
 
     pub(super) fn say_goodbye(&mut self) {
         self.outbox.say_goodbye();
+        self.is_fresh = true;
     }
 
     /// Takes frames while a class has room.
@@ -65,11 +69,13 @@ impl Link {
             if self.outbox.push(class, frame).is_err() {
                 unreachable!("the class has room");
             }
+            self.is_fresh = true;
         }
     }
 
     /// Sends while the connection takes it. Returns whether a class that was full has room again.
     fn write(&mut self, net: &mut Net) -> bool {
+        self.is_fresh = false;
         while net.has_window(self.end) {
             let Some((class, payload)) = self.outbox.pop() else { break };
             net.send(self.end, Piece::Frame(class, payload));
@@ -138,7 +144,7 @@ impl Process {
     }
 
     /// A frame came.
-    pub(super) fn take_frame(&mut self, net: &mut Net, to: End, class: Class, payload: Bytes) {
+    pub(super) fn take_frame(&mut self, net: &mut Net, to: End, class: Class, payload: &Bytes) {
         let Some((peer, link)) = self.link_at(net, to).and_then(|peer| Some((peer, self.links.get_mut(&peer)?))) else {
             return;
         };
@@ -146,11 +152,11 @@ impl Process {
         let origin = link.origin;
         match class {
             Class::Stream | Class::Bulk => {
-                if !self.tell_frame(net, origin, &payload) {
+                if !self.tell_frame(net, origin, payload) {
                     self.lose_link(net, peer, "a frame could not be understood");
                 }
             }
-            Class::Control => match ControlFrame::parse(&payload) {
+            Class::Control => match ControlFrame::parse(payload) {
                 Ok(ControlFrame::Heartbeat) => {}
                 Ok(ControlFrame::Goodbye) => self.take_goodbye(net, peer),
                 Ok(ControlFrame::GoodbyeConfirmed) => {
@@ -172,10 +178,10 @@ impl Process {
         self.end_if_left(net);
     }
 
-    /// Sends what waits on all links.
+    /// Sends what was queued on links.
     pub(super) fn write_all(&mut self, net: &mut Net) {
         let mut writable = false;
-        for link in self.links.values_mut() {
+        for link in self.links.values_mut().filter(|link| link.is_fresh) {
             writable |= link.write(net);
         }
         self.wake_if(writable);
@@ -202,8 +208,8 @@ impl Process {
             link.write(net);
         }
         // Where nothing could be sent, it is tried again at once when there is room, and later by this.
-        let next = (link.last_written + interval).max(net.now + interval / 2);
-        self.call_at(net, next, Timer::Heartbeat(end));
+        let again = (link.last_written + interval).max(net.now + interval / 2);
+        self.call_at(net, again, Timer::Heartbeat(end));
     }
 
     pub(super) fn suspect_silence(&mut self, net: &mut Net, end: End) {

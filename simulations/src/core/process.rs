@@ -168,7 +168,7 @@ impl Process {
         match piece {
             Piece::Hello(hello) => self.answer(net, to, &hello),
             Piece::Answer(answer) => self.call_answered(net, to, *answer),
-            Piece::Frame(class, payload) => self.take_frame(net, to, class, payload),
+            Piece::Frame(class, payload) => self.take_frame(net, to, class, &payload),
             Piece::End(reason) => {
                 if self.calls.contains_key(&to) {
                     self.call_failed(net, to, reason);
@@ -209,9 +209,10 @@ impl Process {
         loop {
             self.reincarnate_if_wanted(net);
             if !self.pump(net) {
-                return;
+                break;
             }
         }
+        self.watch_time(net);
     }
 
     /// Runs: gossips, takes links, and has a state. All seeds were asked once.
@@ -221,7 +222,6 @@ impl Process {
         self.shell = Some(Shell::new(&self.me, self.limits.clone(), Arc::clone(&self.clock) as _, self.seed));
         self.greet_seeds(net);
         self.call_at(net, net.now, Timer::Round);
-        self.call_at(net, net.now, Timer::Deadlines);
     }
 
     pub(super) fn call_at(&self, net: &mut Net, at: u64, timer: Timer) {

@@ -18,7 +18,7 @@ use super::process::{Phase, Process, addr_of};
 /// The seeds and what became of each.
 #[derive(Debug)]
 pub(super) struct Seeds {
-    seeds: Vec<Seed>,
+    all: Vec<Seed>,
     /// Probes of this round that are under way.
     open: usize,
     backoff: Backoff,
@@ -44,7 +44,7 @@ impl Seeds {
     pub(super) fn new(nodes: Vec<u32>, me: u32) -> Self {
         let seed = |node| Seed { node, outcome: (node == me).then_some(Outcome::Yourself) };
         Self {
-            seeds: nodes.into_iter().map(seed).collect(),
+            all: nodes.into_iter().map(seed).collect(),
             open: 0,
             backoff: Backoff::new(PROBE_MIN, PROBE_MAX),
             may_be_alone: false,
@@ -52,12 +52,12 @@ impl Seeds {
     }
 
     fn accepted(&self) -> usize {
-        self.seeds.iter().filter(|seed| matches!(seed.outcome, Some(Outcome::Accepted(_)))).count()
+        self.all.iter().filter(|seed| matches!(seed.outcome, Some(Outcome::Accepted(_)))).count()
     }
 
     /// How many seeds are not this node itself.
     fn wanted(&self) -> usize {
-        self.seeds.iter().filter(|seed| seed.outcome != Some(Outcome::Yourself)).count()
+        self.all.iter().filter(|seed| seed.outcome != Some(Outcome::Yourself)).count()
     }
 
     /// Each seed that was not reached, and why.
@@ -68,7 +68,7 @@ impl Seeds {
             Outcome::Unreachable(why) => Some((*why).to_owned()),
             Outcome::Yourself => Some("it is this node itself".to_owned()),
         };
-        self.seeds.iter().filter_map(|seed| Some((addr_of(seed.node).to_string(), why(seed)?))).collect()
+        self.all.iter().filter_map(|seed| Some((addr_of(seed.node).to_string(), why(seed)?))).collect()
     }
 }
 
@@ -77,7 +77,7 @@ impl Process {
     pub(super) fn probe_missing(&mut self, net: &mut Net) {
         let missing: Vec<(usize, u32)> = self
             .seeds
-            .seeds
+            .all
             .iter()
             .enumerate()
             .filter(|(_, seed)| !self.is_satisfied(seed) && seed.outcome != Some(Outcome::Yourself))
@@ -94,7 +94,7 @@ impl Process {
 
     /// A probe has its outcome.
     pub(super) fn probed(&mut self, net: &mut Net, seed: usize, outcome: Outcome) {
-        self.seeds.seeds[seed].outcome = Some(outcome);
+        self.seeds.all[seed].outcome = Some(outcome);
         self.seeds.open -= 1;
         if self.seeds.open == 0 {
             self.round_over(net);
@@ -110,7 +110,7 @@ impl Process {
 
     /// A node whose incarnation is too low takes another before anybody but its seeds has heard of it.
     fn start_over_or_run(&mut self, net: &mut Net) {
-        let known = self.seeds.seeds.iter().filter_map(|seed| match &seed.outcome {
+        let known = self.seeds.all.iter().filter_map(|seed| match &seed.outcome {
             Some(Outcome::Refused(Refusal::StaleIncarnation { known })) => Some(*known),
             Some(Outcome::Refused(Refusal::Gone)) => Some(self.me.incarnation),
             Some(Outcome::Refused(_) | Outcome::Accepted(_) | Outcome::Unreachable(_) | Outcome::Yourself) | None => {
@@ -123,7 +123,7 @@ impl Process {
         };
         self.wanted_above = None;
         self.take_incarnation_above(net, above);
-        for seed in self.seeds.seeds.iter_mut().filter(|seed| seed.outcome != Some(Outcome::Yourself)) {
+        for seed in self.seeds.all.iter_mut().filter(|seed| seed.outcome != Some(Outcome::Yourself)) {
             seed.outcome = None;
         }
         self.probe_missing(net);
@@ -140,7 +140,7 @@ impl Process {
             self.tell_alone();
         }
         self.seeds.may_be_alone = wanted > 0 && answered == 0;
-        if !self.seeds.seeds.is_empty() {
+        if !self.seeds.all.is_empty() {
             self.probe_again_later(net);
         }
     }
@@ -182,7 +182,7 @@ impl Process {
                 None
             }
         };
-        self.seeds.seeds.iter().filter_map(accepted).collect()
+        self.seeds.all.iter().filter_map(accepted).collect()
     }
 
     /// Whether the node behind a seed is a member, so that it need not be asked.

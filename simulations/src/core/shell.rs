@@ -13,6 +13,7 @@ use headcount_presence::handle::Shared;
 use headcount_presence::state::{State, StateEvent};
 
 use super::event::Timer;
+use super::links::Link;
 use super::net::Net;
 use super::process::{Phase, Process};
 
@@ -24,12 +25,14 @@ const SLICE: u64 = 200;
 pub(super) struct Shell {
     presence: ClusterPresence,
     is_working: bool,
+    /// Whether deadlines are looked at: only while there are any.
+    watches_time: bool,
 }
 
 impl Shell {
     pub(super) fn new(me: &Member, limits: Limits, clock: Arc<dyn WallClock>, seed: u64) -> Self {
         let state = State::clustered(me, limits, clock.now(), seed);
-        Self { presence: ClusterPresence::new(&Shared::attended(state, clock)), is_working: false }
+        Self { presence: ClusterPresence::new(&Shared::attended(state, clock)), is_working: false, watches_time: false }
     }
 
     pub(super) fn presence(&self) -> &ClusterPresence {
@@ -73,8 +76,20 @@ impl Process {
     }
 
     pub(super) fn look_at_deadlines(&mut self, net: &mut Net) {
-        self.call_after(net, TIME_INTERVAL, Timer::Deadlines);
+        if let Some(shell) = &mut self.shell {
+            shell.watches_time = false;
+        }
         self.start_work(net);
+    }
+
+    /// Sees to it that deadlines are looked at while there are any.
+    pub(super) fn watch_time(&mut self, net: &mut Net) {
+        if let Some(shell) = self.shell.as_mut().filter(|shell| !shell.watches_time)
+            && shell.shared().read(|state, _| state.needs_time())
+        {
+            shell.watches_time = true;
+            self.call_after(net, TIME_INTERVAL, Timer::Deadlines);
+        }
     }
 
     pub(super) fn start_work(&mut self, net: &mut Net) {
@@ -86,10 +101,10 @@ impl Process {
     pub(super) fn go_on_working(&mut self, net: &mut Net) {
         let Some(shell) = &mut self.shell else { return };
         let (is_working, _litter) = shell.shared().write(|state, now| (state.work(now), state.take_litter()));
-        shell.is_working = is_working;
+        let was_working = std::mem::replace(&mut shell.is_working, is_working);
         if is_working {
             self.call_at(net, net.now + SLICE, Timer::Work);
-        } else {
+        } else if was_working {
             shell.shared().wake();
         }
     }
@@ -102,7 +117,9 @@ impl Process {
         let mut overwhelmed = Vec::new();
         let mut events = Vec::new();
         shared.write(|state, _| {
-            for (peer, link) in links.iter_mut() {
+            let owed: Vec<Origin> = state.owed().collect();
+            let is_owed = |link: &Link| !owed.is_empty() && owed.binary_search(&link.origin()).is_ok();
+            for (peer, link) in links.iter_mut().filter(|(_, link)| is_owed(link)) {
                 let origin = link.origin();
                 link.fill(Class::Stream, || state.poll_stream(origin));
                 link.fill(Class::Bulk, || state.poll_bulk(origin));

@@ -6,6 +6,8 @@ use headcount::{ClusterPresence, MemberState, Presence};
 
 use super::CoreWorld;
 use crate::plan::{Fault, FaultKind, Settings};
+use crate::play::play;
+use crate::scenarios::{self, Scenario};
 use crate::stage::{Look, Stage};
 
 fn world(nodes: usize) -> CoreWorld {
@@ -351,8 +353,8 @@ fn jobs_do_not_run_while_their_process_stands_still_and_end_with_it() {
     let kept = Rc::new(());
     let held = Rc::clone(&kept);
     world.start_job(1, async move |_| {
-        let _held = held;
         std::future::pending::<()>().await;
+        drop(held);
     });
     world.inject(&Fault::Pause { node: 0 });
     world.pass(2_000);
@@ -363,6 +365,31 @@ fn jobs_do_not_run_while_their_process_stands_still_and_end_with_it() {
     world.inject(&Fault::Crash { node: 1 });
     assert_eq!(Rc::strong_count(&kept), 1);
     assert!(!world.run(1, Box::pin(async {})));
+}
+
+fn told(scenario: &Scenario, seed: u64) -> (CoreWorld, u64) {
+    let plan = scenario.plan(seed, scenario.nodes, Duration::from_secs(20));
+    let mut world = CoreWorld::of(&plan);
+    let history = play(&plan, &mut world);
+    // Clients end with the play, and their sessions with them.
+    world.pass(1_000);
+    (world, history.trace_hash)
+}
+
+/// What every story is for: whatever was done to the nodes, those that run agree again when it is over.
+#[test]
+fn every_story_ends_in_agreement() {
+    for scenario in &scenarios::ALL {
+        let (world, _) = told(scenario, 1);
+        assert!(world.is_settled(), "{}: {world:?}", scenario.name);
+    }
+}
+
+#[test]
+fn a_story_is_told_the_same_way_twice() {
+    let hash = |seed| told(&scenarios::ALL[0], seed).1;
+    assert_eq!(hash(1), hash(1));
+    assert_ne!(hash(1), hash(2));
 }
 
 #[test]

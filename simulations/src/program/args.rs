@@ -25,7 +25,7 @@ pub(super) enum Task {
     Shrink(ShrinkTask),
     /// Play seeds twice, each time in a process of its own, and compare all that was delivered
     Meta(MetaTask),
-    /// What clusters of 10 to 1,000 nodes cost, and how that grows
+    /// What clusters cost as they grow, and by which law
     Scale(ScaleTask),
     /// The scenarios
     List,
@@ -145,8 +145,8 @@ pub(super) struct MetaTask {
 
 #[derive(Debug, Args)]
 pub(super) struct ScaleTask {
-    /// Numbers of nodes
-    #[arg(long, value_delimiter = ',', default_values_t = [10, 100, 300, 1000])]
+    /// Numbers of nodes; a minute and more of computing for 300, and its square for what is beyond
+    #[arg(long, value_delimiter = ',', default_values_t = [10, 30, 100, 300], value_parser = clap::value_parser!(u32).range(2..=2000))]
     pub(super) nodes: Vec<u32>,
     /// Where the plots are written
     #[arg(long, value_name = "FILE.html", default_value = "scale.html")]
