@@ -36,11 +36,6 @@
 pub mod config;
 pub mod node;
 
-/// The README's Rust, run as a test.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;
-
 pub use bytes::Bytes;
 pub use config::{Config, ConfigError};
 pub use headcount_cluster::{ClusterStats, GoneReason, Incarnation, Member, MemberState, NodeId, Origin};

@@ -94,8 +94,8 @@ impl State {
     /// The nodes among which keys have their homes: those that are Up and ready.
     fn view(&self) -> BTreeMap<Origin, &NodeId> {
         let me = self.node.iter().filter(|_| self.readiness.is_ready()).map(|node| (self.origin(), node));
-        let peers = self.peers.values().filter(|peer| peer.up && peer.ready);
-        me.chain(peers.map(|peer| (peer.member.origin(), &peer.member.node))).collect()
+        let peers = self.peers.iter().filter(|(_, peer)| peer.up && peer.ready);
+        me.chain(peers.map(|(origin, peer)| (*origin, &peer.member.node))).collect()
     }
 
     fn view_number(&self) -> u64 {

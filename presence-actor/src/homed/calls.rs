@@ -141,7 +141,7 @@ pub(crate) struct Calls {
     /// All calls up to this number have ended.
     settled: u64,
     /// Up to where peers were told so.
-    told: u64,
+    pub(crate) told: u64,
     /// Whether any call was answered by a peer's operation since.
     answered_elsewhere: bool,
 }
@@ -442,10 +442,15 @@ impl State {
         }
     }
 
-    /// Makes callers known that nobody has met yet, so that they are given up some day if they never come.
+    /// Makes callers known that nobody has met yet, so that they are given up some day if they never come. Those that a
+    /// snapshot said are dead do not come.
     pub(super) fn expect_callers(&mut self, now: WallMs) {
         for caller in self.homed.answered.callers() {
-            self.origins.intern(caller, now);
+            if self.origins.is_gone(caller) {
+                self.homed.answered.take(caller);
+            } else {
+                self.origins.intern(caller, now);
+            }
         }
     }
 
