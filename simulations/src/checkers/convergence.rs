@@ -11,6 +11,10 @@ use crate::history::{History, Sample};
 /// jitter, given 2 s to connect and 2 s for its handshake; and what was missed meanwhile is loaded.
 pub(super) const TOGETHER_MS: u64 = 20_000;
 
+/// For how long after a heal a link may be up and nothing pass: what was sent into a cut is sent again ever more rarely, until the link is closed for its
+/// silence.
+const STALLED_MS: u64 = 4_000;
+
 /// Gossip intervals within which nodes that are together hold the same rows.
 const ROUNDS: u64 = 5;
 
@@ -20,7 +24,8 @@ pub(super) fn check(history: &History) -> Verdict {
         Verdict::of("G1", "once faults stop, live nodes hold identical digests within 5 gossip intervals");
     let calm: Vec<&Sample> = history.samples.iter().filter(|sample| sample.at >= history.calm_at).collect();
     let Some(last) = calm.last() else { return verdict };
-    let together_since = calm.iter().rposition(|sample| !sample.is_whole()).map_or(0, |apart| apart + 1);
+    let is_apart = |sample: &&Sample| !sample.is_whole() || sample.at < history.calm_at + STALLED_MS;
+    let together_since = calm.iter().rposition(is_apart).map_or(0, |apart| apart + 1);
     let Some(first) = calm.get(together_since) else {
         if last.at >= history.calm_at + TOGETHER_MS {
             verdict.breach(last.at, || {

@@ -54,7 +54,9 @@ fn knew_before(history: &History, owned: &Owned, index: usize, node: usize) -> b
         let is_up = seen.origin == author || seen.members.get(&author) == Some(&headcount::MemberState::Up);
         is_up && seen.vector.get(&author).is_some_and(|known| *known >= seq)
     };
-    is_later && before.origin == now.origin && knows(before) && knows(now)
+    // One that took a new incarnation writes its rows again, and whoever has not met that hides them until then.
+    let is_same = history.processes.iter().any(|process| process.origin == author && process.until.is_none());
+    is_later && is_same && before.origin == now.origin && knows(before) && knows(now)
 }
 
 fn hidden(owned: &Owned, node: usize, seen: &Seen, is_due: bool) -> String {

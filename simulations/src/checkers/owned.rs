@@ -110,8 +110,10 @@ fn contested(history: &History, owned: &Owned) -> Option<u64> {
 
 fn may_take(command: &Command, row: &Row) -> bool {
     match command {
-        Command::Sadd { .. }
-        | Command::Smembers { .. }
+        // Of two types under a key one is hidden.
+        Command::Sadd { .. } => row.value.is_some(),
+        Command::Hset { .. } | Command::Hincrby { .. } | Command::Hincrbyex { .. } if row.value.is_none() => true,
+        Command::Smembers { .. }
         | Command::Sismember { .. }
         | Command::Scard { .. }
         | Command::Hget { .. }
