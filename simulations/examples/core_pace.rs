@@ -1,6 +1,7 @@
 //! How fast does virtual time pass in the core world? `cargo run --release -p headcount-simulations --example core_pace`
 //!
-//! Five nodes at work under faults, as a scenario has them, and many that do nothing but know each other.
+//! Five nodes at work under faults, as a scenario has them, and many that do nothing but know each other. With numbers behind
+//! `-- idle`, clusters of those sizes.
 
 #![allow(clippy::disallowed_methods)] // it measures real time
 
@@ -13,10 +14,14 @@ use headcount_simulations::scenarios;
 use headcount_simulations::stage::Stage;
 
 fn main() {
-    if std::env::args().nth(1).as_deref() != Some("idle") {
+    let mut words = std::env::args().skip(1);
+    if words.next().as_deref() != Some("idle") {
         work();
     }
-    idle();
+    let sizes: Vec<usize> = words.filter_map(|word| word.parse().ok()).collect();
+    for nodes in if sizes.is_empty() { vec![5, 100, 300] } else { sizes } {
+        idle(nodes);
+    }
 }
 
 fn work() {
@@ -33,18 +38,17 @@ fn work() {
     }
 }
 
-fn idle() {
-    for (nodes, seconds) in [(5, 3_600), (100, 60), (300, 20), (1_000, 10)] {
-        let begun = Instant::now();
-        let mut world = CoreWorld::new(1, nodes, &Settings::default());
-        world.advance_to(10_000);
-        println!("{nodes} nodes: {:.1} s until 10 s have passed since they started", begun.elapsed().as_secs_f64());
-        let begun = Instant::now();
-        world.advance_to(10_000 + seconds * 1000);
-        tell("idle", nodes, Duration::from_secs(seconds), begun.elapsed(), &world);
-        let linked = (0..nodes).filter_map(|node| world.look(node)).map(|look| look.linked.len()).min();
-        println!("    the least linked has {} links", linked.unwrap_or_default());
-    }
+fn idle(nodes: usize) {
+    let seconds = (60_000 / (nodes * nodes) as u64 * 10).clamp(10, 3_600);
+    let begun = Instant::now();
+    let mut world = CoreWorld::new(1, nodes, &Settings::default());
+    world.advance_to(10_000);
+    println!("{nodes} nodes: {:.1} s until 10 s have passed since they started", begun.elapsed().as_secs_f64());
+    let begun = Instant::now();
+    world.advance_to(10_000 + seconds * 1000);
+    tell("idle", nodes, Duration::from_secs(seconds), begun.elapsed(), &world);
+    let linked = (0..nodes).filter_map(|node| world.look(node)).map(|look| look.linked.len()).min();
+    println!("    the least linked has {} links", linked.unwrap_or_default());
 }
 
 fn tell(what: &str, nodes: usize, span: Duration, took: Duration, world: &CoreWorld) {
