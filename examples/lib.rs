@@ -2,6 +2,7 @@
 //!
 //! - `hello`: two nodes share a set and a topic
 //! - `lobby`: who is online, on which node, and what becomes of them when a node dies
+//! - `seats`: a server of one's own, tested against crashes and partitions
 //! - `who_is_here`: who joins and leaves a room, as every node hears of it
 //!
 //! Run one with `cargo run -p headcount-examples --example hello`. Each ends by itself, and fails when it did not show
@@ -12,6 +13,11 @@
 use std::time::{Duration, Instant};
 
 use headcount::Error;
+
+/// The README's Rust, run as a test. Some of it needs the feature.
+#[cfg(all(doctest, feature = "redis"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 /// How long something that must come true may take.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -27,15 +27,10 @@ use crate::net::events::EventGate;
 use crate::net::hub::{Hub, Phase};
 use crate::net::join::Seeds;
 use crate::net::{Datagrams, Listener, World, listener};
+use crate::pace::{GREET_DOWN_EVERY, REINCARNATION_PAUSE};
 
 /// Attempts to find a port that is free for both protocols, when the system chooses.
 const PORT_ATTEMPTS: usize = 16;
-
-/// Gossip rounds between two attempts to reach members that are Down.
-const GREET_DOWN_EVERY: u64 = 10;
-
-/// Shortest time between two new incarnations: a confused peer must not make this node spin.
-const REINCARNATION_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long a stopped gossip may take to let go of its socket.
 const GOSSIP_STOP_TIMEOUT: Duration = Duration::from_millis(200);

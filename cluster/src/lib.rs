@@ -12,6 +12,7 @@
 //! - [`membership`]: Up, Down and Gone, from what gossip and links report
 //! - [`link`]: frames, the handshake's verdicts, the bounded outbox
 //! - [`backoff`]: when to try again
+//! - [`pace`]: how often and how long the shells try
 //! - [`ring`]: which node is the home of a key
 //!
 //! Shells, which move bytes and time between the cores and the world:
@@ -34,6 +35,7 @@ pub mod limits;
 pub mod link;
 pub mod membership;
 pub mod net;
+pub mod pace;
 pub mod ring;
 
 pub use clock::{ClockAhead, Hlc, HlcClock, SystemClock, WallClock, WallMs};

@@ -22,7 +22,7 @@ use crate::peer::readiness::ReadyBy;
 use crate::state::{State, StateEvent};
 
 /// How often deadlines are looked at. Readers hide an expired key by themselves at once.
-const TIME_INTERVAL: Duration = Duration::from_millis(50);
+pub const TIME_INTERVAL: Duration = Duration::from_millis(50);
 
 /// What the actor tells its owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,10 +81,12 @@ impl PresenceActor {
 
     /// Sends what is due wherever there is room.
     fn pump(&mut self) {
-        for (origin, link) in &self.links {
-            self.pump_class(*origin, link, Class::Stream);
-            self.pump_class(*origin, link, Class::Bulk);
-            if self.shared.read(|state, _| state.is_overwhelmed(*origin)) {
+        let owed: Vec<Origin> = self.shared.read(|state, _| state.owed().collect());
+        for origin in owed {
+            let Some(link) = self.links.get(&origin) else { continue };
+            self.pump_class(origin, link, Class::Stream);
+            self.pump_class(origin, link, Class::Bulk);
+            if self.shared.read(|state, _| state.is_overwhelmed(origin)) {
                 warn!(peer = %link.peer().node, "{} does not read what it is sent; closing the link", link.peer().node);
                 link.close("the peer does not read");
             }

@@ -122,6 +122,11 @@ impl Shared {
         }
     }
 
+    /// Whether the actor was woken and has not looked since, for whoever looks without waiting. Wakes from now on are new ones.
+    pub fn take_wake(&self) -> bool {
+        self.awake.swap(false, Ordering::AcqRel)
+    }
+
     /// Waits until the actor is woken. Wakes from now on are new ones.
     pub(crate) async fn woken(&self) {
         self.wake.notified().await;
@@ -129,7 +134,7 @@ impl Shared {
     }
 
     /// Lets those look who wait for something that peers confirm.
-    pub(crate) fn progressed(&self) {
+    pub fn progressed(&self) {
         if self.progress.receiver_count() > 0 {
             self.progress.send_replace(());
         }

@@ -235,6 +235,11 @@ impl State {
         std::mem::take(&mut self.output)
     }
 
+    /// Whether a snapshot is being loaded. Readers see rows of it before the vector covers them.
+    pub fn is_loading(&self) -> bool {
+        self.load.is_some()
+    }
+
     /// Whether any key has a deadline, so that reading needs to know the time.
     pub fn needs_time(&self) -> bool {
         !self.keyspace.deadlines.is_empty()
@@ -532,7 +537,7 @@ impl State {
     }
 
     /// The number of this node's last operation.
-    pub(crate) fn written(&self) -> u64 {
+    pub fn written(&self) -> u64 {
         self.origins.get(self.me).applied
     }
 

@@ -95,6 +95,8 @@ pub(crate) enum Frame {
     Agree { number: u64, view: u64 },
     /// It does, and this is what it knows; or it does not.
     Agreed { number: u64, vector: Option<WireVector> },
+    /// What the command wrote was not known to more than half of the nodes when the home's agreement lapsed.
+    Lapsed { number: u64 },
 }
 
 /// A number of subscribers.
@@ -200,6 +202,7 @@ pub(crate) fn decode(payload: &mut &[u8]) -> Result<Frame, CodecError> {
         | Frame::Ask { .. }
         | Frame::Answer { .. }
         | Frame::Confirmed { .. }
+        | Frame::Lapsed { .. }
         | Frame::Withdraw { .. }
         | Frame::Wait { .. }
         | Frame::Offer { .. }
@@ -246,7 +249,7 @@ pub(crate) fn decode_part<'a>(chunk: &mut &'a [u8]) -> Result<Part<'a>, CodecErr
         Part::Element(name, ..) => believable_name(name)?,
         Part::Answered(_, _, record) => {
             believable(record.dot.seq)?;
-            record.taken.iter().try_for_each(|taken| believable_position(taken.position))?;
+            record.taken.iter().try_for_each(|taken| believable_name(&taken.element))?;
         }
         Part::Member(_, tag) | Part::Expiry(tag, _) => believable(tag.seq)?,
         Part::String(tag, content) | Part::Field(_, tag, content) => {
@@ -338,6 +341,7 @@ mod tests {
             (Frame::EndWait { number: 1 }, 19),
             (Frame::Agree { number: 1, view: 1 }, 20),
             (Frame::Agreed { number: 1, vector: None }, 21),
+            (Frame::Lapsed { number: 1 }, 22),
         ];
         for (frame, number) in frames {
             let bytes = encode(&frame);

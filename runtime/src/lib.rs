@@ -39,11 +39,6 @@ pub mod backend;
 pub mod config;
 pub mod node;
 
-/// The README's Rust, run as a test. Some of it needs the feature.
-#[cfg(all(doctest, feature = "redis"))]
-#[doc = include_str!("../../README.md")]
-struct Readme;
-
 #[cfg(feature = "redis")]
 pub use backend::redis::{RedisBuilder, RedisClients, RedisPresence};
 pub use bytes::Bytes;

@@ -2,7 +2,7 @@
 //!
 //! The node lives on one thread, its own when started with [`NodeBuilder::start`], or the caller's inside a `LocalSet`
 //! ([`NodeBuilder::start_on`]), which is how a simulation runs the same code. The [`Node`] only holds channels
-//! and the shared state; when it is dropped the node stops at once, as a crash would, and
+//! and the shared state; when the last clone of it is dropped the node stops at once, as a crash would, and
 //! [`Node::leave`] says goodbye first.
 
 use std::fmt;
@@ -31,12 +31,13 @@ use crate::config::{Config, ConfigError};
 const MEMBER_EVENTS: usize = 1024;
 
 /// How long a graceful leave may take: half for what peers have not confirmed yet, half for the goodbyes.
-const LEAVE_DEADLINE: Duration = Duration::from_secs(10);
+pub const LEAVE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How often a leaving node looks whether its peers have everything.
-const FLUSH_INTERVAL: Duration = Duration::from_millis(2);
+pub const FLUSH_INTERVAL: Duration = Duration::from_millis(2);
 
-/// A running node.
+/// A running node. Clones are handles to the same node, which stops when the last of them is dropped.
+#[derive(Clone)]
 pub struct Node {
     shared: Arc<Shared>,
     view: Arc<View>,
@@ -64,6 +65,7 @@ struct View {
 #[derive(Debug)]
 enum Order {
     Leave(oneshot::Sender<LeaveReport>),
+    Stop,
 }
 
 impl Node {
@@ -97,6 +99,13 @@ impl Node {
         Members { view: Arc::clone(&self.view), events: events.boxed() }
     }
 
+    /// The peers that this node has a link to, by name. A peer may be Up by gossip and not be linked yet, or not any more.
+    pub fn linked(&self) -> Vec<Member> {
+        let linked = self.shared.read(|state, _| state.linked_peers());
+        let members = self.view.members.lock().clone();
+        members.into_iter().map(|(member, _)| member).filter(|member| linked.contains(&member.origin())).collect()
+    }
+
     /// Waits until this node has what the cluster knew when it joined, or has found itself first.
     ///
     /// # Errors
@@ -120,8 +129,11 @@ impl Node {
         reported.await.unwrap_or_default()
     }
 
-    /// Stops at once without a word, as a crash would; dropping the node does the same.
-    pub fn kill(self) {}
+    /// Stops at once without a word, as a crash would; dropping all handles to the node does the same.
+    pub fn kill(self) {
+        // When there is no room it is about to leave, and when nobody listens it has stopped.
+        let _ = self.orders.try_send(Order::Stop);
+    }
 
     /// Waits until the node stops by itself, and says why. A node that is left or killed does not get here.
     pub async fn stopped(&self) -> StopReason {
@@ -306,9 +318,9 @@ impl Life {
             tokio::select! {
                 biased;
                 order = ordered.recv() => {
-                    if let Some(Order::Leave(report)) = order {
-                        let left = self.leave().await;
-                        let _ = report.send(left);
+                    match order {
+                        Some(Order::Leave(report)) => drop(report.send(self.leave().await)),
+                        Some(Order::Stop) | None => {}
                     }
                     return;
                 }

@@ -5,12 +5,15 @@
 //! build, down to each byte that is delivered; the [`Trace`] of it is the proof, and the first thing to look at when it is not so.
 //!
 //! # Layout
-//! - [`simulation`]: [`Simulation`], the thread that a history has for itself
-//! - [`world`]: [`World`], time and faults
-//! - [`machine`]: a machine, and the node on it
-//! - [`network`]: the simulated network behind the cluster's seam
-//! - [`clock`]: virtual time, and wall clocks that run by it
-//! - [`trace`]: what was delivered
+//! - [`full`]: whole nodes on a simulated network, and what users write their own simulations with
+//! - [`core`]: the same cores without sockets and tasks, driven by a queue of events: fast, and for hundreds of nodes
+//! - [`plan`]: what happens in a world, as data: faults and what clients ask, drawn from a seed or written down
+//! - [`stage`]: what both worlds offer to whoever plays a plan; [`play`]: who does
+//! - [`history`]: what was asked, answered, heard and seen while it played
+//! - [`drawing`]: how plans are drawn from seeds; [`scenarios`]: stories by name
+//! - [`checkers`]: what every history must keep; [`model`]: what a single Redis would do
+//! - [`trial`]: one plan played and judged, on a thread [`alone`]; [`sometimes`]: what must happen sometimes; [`shrinking`]: smaller plans;
+//!   [`regressions`]: seeds that found something; [`report`]: a page about a history
 //! - [`entropy`]: randomness from the seed
 //!
 //! # Example
@@ -28,14 +31,22 @@
 //! });
 //! ```
 
-pub mod clock;
+pub mod alone;
+pub mod checkers;
+pub mod core;
+pub mod drawing;
 pub mod entropy;
-pub mod machine;
-pub mod network;
-pub mod simulation;
-pub mod trace;
-pub mod world;
+pub mod full;
+pub mod history;
+pub mod model;
+pub mod plan;
+pub mod play;
+pub mod regressions;
+pub mod report;
+pub mod scenarios;
+pub mod shrinking;
+pub mod sometimes;
+pub mod stage;
+pub mod trial;
 
-pub use simulation::Simulation;
-pub use trace::{Event, Kind, Trace};
-pub use world::World;
+pub use full::{Event, Kind, Server, ServerResult, Simulation, Trace, World, seeds};

@@ -21,12 +21,7 @@ use crate::id::{Incarnation, NodeId};
 use crate::link::handshake::{
     Answer, HandshakeError, Hello, Intent, PREFIX_BYTES, Refusal, Versions, decode_answer, decode_prefix, encode,
 };
-
-/// A link that lived this long was a good one: the next attempt follows at once.
-const GOOD_LINK: Duration = Duration::from_secs(5);
-
-/// Time between two notices to the same incarnation.
-const NOTICE_PAUSE: Duration = Duration::from_secs(2);
+use crate::pace::{GOOD_LINK, NOTICE_PAUSE};
 
 /// Why a call did not succeed.
 #[derive(Debug, thiserror::Error)]

@@ -21,12 +21,7 @@ use crate::event::{ClusterEvent, Member};
 use crate::id::Incarnation;
 use crate::limits::MAX_ADDRS_PER_SEED;
 use crate::link::handshake::{Intent, Refusal};
-
-/// First wait between two rounds of probes while no seed was reached.
-const PROBE_MIN: Duration = Duration::from_millis(300);
-
-/// Longest wait between two rounds of probes.
-const PROBE_MAX: Duration = Duration::from_secs(5);
+use crate::pace::{PROBE_MAX, PROBE_MIN};
 
 /// The configured seeds and what became of each.
 #[derive(Debug)]

@@ -70,6 +70,8 @@ pub(crate) struct Agreement {
     to_know: BTreeMap<Origin, u64>,
     /// Whether all that is known, since serving began and as long as it goes on.
     serving: bool,
+    /// How often serving has ended.
+    lapses: u64,
     /// The questions whose answers still count, and when they were asked.
     questions: BTreeMap<u64, Moment>,
     last_question: u64,
@@ -81,12 +83,19 @@ pub(crate) struct Agreement {
     promises: BTreeMap<Origin, (u64, Moment)>,
 }
 
+impl Agreement {
+    /// How often serving has ended: what was begun before the last time is not served any more.
+    pub(super) fn lapses(&self) -> u64 {
+        self.lapses
+    }
+}
+
 impl State {
     /// The nodes among which keys have their homes: those that are Up and ready.
     fn view(&self) -> BTreeMap<Origin, &NodeId> {
         let me = self.node.iter().filter(|_| self.readiness.is_ready()).map(|node| (self.origin(), node));
-        let peers = self.peers.values().filter(|peer| peer.up && peer.ready);
-        me.chain(peers.map(|peer| (peer.member.origin(), &peer.member.node))).collect()
+        let peers = self.peers.iter().filter(|(_, peer)| peer.up && peer.ready);
+        me.chain(peers.map(|(origin, peer)| (*origin, &peer.member.node))).collect()
     }
 
     fn view_number(&self) -> u64 {
@@ -158,6 +167,10 @@ impl State {
         let (served, agreed) = (self.homed.agreement.serving, self.is_agreed(now));
         let serving = agreed && (served || self.knows_what_was_told());
         self.homed.agreement.serving = serving;
+        if served && !serving {
+            self.homed.agreement.lapses += 1;
+            self.homed.heard_of_progress = true;
+        }
         if serving {
             self.homed.agreement.to_know.clear();
         }
@@ -263,7 +276,8 @@ impl State {
         let recently = self.homed.agreement.needed_in.is_some_and(|needed| round < needed + IDLE_ROUNDS);
         let last = self.homed.agreement.questions.values().next_back().copied();
         let due = last.is_none_or(|asked| round >= asked.round + REFRESH_ROUNDS);
-        if (recently || !self.homed.parked.is_empty()) && (!self.may_serve(now) || due) {
+        let confirms = self.homed.confirming.values().any(|confirming| !confirming.done);
+        if (recently || confirms || !self.homed.parked.is_empty()) && (!self.may_serve(now) || due) {
             self.ask_to_agree(now);
         }
         let moment = self.moment(now);
@@ -316,6 +330,7 @@ impl State {
         let was_needed = agreement.needed_in.is_some_and(|needed| self.gossip_round < needed + IDLE_ROUNDS);
         *agreement = Agreement {
             view,
+            lapses: agreement.lapses + 1,
             last_question: agreement.last_question,
             needed_in: agreement.needed_in,
             promises: std::mem::take(&mut agreement.promises),

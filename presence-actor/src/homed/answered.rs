@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Answer;
 use crate::blob::Blob;
+use crate::shared::list::ElementKey;
 
 /// Whose call an operation answers, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +39,7 @@ pub(crate) struct Record {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Taken {
     pub(crate) key: Blob,
-    pub(crate) position: i64,
+    pub(crate) element: ElementKey,
 }
 
 #[derive(Debug, Default)]

@@ -4,7 +4,7 @@
 //! was taken for a call which nobody waits for any more goes back to where it came from: a caller that gives up early, and
 //! a second answer from a home that was thought lost, cost no element.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use futures::channel::oneshot;
 use headcount_cluster::{Origin, WallMs};
@@ -16,8 +16,9 @@ use crate::blob::Blob;
 use crate::commands::check_life;
 use crate::dot::OriginIx;
 use crate::error::{Error, TryAgain};
+use crate::limits::MAX_TAKEN_ELEMENTS;
 use crate::op::{Action, Op, Raw, Several};
-use crate::shared::list::{End, List};
+use crate::shared::list::{ElementKey, End, List};
 use crate::state::State;
 use crate::wire::Frame;
 
@@ -55,9 +56,9 @@ struct Call {
     /// This node's last operation before the call.
     after: u64,
     /// What it was answered, while more than half of the nodes are not yet known to have that.
-    carried: Option<(Carried, Option<i64>)>,
-    /// The word that they have it may come before the answer.
-    confirmed: bool,
+    carried: Option<(Carried, Back)>,
+    /// The word that they have it, or that it came too late, may come before the answer.
+    word: Option<Word>,
     /// Nobody waits any more.
     given_up: bool,
     hears: Hears,
@@ -74,12 +75,58 @@ impl Call {
     }
 }
 
+/// What a home says of an answer that more than half of the nodes were to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Word {
+    Confirmed,
+    /// The home's agreement lapsed before they had it: another may have served meanwhile and not have known.
+    Lapsed,
+}
+
+/// Where a popped element goes that its caller does not take.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Back {
+    /// Nowhere: nothing was popped, or another call has popped the same.
+    Nowhere,
+    /// To the end from which it came.
+    End,
+    /// To its place.
+    Place(ElementKey),
+}
+
 /// An element without a taker.
 #[derive(Debug)]
 struct Returned {
     key: Blob,
     position: i64,
     value: Blob,
+    /// Where a majority is required: which element it was, and the operation that took it. Another side may have given it
+    /// to somebody; it goes back when enough nodes have told that they have not.
+    doubtful: Option<(ElementKey, Dot)>,
+}
+
+/// Who took which element, of the latest.
+#[derive(Debug, Default)]
+struct TakenElements {
+    by: BTreeMap<ElementKey, Dot>,
+    in_order: VecDeque<ElementKey>,
+}
+
+impl TakenElements {
+    /// Returns whether it is not known to be taken by another operation.
+    fn note(&mut self, element: ElementKey, by: Dot) -> bool {
+        if let Some(known) = self.by.get(&element) {
+            return *known == by;
+        }
+        self.by.insert(element, by);
+        self.in_order.push_back(element);
+        if self.in_order.len() > MAX_TAKEN_ELEMENTS
+            && let Some(oldest) = self.in_order.pop_front()
+        {
+            self.by.remove(&oldest);
+        }
+        true
+    }
 }
 
 /// This node's calls.
@@ -88,19 +135,21 @@ pub(crate) struct Calls {
     open: BTreeMap<u64, Call>,
     last_number: u64,
     returned: Vec<Returned>,
+    taken: TakenElements,
     /// Numbers of calls that ended, beyond `settled`.
     ended: BTreeSet<u64>,
     /// All calls up to this number have ended.
     settled: u64,
     /// Up to where peers were told so.
-    told: u64,
+    pub(crate) told: u64,
     /// Whether any call was answered by a peer's operation since.
     answered_elsewhere: bool,
 }
 
 impl Calls {
+    /// Calls that are open, and elements on their way back.
     pub(crate) fn len(&self) -> usize {
-        self.open.len()
+        self.open.len() + self.returned.len()
     }
 
     fn end(&mut self, number: u64) -> Option<Call> {
@@ -141,13 +190,18 @@ impl State {
         self.homed.calls.open.get(&number).is_some_and(|call| call.carried.is_none())
     }
 
+    /// Whether a call of this node has not ended.
+    pub(super) fn is_waiting(&self, number: u64) -> bool {
+        self.homed.calls.open.contains_key(&number)
+    }
+
     pub(super) fn begin_call(&mut self, command: HomedCommand, hears: Hears) -> u64 {
         let after = self.written();
         let calls = &mut self.homed.calls;
         calls.last_number += 1;
         let number = calls.last_number;
         let asked = BTreeSet::new();
-        let call = Call { command, sent: None, asked, after, carried: None, confirmed: false, given_up: false, hears };
+        let call = Call { command, sent: None, asked, after, carried: None, word: None, given_up: false, hears };
         calls.open.insert(number, call);
         self.route(number);
         number
@@ -195,8 +249,10 @@ impl State {
     /// Nobody waits for a call, and nobody will answer it. What is known to be taken for it goes back.
     fn end_given_up(&mut self, number: u64) {
         let carried = self.homed.calls.open.get_mut(&number).and_then(|call| call.carried.take());
-        let (carried, position) = carried.unzip();
-        self.end_call(number, carried.ok_or(Error::OutcomeUnknown), position.flatten());
+        match carried {
+            Some((carried, back)) => self.end_call(number, Ok(carried), back),
+            None => self.end_call(number, Err(Error::OutcomeUnknown), Back::Nowhere),
+        }
     }
 
     /// What was sent to a peer may be lost: it is sent again once there is a link.
@@ -228,7 +284,7 @@ impl State {
             Error::TryAgain(_) if may_be_done => Error::OutcomeUnknown,
             error => error,
         });
-        self.end_call(number, outcome.map(|answer| Carried { answer, dot: None }), None);
+        self.end_call(number, outcome.map(|answer| Carried { answer, dot: None }), Back::End);
     }
 
     /// A node's name, for people.
@@ -243,26 +299,65 @@ impl State {
         if !call.asked.contains(&from) {
             return;
         }
-        call.confirmed = true;
-        if let Some((carried, position)) = call.carried.take() {
-            self.end_call(number, Ok(carried), position);
+        call.word.get_or_insert(Word::Confirmed);
+        self.heed_word(number);
+    }
+
+    /// What answered a call came too late to more than half of the nodes.
+    pub(super) fn handle_lapsed_call(&mut self, from: Origin, number: u64) {
+        let Some(call) = self.homed.calls.open.get_mut(&number).filter(|call| call.asked.contains(&from)) else {
+            return;
+        };
+        call.word.get_or_insert(Word::Lapsed);
+        self.heed_word(number);
+    }
+
+    /// Ends a call that was carried out, once its home has said what is to be thought of that.
+    fn heed_word(&mut self, number: u64) {
+        let Some(call) = self.homed.calls.open.get_mut(&number) else { return };
+        let Some(word) = call.word else { return };
+        let Some((carried, back)) = call.carried.take() else { return };
+        match word {
+            Word::Confirmed => self.end_call(number, Ok(carried), back),
+            Word::Lapsed => self.end_lapsed(number, carried, back),
+        }
+    }
+
+    /// Nobody can tell any more whether the answer was given once. A popped element goes back, unless it was given to another.
+    fn end_lapsed(&mut self, number: u64, Carried { answer, dot }: Carried, back: Back) {
+        let Some(call) = self.homed.calls.open.get(&number) else { return };
+        if let (HomedCommand::Pop { key, .. }, Answer::Value(value)) = (&call.command, answer) {
+            let returned = self.returned(key.clone(), value, back, dot);
+            self.homed.calls.returned.extend(returned);
+            self.end_call(number, Err(Error::TryAgain(TryAgain::NoAnswer)), Back::Nowhere);
+        } else {
+            self.end_call(number, Err(Error::OutcomeUnknown), Back::Nowhere);
         }
     }
 
     /// A call of this node was carried out by an operation that is applied here.
-    pub(super) fn carried(&mut self, number: u64, carried: Carried, position: Option<i64>) {
+    pub(super) fn carried(&mut self, number: u64, carried: Carried, back: Back) {
         let needs_confirmation = self.needs_confirmation() && carried.dot.is_some();
         let Some(call) = self.homed.calls.open.get_mut(&number) else { return };
-        if needs_confirmation && !call.confirmed && !call.given_up {
-            call.carried = Some((carried, position));
+        if needs_confirmation && !call.given_up {
+            call.carried = Some((carried, back));
+            self.heed_word(number);
         } else {
-            self.end_call(number, Ok(carried), position);
+            self.end_call(number, Ok(carried), back);
         }
+    }
+
+    /// An element on its way back to its place.
+    fn returned(&self, key: Blob, value: Blob, back: Back, dot: Option<Dot>) -> Option<Returned> {
+        let Back::Place(element) = back else { return None };
+        let doubtful = dot.filter(|_| self.needs_confirmation()).map(|dot| (element, dot));
+        Some(Returned { key, position: element.position, value, doubtful })
     }
 
     /// An operation was applied: it may answer a call, of this node or of one of which to take note.
     pub(crate) fn note_homed(&mut self, author: OriginIx, seq: u64, op: &Op<'_>) {
         let dot = Dot { origin: self.origins.get(author).origin, seq };
+        let is_first = !matches!(&op.action, Action::Take { element, .. } if !self.note_taken(*element, dot));
         if let Action::Settled { through } = op.action
             && author != self.me
         {
@@ -271,7 +366,7 @@ impl State {
         let Some(Answered { caller, number, answer }) = op.answers.as_deref() else { return };
         if *caller != self.origin() {
             let taken = if let Action::Take { key, element, .. } = &op.action {
-                Some(Taken { key: key.0.into(), position: element.position })
+                Some(Taken { key: key.0.into(), element: *element })
             } else {
                 None
             };
@@ -280,14 +375,34 @@ impl State {
         }
         self.unsettle();
         self.homed.calls.answered_elsewhere = true;
-        let taken = if let Action::Take { element, .. } = &op.action { Some(element.position) } else { None };
+        let back = match &op.action {
+            Action::Take { element, .. } if is_first => Back::Place(*element),
+            _ => Back::Nowhere,
+        };
         if self.homed.calls.open.contains_key(number) {
-            self.carried(*number, Carried { answer: answer.clone(), dot: Some(dot) }, taken);
-        } else if let (Action::Take { key, element, .. }, Answer::Value(value)) = (&op.action, answer) {
+            self.carried(*number, Carried { answer: answer.clone(), dot: Some(dot) }, back);
+        } else if let (Action::Take { key, .. }, Answer::Value(value)) = (&op.action, answer) {
             // Another home had answered it too: it was thought lost.
-            let returned = Returned { key: key.0.into(), position: element.position, value: value.clone() };
-            self.homed.calls.returned.push(returned);
+            let returned = self.returned(key.0.into(), value.clone(), back, Some(dot));
+            self.homed.calls.returned.extend(returned);
         }
+    }
+
+    /// An element was taken. Whoever else had taken the same has no claim to bring it back. Returns whether nobody is known who had.
+    fn note_taken(&mut self, element: ElementKey, by: Dot) -> bool {
+        if !self.needs_confirmation() {
+            return true;
+        }
+        let calls = &mut self.homed.calls;
+        calls
+            .returned
+            .retain(|returned| returned.doubtful.is_none_or(|(doubtful, dot)| doubtful != element || dot == by));
+        for (carried, back) in calls.open.values_mut().filter_map(|call| call.carried.as_mut()) {
+            if matches!(back, Back::Place(place) if *place == element) && carried.dot != Some(by) {
+                *back = Back::Nowhere;
+            }
+        }
+        calls.taken.note(element, by)
     }
 
     /// A snapshot was loaded, and with it perhaps answers to calls of this node.
@@ -299,12 +414,12 @@ impl State {
                 continue;
             }
             self.homed.calls.answered_elsewhere = true;
-            let position = taken.as_ref().map(|taken| taken.position);
+            let back = taken.as_ref().map_or(Back::Nowhere, |taken| Back::Place(taken.element));
             if self.homed.calls.open.contains_key(&number) {
-                self.carried(number, Carried { answer, dot: Some(dot) }, position);
+                self.carried(number, Carried { answer, dot: Some(dot) }, back);
             } else if let (Some(taken), Answer::Value(value)) = (taken, answer) {
-                let returned = Returned { key: taken.key, position: taken.position, value };
-                self.homed.calls.returned.push(returned);
+                let returned = self.returned(taken.key, value, back, Some(dot));
+                self.homed.calls.returned.extend(returned);
             }
         }
         self.unsettle();
@@ -312,6 +427,9 @@ impl State {
 
     /// Takes note of an answer to a caller that may ask for it again; of this node's own, only of news.
     pub(crate) fn note_record(&mut self, caller: Origin, number: u64, record: Record) {
+        if let Some(taken) = &record.taken {
+            self.note_taken(taken.element, record.dot);
+        }
         let is_known = caller == self.origin() && self.origins.applied(record.dot.origin) >= record.dot.seq;
         if !is_known && !self.origins.is_gone(caller) {
             self.homed.answered.note(caller, number, record);
@@ -324,14 +442,19 @@ impl State {
         }
     }
 
-    /// Makes callers known that nobody has met yet, so that they are given up some day if they never come.
+    /// Makes callers known that nobody has met yet, so that they are given up some day if they never come. Those that a
+    /// snapshot said are dead do not come.
     pub(super) fn expect_callers(&mut self, now: WallMs) {
         for caller in self.homed.answered.callers() {
-            self.origins.intern(caller, now);
+            if self.origins.is_gone(caller) {
+                self.homed.answered.take(caller);
+            } else {
+                self.origins.intern(caller, now);
+            }
         }
     }
 
-    fn end_call(&mut self, number: u64, outcome: Result<Carried>, position: Option<i64>) {
+    fn end_call(&mut self, number: u64, outcome: Result<Carried>, back: Back) {
         self.homed.restless = true;
         let Some(call) = self.homed.calls.end(number) else { return };
         if let (Err(error), false) = (&outcome, call.given_up) {
@@ -341,19 +464,28 @@ impl State {
             Hears::Caller(sender) => sender.send(outcome).err(),
             Hears::Wait(wait) => self.wait_claimed(wait, outcome),
         };
-        if let (Some(Ok(Carried { answer: Answer::Value(value), .. })), HomedCommand::Pop { end, key, .. }) =
+        if let (Some(Ok(Carried { answer: Answer::Value(value), dot })), HomedCommand::Pop { end, key, .. }) =
             (unheard, call.command)
         {
-            match position {
-                Some(position) => self.homed.calls.returned.push(Returned { key, position, value }),
-                None => self.give_back(end, key, value),
+            match back {
+                Back::Nowhere => {}
+                Back::End => self.give_back(end, key, value),
+                Back::Place(_) => {
+                    let returned = self.returned(key, value, back, dot);
+                    self.homed.calls.returned.extend(returned);
+                }
             }
         }
     }
 
     /// Elements whose takers are gone go back.
     pub(super) fn put_back_returned(&mut self, now: WallMs) {
-        for Returned { key, position, value } in std::mem::take(&mut self.homed.calls.returned) {
+        for returned in std::mem::take(&mut self.homed.calls.returned) {
+            if returned.doubtful.is_some_and(|(_, dot)| !self.is_past_doubt(dot)) {
+                self.homed.calls.returned.push(returned);
+                continue;
+            }
+            let Returned { key, position, value, .. } = returned;
             let values = Several([Raw(&value)].into_iter().collect());
             let owner = crate::dot::Owner::SHARED;
             self.commit(now, Action::Push { key: Raw(&key), position, values, owner });
@@ -373,8 +505,21 @@ impl State {
             if let Some(home) = sent {
                 self.send_homed(home, Frame::Withdraw { number });
             }
-            self.end_call(number, Err(error.clone()), None);
+            self.end_call(number, Err(error.clone()), Back::Nowhere);
         }
+    }
+
+    /// Whether more than half of the nodes have an operation, and this one all that those knew when they had it: what else was done to
+    /// the same element is known then.
+    fn is_past_doubt(&self, dot: Dot) -> bool {
+        let knows_all_of =
+            |vector: &BTreeMap<Origin, u64>| vector.iter().all(|(origin, seq)| self.origins.applied(*origin) >= *seq);
+        let has = |vector: &BTreeMap<Origin, u64>| vector.get(&dot.origin).is_some_and(|seq| *seq >= dot.seq);
+        let sure = self.peers.values().filter(|peer| {
+            let is_author = peer.member.origin() == dot.origin;
+            (is_author || has(&peer.vector)) && knows_all_of(&peer.vector)
+        });
+        2 * (1 + sure.count()) > self.known_nodes()
     }
 
     /// The caller does not wait any longer. Says what is known of its command.
@@ -414,7 +559,7 @@ impl State {
     pub(crate) fn give_back(&mut self, end: End, key: Blob, value: Blob) {
         let list = self.keyspace.keys.get(&key).and_then(|entry| entry.list());
         let position = list.map_or_else(|| List::default().position_beyond(end), |list| list.position_beyond(end));
-        self.homed.calls.returned.push(Returned { key, position, value });
+        self.homed.calls.returned.push(Returned { key, position, value, doubtful: None });
         self.unsettle();
     }
 

@@ -3,6 +3,7 @@
 use headcount_cluster::{Origin, WallMs};
 
 use super::answered::Dot;
+use super::calls::Back;
 use super::parking::Parked;
 use super::{Answer, Answered, Carried, HomedCommand, Refusal};
 use crate::api::Result;
@@ -19,6 +20,16 @@ pub(super) struct Asked {
     pub(super) after: u64,
     /// Whether the caller wants to know that more than half of the nodes have what was written.
     pub(super) confirm: bool,
+}
+
+/// A call that was carried out here, and that more than half of the nodes are to have before its caller hears of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Confirming {
+    dot: Dot,
+    /// How often serving had ended when it was carried out.
+    lapses: u64,
+    /// Whether they have it, and had it before serving ended.
+    pub(super) done: bool,
 }
 
 impl State {
@@ -49,12 +60,22 @@ impl State {
         if caller == self.origin() {
             return self.is_call_open(asked.number);
         }
-        let answered = self.homed.answered.get(caller, asked.number).map(|record| record.dot);
-        if let (Some(dot), true) = (answered, asked.confirm) {
-            // The answer came with the operation; what may be missing is the word that enough have it.
-            self.confirm_later(caller, asked.number, dot);
+        let is_answered = self.homed.answered.get(caller, asked.number).is_some();
+        if is_answered && asked.confirm {
+            self.tell_word_again(caller, asked.number);
         }
-        answered.is_none() && !self.homed.answered.is_settled(caller, asked.number)
+        !is_answered && !self.homed.answered.is_settled(caller, asked.number)
+    }
+
+    /// The answer came with the operation; what may be missing is the word that enough have it. Of what another home wrote, or this one
+    /// before its agreement lapsed, nobody can say that.
+    fn tell_word_again(&mut self, caller: Origin, number: u64) {
+        let frame = match self.homed.confirming.get(&(caller, number)) {
+            Some(Confirming { done: false, .. }) => return,
+            Some(Confirming { done: true, .. }) => Frame::Confirmed { number },
+            None => Frame::Lapsed { number },
+        };
+        self.send_homed(caller, frame);
     }
 
     /// A caller takes back what it asked for. What was written stays, and its answer comes with it.
@@ -117,26 +138,46 @@ impl State {
                 if asked.confirm {
                     self.confirm_later(caller, number, dot);
                 } else if is_mine {
-                    self.carried(number, Carried { answer, dot: Some(dot) }, None);
+                    self.carried(number, Carried { answer, dot: Some(dot) }, Back::End);
                 }
             }
         }
     }
 
     fn confirm_later(&mut self, caller: Origin, number: u64, dot: Dot) {
-        self.homed.confirming.insert((caller, number), dot);
+        let lapses = self.homed.agreement.lapses();
+        self.homed.confirming.insert((caller, number), Confirming { dot, lapses, done: false });
         self.homed.heard_of_progress = true;
     }
 
-    /// Tells callers whose operation enough nodes have.
-    pub(super) fn confirm_carried_out(&mut self) {
-        for ((caller, number), dot) in std::mem::take(&mut self.homed.confirming) {
-            if self.is_confirmed(dot) {
+    /// Tells callers whose operation enough nodes have while this node serves, and those for whom it is too late. That they have it is
+    /// remembered until the caller has heard.
+    pub(super) fn confirm_carried_out(&mut self, now: WallMs) {
+        self.may_serve(now); // notices a lapse
+        let lapses = self.homed.agreement.lapses();
+        for ((caller, number), confirming) in std::mem::take(&mut self.homed.confirming) {
+            if !self.waits_for_word(caller, number) {
+                continue;
+            }
+            let is_serving = confirming.lapses == lapses;
+            let done = confirming.done || is_serving && self.is_confirmed(confirming.dot);
+            if done || is_serving {
+                self.homed.confirming.insert((caller, number), Confirming { done, ..confirming });
+            }
+            if !is_serving && !done {
+                self.send_homed(caller, Frame::Lapsed { number });
+            } else if done && !confirming.done {
                 self.send_homed(caller, Frame::Confirmed { number });
-            } else if caller == self.origin() || self.peers.contains_key(&caller) {
-                self.homed.confirming.insert((caller, number), dot);
             }
         }
+    }
+
+    /// Whether a caller may not have heard yet what came of a call.
+    fn waits_for_word(&self, caller: Origin, number: u64) -> bool {
+        if caller == self.origin() {
+            return self.is_waiting(number);
+        }
+        self.peers.contains_key(&caller) && !self.homed.answered.is_settled(caller, number)
     }
 
     /// Whether more than half of the nodes have an operation, this one included.

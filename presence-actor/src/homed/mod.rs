@@ -28,7 +28,7 @@ pub(crate) use self::agreement::Agreement;
 pub(crate) use self::answered::{Answered, AnsweredCalls, Dot, Record};
 pub(crate) use self::calls::{Calls, Carried, Started};
 pub(crate) use self::command::{Answer, HomedCommand, Refusal};
-use self::home::Asked;
+use self::home::{Asked, Confirming};
 use self::parking::Parking;
 pub(crate) use self::waiting::Popped;
 use self::waiting::{Waiters, Waits};
@@ -82,7 +82,7 @@ pub(crate) struct Homed {
     waits: Waits,
     waiters: Waiters,
     parked: Parking,
-    confirming: BTreeMap<(Origin, u64), Dot>,
+    confirming: BTreeMap<(Origin, u64), Confirming>,
     /// Whether peers may have told what confirms any of them.
     heard_of_progress: bool,
     /// Frames of this node to itself: it may be the home that it asks.
@@ -118,7 +118,7 @@ impl State {
         }
         let budget = self.carry_out_parked(budget, now);
         if std::mem::take(&mut self.homed.heard_of_progress) {
-            self.confirm_carried_out();
+            self.confirm_carried_out(now);
         }
         budget
     }
@@ -157,6 +157,7 @@ impl State {
             }
             Frame::Answer { number, outcome } => self.handle_answer(from, number, outcome),
             Frame::Confirmed { number } => self.handle_confirmed_call(from, number),
+            Frame::Lapsed { number } => self.handle_lapsed_call(from, number),
             Frame::Wait { number, keys, since } => self.handle_wait(from, number, &keys, since, now),
             Frame::EndWait { number } => self.remove_waiter(from, number, now),
             Frame::Offer { number, key } => self.handle_offer(from, number, key),
@@ -210,7 +211,7 @@ impl State {
             + homed.waits.len()
             + homed.waiters.len()
             + homed.parked.len()
-            + homed.confirming.len()
+            + homed.confirming.values().filter(|confirming| !confirming.done).count()
             + homed.answered.len()
     }
 }

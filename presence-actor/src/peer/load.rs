@@ -331,12 +331,14 @@ impl State {
         }
     }
 
-    /// A row's tag with this node's index, and whether the vector covers it; `None` when its owner is Gone.
+    /// A row's tag with this node's index, and whether the vector covers it; `None` when its owner is Gone, or when this node
+    /// would have written it and has not: none of its operations could remove that.
     fn admit(&mut self, tag: WireTag, now: WallMs) -> Option<(Tag, bool)> {
         let origin = self.origins.intern(tag.origin, now);
         let known = self.origins.get(origin).applied >= tag.seq;
         let tag = Tag { origin, owner: tag.owner, seq: tag.seq, stamp: tag.stamp };
-        self.origins.admits(origin, tag.owner).then_some((tag, known))
+        let forged = origin == self.me && !known;
+        (self.origins.admits(origin, tag.owner) && !forged).then_some((tag, known))
     }
 
     /// An operation was applied while a snapshot is merged. What it adds may be a row that the snapshot lacks, at a place that was

@@ -180,8 +180,8 @@ impl State {
         let held = self.is_held();
         let gone = self.gone_origins();
         let ready = self.readiness.is_ready();
-        let up = self.peers.values().filter(|peer| peer.up);
-        let up = up.map(|peer| (peer.member.origin(), peer.member.node.clone())).collect();
+        let up = self.peers.iter().filter(|(_, peer)| peer.up);
+        let up = up.map(|(origin, peer)| (*origin, peer.member.node.clone())).collect();
         let absent = self.absent_nodes();
         let names = self.topics.names();
         let mut interest: Vec<Item> = std::iter::once(Item::InterestReset { version: 0 })
@@ -237,6 +237,21 @@ impl State {
     /// Whether a peer reads so little that what it has to be told does not fit any more: its link should be closed.
     pub fn is_overwhelmed(&self, peer: Origin) -> bool {
         self.peers.get(&peer).is_some_and(|peer| peer.queue.len() - peer.queued_messages > MAX_QUEUED_FRAMES)
+    }
+
+    /// The linked peers for which something waits to be sent, in a fixed order. Of the others
+    /// [`poll_stream`](Self::poll_stream) and [`poll_bulk`](Self::poll_bulk) have nothing.
+    pub fn owed(&self) -> impl Iterator<Item = Origin> {
+        let head = self.origins.get(self.me).applied;
+        let is_owed = move |peer: &Peer| {
+            peer.is_linked()
+                && (!peer.queue.is_empty()
+                    || peer.cursor.is_some_and(|cursor| cursor <= head)
+                    || peer.confirmation_owed.is_some()
+                    || !peer.repairs.is_empty()
+                    || peer.serving.is_some())
+        };
+        self.peers.iter().filter(move |(_, peer)| is_owed(peer)).map(|(origin, _)| *origin)
     }
 
     /// Peers with a link, in a fixed order.

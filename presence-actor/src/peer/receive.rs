@@ -86,6 +86,7 @@ impl State {
             frame @ (Frame::Ask { .. }
             | Frame::Answer { .. }
             | Frame::Confirmed { .. }
+            | Frame::Lapsed { .. }
             | Frame::Withdraw { .. }
             | Frame::Wait { .. }
             | Frame::Offer { .. }

@@ -199,8 +199,11 @@ impl State {
     fn prune(&mut self) {
         let me = self.me;
         for ix in self.origins.indices() {
-            let origin = self.origins.get(ix).origin;
-            let others = self.peers.values().filter(|peer| peer.member.origin() != origin);
+            let OriginState { origin, ref log, .. } = *self.origins.get(ix);
+            if log.bytes() == 0 {
+                continue; // most are empty, and asking all peers for each takes long where there are many
+            }
+            let others = self.peers.iter().filter(|(peer, _)| **peer != origin).map(|(_, peer)| peer);
             let everyone = if ix == me {
                 others.map(Peer::confirmed).min()
             } else {

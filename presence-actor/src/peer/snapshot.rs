@@ -138,7 +138,9 @@ impl State {
                 return Place::Spent(Some(key.clone()));
             }
         }
-        for (caller, through) in self.homed.answered.settled() {
+        // This node keeps no answers to its own calls; who loads may, from operations, and will not see what settled them.
+        let own = (self.origin(), self.homed.calls.told);
+        for (caller, through) in self.homed.answered.settled().chain([own]) {
             chunk.put(&Part::Settled(caller, through));
         }
         Place::Answered(None)

@@ -36,6 +36,7 @@ fn seldom_frames() -> Vec<Frame> {
         Frame::Ask { number: 1, command, after: 2, confirm: true },
         Frame::Answer { number: 1, outcome: Ok(Answer::Number(3)) },
         Frame::Confirmed { number: 1 },
+        Frame::Lapsed { number: 1 },
         Frame::Withdraw { number: 1 },
         Frame::Wait { number: 2, keys: vec![key.clone()], since },
         Frame::Offer { number: 2, key: Some(key) },
@@ -70,6 +71,7 @@ fn kind(frame: &Frame) -> usize {
         Frame::EndWait { .. } => 19,
         Frame::Agree { .. } => 20,
         Frame::Agreed { .. } => 21,
+        Frame::Lapsed { .. } => 22,
     }
 }
 
@@ -78,7 +80,7 @@ fn kind(frame: &Frame) -> usize {
 fn frames_of_every_kind_are_there_to_be_garbled() {
     let frames = honest_frames();
     let kinds: BTreeSet<usize> = frames.iter().map(|frame| kind(&wire::decode(&mut &frame[..]).unwrap())).collect();
-    assert_eq!(kinds, (0..=21).collect());
+    assert_eq!(kinds, (0..=22).collect());
 }
 
 /// All that goes from node to node while two write, one joins, and nobody keeps history.

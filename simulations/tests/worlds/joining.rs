@@ -93,8 +93,8 @@ fn a_node_that_reaches_no_seed_goes_on_alone_and_merges_when_one_appears() {
 fn clocks_that_differ_by_seconds_do_not_keep_nodes_apart() {
     for seed in seeds(&[]) {
         Simulation::of(["a", "b", "c"]).seed(seed).run(|world| {
-            world.set_skew_ms("a", 20_000);
-            world.set_skew_ms("b", -20_000);
+            world.set_clock("a", 20_000);
+            world.set_clock("b", -20_000);
             world.start_all();
             world.on("a", async |presence| presence.set("title", "a's").await.unwrap());
             world.settle();

@@ -2,6 +2,8 @@
 //!
 //! - `determinism`, `getrandom`: one seed, one history
 //! - `joining`, `leaving`, `death`, `partition`: who comes and goes, and what happens to rows
+//! - `plans`: each kind of fault, on the stage
+//! - `servers`: servers of a user's own
 //! - `topics`: messages
 //! - `storm`: all of it at random
 //! - `reading`, `seeds`: what the others need
@@ -15,7 +17,9 @@ mod getrandom;
 mod joining;
 mod leaving;
 mod partition;
+mod plans;
 mod reading;
 mod seeds;
+mod servers;
 mod storm;
 mod topics;

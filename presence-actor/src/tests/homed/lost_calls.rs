@@ -5,6 +5,8 @@
 
 use super::steps::{ROUND_MS, Sent, key_where};
 use super::*;
+use crate::dot::OriginIx;
+use crate::homed::{Dot, Record};
 
 /// Found by a review: a home that popped for itself forgot the element when it gave up before the pop was confirmed.
 #[test]
@@ -72,8 +74,10 @@ fn an_unconfirmed_count_of_the_home_itself_is_not_applied_twice_when_the_home_mo
 #[test]
 fn an_unconfirmed_pop_of_the_home_itself_loses_no_element_when_the_home_moves() {
     let (world, name, outcome) = after_return_of_home(&["a", "b"], pop);
-    let left = world.elements(0, &name);
-    assert_eq!(left.len(), 1, "one popped ({outcome:?}), left {left:?}");
+    let mut left = world.elements(0, &name);
+    left.sort();
+    assert_eq!(outcome, Some(Err(Error::TryAgain(TryAgain::NoAnswer))), "its home's agreement had lapsed");
+    assert_eq!(left, ["a", "b"], "it went back");
 }
 
 /// Found by a review: the same, with nothing left for the next home, which said so though the element had been taken.
@@ -107,9 +111,10 @@ fn an_unconfirmed_pop_that_only_the_next_home_has_heard_of_loses_no_element() {
         world.hand(sent);
     }
     world.rest();
-    let (outcome, left) = (call.outcome(), world.elements(0, &name));
-    assert_eq!(left.len(), 1, "{outcome:?} {left:?}");
-    assert_ne!(outcome, Some(Ok(value(&left[0]))));
+    let (outcome, mut left) = (call.outcome(), world.elements(0, &name));
+    left.sort();
+    assert_eq!(outcome, Some(Err(Error::TryAgain(TryAgain::NoAnswer))), "its home's agreement had lapsed");
+    assert_eq!(left, ["a", "b"], "it went back");
 }
 
 /// Found by a review: a caller that had asked two homes was told to try again, though the first had counted.
@@ -179,4 +184,38 @@ fn an_element_taken_for_an_ended_call_goes_back_also_when_a_snapshot_says_so() {
     world.link(1, 2);
     world.rounds_of(&[1, 2], 40);
     assert_eq!(world.elements(2, &name), ["a"], "{told:?}, but lost");
+}
+
+/// Found by the simulations: who had the answer as an operation, and its caller's word that it was heard in a snapshot of the caller's own, kept it
+/// until the caller called again.
+#[test]
+fn a_snapshot_of_a_caller_says_which_answers_it_has_heard() {
+    let mut world = World::new(3);
+    let name = world.key_of(0);
+    world.until_serving(0, &[0, 1, 2]);
+    world.cut(1, 2);
+    let mut call = world.call(1, count(&name));
+    world.flush();
+    assert_eq!(call.outcome(), Some(Ok(Answer::Number(1))));
+    world.cut(0, 2);
+    assert_eq!(world.nodes[2].homed.answered.len(), 1);
+    world.rounds(2);
+    world.nodes[1].origins.get_mut(OriginIx::new(0)).log.clear();
+    world.link(1, 2);
+    world.settle();
+    assert!(world.nodes[2].stats.snapshots_loaded > 0);
+    world.assert_at_rest();
+}
+
+/// Found by the simulations: a node heard of a death from a snapshot that has forgotten the dead, after it had noted an answer to them.
+#[test]
+fn answers_to_those_whom_a_snapshot_says_are_forgotten_are_forgotten_too() {
+    let mut world = World::new(2);
+    let dead = member(9, 1).origin();
+    let record = Record { dot: Dot { origin: world.origin(0), seq: 1 }, answer: Answer::Nil, taken: None };
+    world.nodes[1].note_record(dead, 1, record);
+    assert_eq!(world.nodes[1].homed.answered.len(), 1);
+    world.nodes[1].origins.forgotten.remember(dead, 5);
+    world.rounds(1);
+    world.assert_at_rest();
 }

@@ -328,3 +328,51 @@ fn a_wrong_life_is_refused_where_the_call_is_made() {
         }
     }
 }
+
+/// The first node is cut off after it has carried out a call of its own that nobody else has heard of; the others, once they may,
+/// carry out the same for the second node; then all is well again. Returns what both callers were told.
+fn carried_out_on_both_sides(
+    world: &mut World,
+    name: &str,
+    command: impl Fn(&str) -> HomedCommand,
+) -> [Option<Result<Answer>>; 2] {
+    world.until_serving(0, &[0, 1, 2]);
+    world.isolate(0);
+    let before = world.nodes[0].written();
+    let mut first = world.call(0, command(name));
+    assert!(world.nodes[0].written() > before && first.outcome().is_none(), "carried out, unconfirmed");
+    for node in [1, 2] {
+        world.believe(node, 0, false);
+    }
+    let mut second = world.call(1, command(name));
+    world.rounds_of(&[1, 2], 20);
+    for node in [1, 2] {
+        world.believe(node, 0, true);
+        world.link(0, node);
+    }
+    (0..3).for_each(|_| world.rest());
+    [first.outcome(), second.outcome()]
+}
+
+/// Found by a simulation: what a home carried out just before it was cut off was confirmed when it came back, though the others had given
+/// the same answer meanwhile.
+#[test]
+fn what_was_carried_out_before_a_lapse_is_not_confirmed_after_it() {
+    let mut world = with_majority(3);
+    let name = key_where(|key| world.home(0, key) == 0 && world.home_among(&[1, 2], key) == 1);
+    let lock = |name: &str| HomedCommand::SetNx { key: key(name), value: key("mine"), seconds: None };
+    let told = carried_out_on_both_sides(&mut world, &name, lock);
+    assert_eq!(told, [Some(Err(Error::OutcomeUnknown)), Some(Ok(Answer::Flag(true)))]);
+}
+
+/// The same, with an element that both sides had popped: it must not go back for the one and be given a third time.
+#[test]
+fn an_element_that_was_popped_on_both_sides_is_given_once() {
+    let mut world = with_majority(3);
+    let name = key_where(|key| world.home(0, key) == 0 && world.home_among(&[1, 2], key) == 1);
+    world.push(0, &name, &["a"]);
+    world.settle();
+    let told = carried_out_on_both_sides(&mut world, &name, pop);
+    assert_eq!(told, [Some(Err(Error::TryAgain(TryAgain::NoAnswer))), Some(Ok(value("a")))]);
+    assert_eq!(world.elements(0, &name).len(), 0, "it was given to 1");
+}

@@ -1,0 +1,84 @@
+//! G9: every cap holds, in every sample.
+//!
+//! Memory is capped for what a node takes itself, and what its peers write is taken all the same: together not more than each node's cap.
+//! A subscriber that begins to read again finds no more messages than its queue holds.
+
+use headcount::{Config, Event};
+
+use super::Verdict;
+use crate::history::{History, Seen};
+use crate::plan::Ask;
+
+/// What one command may add beyond the memory's cap, because it is judged before it is carried out.
+const ONE_COMMAND: usize = 4 * 1024 * 1024;
+
+/// Judges a history.
+pub(super) fn check(history: &History) -> Verdict {
+    let mut verdict = Verdict::of("G9", "every cap holds under overload");
+    let config = history.plan.settings.config();
+    for sample in &history.samples {
+        for (node, seen) in sample.running() {
+            for (what, is, cap) in gauges(history, &config, seen) {
+                verdict.judge(is <= cap, sample.at, || {
+                    format!("n{node} ({}): {what} is {is}, over its cap of {cap}", seen.origin)
+                });
+            }
+        }
+    }
+    histories_kept(history, &mut verdict);
+    backlogs(history, &mut verdict);
+    verdict
+}
+
+/// What is kept for repair is cut to its cap at each gossip round: in the calm, where each round is looked at, three looks after the last write.
+fn histories_kept(history: &History, verdict: &mut Verdict) {
+    let cap = history.plan.settings.oplog_bytes;
+    let calm: Vec<_> = history.samples.iter().filter(|sample| sample.at >= history.calm_at).collect();
+    for (former, sample) in calm.iter().zip(calm.iter().skip(3)) {
+        for (node, seen) in sample.running() {
+            let is_steady = former.nodes[node].as_ref().is_some_and(|former| former.vector == seen.vector);
+            if is_steady && !seen.paused {
+                let is = seen.stats.oplog_bytes;
+                verdict.judge(is <= cap, sample.at, || {
+                    format!("n{node} ({}): oplog_bytes is {is}, over its cap of {cap}", seen.origin)
+                });
+            }
+        }
+    }
+}
+
+fn gauges(history: &History, config: &Config, seen: &Seen) -> Vec<(&'static str, usize, usize)> {
+    let limits = &config.limits;
+    let nodes = history.plan.nodes;
+    // Processes that were, and the origins that each may remember of before.
+    let origins = history.processes.len() + headcount_presence::limits::MAX_FORGOTTEN_ORIGINS;
+    let calls = nodes * 2 * (limits.max_homed_calls + limits.max_blocked_pops);
+    vec![
+        ("memory_bytes", seen.stats.memory_bytes, (limits.max_memory_bytes + ONE_COMMAND).saturating_mul(nodes)),
+        ("subscriptions", seen.stats.subscriptions, limits.max_subscriptions),
+        ("watches", seen.stats.watches, limits.max_watches),
+        ("open_calls", seen.stats.open_calls, calls),
+        ("origins", seen.stats.origins, origins),
+        ("garbage_frames", seen.stats.garbage_frames as usize, 0),
+    ]
+}
+
+/// What a subscriber reads at once after it did not read for a while.
+fn backlogs(history: &History, verdict: &mut Verdict) {
+    let cap = history.plan.settings.subscriber_queue.max(1);
+    for listen in history.asked.iter().filter(|asked| asked.ask == Ask::Listen) {
+        let mut of_each: std::collections::BTreeMap<(&str, u32), usize> = std::collections::BTreeMap::new();
+        let at_once = history.heard.iter().filter(|heard| heard.client == listen.client && heard.at == listen.at);
+        for heard in at_once.filter(|heard| matches!(heard.event, Event::Message { .. })) {
+            *of_each.entry((&heard.topic, heard.subscription)).or_default() += 1;
+        }
+        for ((topic, _), count) in of_each {
+            verdict.judge(count <= cap, listen.at, || {
+                format!(
+                    "client {} began to read {topic:?} again and found {count} messages, {cap} may wait",
+                    listen.client
+                )
+            });
+        }
+    }
+}

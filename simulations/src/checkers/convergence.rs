@@ -1,0 +1,93 @@
+//! G1: once faults have stopped, live nodes come together within [`TOGETHER_MS`], and from then on hold the same rows.
+//!
+//! Coming together is to hold each other for Up, to be linked, ready, and done with snapshots; how long that takes follows from the time-outs of
+//! links and from back-off, not from the data. From then on nodes may differ for [`ROUNDS`] gossip intervals at a time: rows still expire in a
+//! calm, and a removal takes its way. Machines whose power went are not live, and may be held for anything.
+
+use super::Verdict;
+use crate::history::{History, Sample};
+
+/// How long nodes may take to find each other again: a silent link is closed after 4 s, dialled again after up to 5 s and half as much of
+/// jitter, given 2 s to connect and 2 s for its handshake; and what was missed meanwhile is loaded.
+pub(super) const TOGETHER_MS: u64 = 20_000;
+
+/// For how long after a heal a link may be up and nothing pass: what was sent into a cut is sent again ever more rarely, until the link is closed for its
+/// silence.
+const STALLED_MS: u64 = 4_000;
+
+/// Gossip intervals within which nodes that are together hold the same rows.
+const ROUNDS: u64 = 5;
+
+/// Judges a history.
+pub(super) fn check(history: &History) -> Verdict {
+    let mut verdict =
+        Verdict::of("G1", "once faults stop, live nodes hold identical digests within 5 gossip intervals");
+    let calm: Vec<&Sample> = history.samples.iter().filter(|sample| sample.at >= history.calm_at).collect();
+    let Some(last) = calm.last() else { return verdict };
+    let is_apart = |sample: &&Sample| !sample.is_whole() || sample.at < history.calm_at + STALLED_MS;
+    let together_since = calm.iter().rposition(is_apart).map_or(0, |apart| apart + 1);
+    let Some(first) = calm.get(together_since) else {
+        if last.at >= history.calm_at + TOGETHER_MS {
+            verdict.breach(last.at, || {
+                format!(
+                    "{} ms after the storm the nodes are still not together:\n{}",
+                    last.at - history.calm_at,
+                    last.apart()
+                )
+            });
+        }
+        return verdict;
+    };
+    verdict.judge(first.at <= history.calm_at + TOGETHER_MS, first.at, || {
+        format!(
+            "the nodes were together only {} ms after the storm, {TOGETHER_MS} are allowed",
+            first.at - history.calm_at
+        )
+    });
+    // A calm that is too short to know says nothing.
+    let allowed = ROUNDS * history.plan.settings.gossip_ms;
+    let mut equal_at = first.at;
+    for sample in &calm[together_since..] {
+        if sample.holds_the_same() {
+            equal_at = sample.at;
+        }
+        verdict.judge(sample.at <= equal_at + allowed, sample.at, || {
+            format!(
+                "the nodes are together since {} ms and have differed for {} ms:\n{}",
+                first.at,
+                sample.at - equal_at,
+                sample.rows()
+            )
+        });
+    }
+    verdict
+}
+
+impl Sample {
+    /// Whether all that run hold the same rows.
+    pub(super) fn holds_the_same(&self) -> bool {
+        let mut digests = self.running().map(|(_, seen)| seen.digest);
+        let first = digests.next();
+        digests.all(|digest| Some(digest) == first)
+    }
+
+    fn apart(&self) -> String {
+        let line = |(node, seen): (usize, &crate::history::Seen)| {
+            format!(
+                "  n{node} is {}: ready {}, paused {}, loading {}, members {:?}, linked {:?}",
+                seen.origin, seen.ready, seen.paused, seen.loading, seen.members, seen.linked
+            )
+        };
+        self.running().map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    fn rows(&self) -> String {
+        let line = |(node, seen): (usize, &crate::history::Seen)| {
+            format!(
+                "  n{node} ({}): digest {:016x}, {} keys, {} rows, vector {:?}",
+                seen.origin, seen.digest, seen.stats.keys, seen.stats.rows, seen.vector
+            )
+        };
+        self.running().map(line).collect::<Vec<_>>().join("\n")
+    }
+}

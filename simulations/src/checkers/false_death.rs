@@ -1,0 +1,68 @@
+//! G3: a live owner's rows are visible to whoever holds it for Up and has what it wrote; and to all within [`SHOWN_MS`] of the nodes being
+//! together again after the storm.
+//!
+//! In the storm a link may hold up what passes and be up all the same, so that nothing is said about who has not heard yet. Judged are rows that nobody asked to take away.
+
+use super::Verdict;
+use super::owned::{self, Owned};
+use crate::history::{History, Sample, Seen};
+
+/// Within which time of the nodes being together a live owner's rows are visible everywhere.
+const SHOWN_MS: u64 = 2_000;
+
+/// Judges a history.
+pub(super) fn check(history: &History) -> Verdict {
+    let mut verdict = Verdict::of("G3", "a live owner's rows are visible everywhere within 2 s of a heal");
+    let owned: Vec<Owned> = owned::rows(history);
+    let mut together_since = None;
+    for (index, sample) in history.samples.iter().enumerate() {
+        if sample.at < history.calm_at || !sample.is_whole() {
+            together_since = None;
+        } else if together_since.is_none() {
+            together_since = Some(sample.at);
+        }
+        let is_shown_everywhere = together_since.is_some_and(|since| sample.at >= since + SHOWN_MS);
+        let present = owned.iter().filter(|owned| is_present(owned, sample));
+        for owned in present {
+            for (node, seen) in sample.running().filter(|(_, seen)| !seen.paused) {
+                let is_due = is_shown_everywhere && sample.at >= owned.by.at + SHOWN_MS;
+                if is_due || knew_before(history, owned, index, node) {
+                    verdict.judge(owned.row.is_shown(seen), sample.at, || hidden(owned, node, seen, is_due));
+                }
+            }
+        }
+    }
+    verdict
+}
+
+/// Whether the row is written, its owner lives, and nobody has asked for anything that may take it away.
+fn is_present(owned: &Owned, sample: &Sample) -> bool {
+    sample.at > owned.by.answer.as_ref().map_or(u64::MAX, |(at, _)| *at)
+        && owned.contested.is_none_or(|at| at > sample.at)
+        && sample.running().any(|(_, seen)| owned.owners.contains(&seen.origin))
+}
+
+/// Whether in this sample and in the one before, the node held the origin that wrote the row for Up and had what it wrote.
+fn knew_before(history: &History, owned: &Owned, index: usize, node: usize) -> bool {
+    let Some(before) = index.checked_sub(1).and_then(|index| history.samples[index].nodes[node].as_ref()) else {
+        return false;
+    };
+    let Some(now) = history.samples[index].nodes[node].as_ref() else { return false };
+    let is_later = history.samples[index].at >= history.samples[index - 1].at + 200;
+    let (Some((_, seq)), Some(author)) = (owned.by.wrote, owned.by.process) else { return false };
+    let knows = |seen: &Seen| {
+        let is_up = seen.origin == author || seen.members.get(&author) == Some(&headcount::MemberState::Up);
+        is_up && seen.vector.get(&author).is_some_and(|known| *known >= seq)
+    };
+    // One that took a new incarnation writes its rows again, and whoever has not met that hides them until then.
+    let is_same = history.processes.iter().any(|process| process.origin == author && process.until.is_none());
+    is_later && is_same && before.origin == now.origin && knows(before) && knows(now)
+}
+
+fn hidden(owned: &Owned, node: usize, seen: &Seen, is_due: bool) -> String {
+    let why = if is_due { "the nodes are together" } else { "it holds the owner for Up and knows the write" };
+    format!(
+        "n{node} ({}) does not show {:?}, which client {} wrote on n{} at {} ms and nobody took away, though {why}; owners {:?}, members {:?}",
+        seen.origin, owned.row, owned.by.client, owned.by.node, owned.by.at, owned.owners, seen.members
+    )
+}

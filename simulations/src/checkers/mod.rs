@@ -1,0 +1,42 @@
+//! Checkers: what every history must keep, judged from the history and nothing else.
+//!
+//! One file for each promise of the README and of DESIGN section 10. Each says at its head what exactly is promised, what it leaves out and why. A
+//! checker judges what the history determines and is silent on the rest: `judged` says on how much it had a say, so that silence is seen.
+//! Each is shown to reject false histories in its tests, because a checker that accepts everything looks like one that works.
+
+mod acknowledged;
+mod bounds;
+mod convergence;
+mod false_death;
+mod fate;
+mod homed;
+mod leaks;
+mod orphans;
+mod owned;
+mod stability;
+mod streams;
+#[cfg(test)]
+mod tests;
+mod topics;
+mod verdict;
+mod witness;
+
+use crate::history::History;
+
+pub use verdict::{Breach, Verdict};
+
+/// What all checkers say about a history, in the order of the promises.
+pub fn check(history: &History) -> Vec<Verdict> {
+    vec![
+        convergence::check(history),
+        orphans::check(history),
+        false_death::check(history),
+        streams::check(history),
+        witness::check(history),
+        acknowledged::check(history),
+        homed::check(history),
+        topics::check(history),
+        leaks::check(history),
+        bounds::check(history),
+    ]
+}

@@ -1,0 +1,131 @@
+//! Owned rows that clients added: who owns them, and whether they are still to be there.
+//!
+//! Judged are members of sets and values of hash fields, each named by what no other ask wrote under that key: whoever sees one knows
+//! whose it is. What somebody added as a shared row as well belongs to nobody in particular and is left out. An owner that takes a
+//! new incarnation takes its rows along.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use headcount::{Command, MemberState};
+use headcount_cluster::Origin;
+
+use crate::history::{Asked, History, Seen, Shown};
+use crate::model::words;
+use crate::plan::{Ask, Via};
+
+/// A row that readers can see.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Row {
+    pub(super) key: String,
+    /// The member, or the field.
+    pub(super) name: Bytes,
+    /// The field's value.
+    pub(super) value: Option<Bytes>,
+}
+
+/// An owned row, and what became of it.
+#[derive(Debug)]
+pub(super) struct Owned<'a> {
+    pub(super) row: Row,
+    /// The ask that added it.
+    pub(super) by: &'a Asked,
+    /// The origin that it was written under, and those that its process took afterwards.
+    pub(super) owners: Vec<Origin>,
+    /// When somebody first asked for something that may take it away, if anybody did.
+    pub(super) contested: Option<u64>,
+}
+
+impl Row {
+    /// Whether readers see it.
+    pub(super) fn is_shown(&self, seen: &Seen) -> bool {
+        match (seen.keys.get(&self.key), &self.value) {
+            (Some(Shown::Set(members)), None) => members.binary_search(&self.name).is_ok(),
+            (Some(Shown::Hash(fields)), Some(value)) => {
+                fields.binary_search(&(self.name.clone(), value.clone())).is_ok()
+            }
+            (None | Some(Shown::Missing | Shown::Value(_) | Shown::Set(_) | Shown::Hash(_) | Shown::List(_)), _) => {
+                false
+            }
+        }
+    }
+}
+
+impl Owned<'_> {
+    /// Whether the node holds one of its owners for Up, or is the owner.
+    pub(super) fn has_live_owner(&self, seen: &Seen) -> bool {
+        let is_live = |owner: &Origin| *owner == seen.origin || seen.members.get(owner) == Some(&MemberState::Up);
+        self.owners.iter().any(is_live)
+    }
+}
+
+/// The owned rows that can be told apart.
+pub(super) fn rows(history: &History) -> Vec<Owned<'_>> {
+    let mut found: BTreeMap<Row, Option<Owned>> = BTreeMap::new();
+    for asked in history.asked.iter().filter(|asked| asked.wrote.is_some()) {
+        let (Some(process), Ask::Command { via, .. }) = (asked.process, &asked.ask) else { continue };
+        for row in added(asked) {
+            let owned = Owned { row: row.clone(), by: asked, owners: history.lineage(process), contested: None };
+            let is_owned = matches!(via, Via::Node | Via::Session);
+            // Written twice, it is not known whose it is.
+            found.entry(row).and_modify(|owned| *owned = None).or_insert(is_owned.then_some(owned));
+        }
+    }
+    let mut found: Vec<Owned> = found.into_values().flatten().collect();
+    for owned in &mut found {
+        owned.contested = contested(history, owned);
+    }
+    found
+}
+
+/// The members and values that an ask adds.
+fn added(asked: &Asked) -> Vec<Row> {
+    let text = |key: &Bytes| String::from_utf8_lossy(key).into_owned();
+    match words::command(&asked.ask) {
+        Some(Command::Sadd { key, members }) => {
+            members.into_iter().map(|name| Row { key: text(&key), name, value: None }).collect()
+        }
+        Some(Command::Hset { key, pairs }) => {
+            pairs.into_iter().map(|(name, value)| Row { key: text(&key), name, value: Some(value) }).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// When somebody first asked for something after which the row need not be there: anything that writes to its key but additions of others.
+fn contested(history: &History, owned: &Owned) -> Option<u64> {
+    let is_own_end = |asked: &Asked| {
+        asked.client == owned.by.client
+            && asked.at >= owned.by.at
+            && asked.ask == Ask::EndSession
+            && matches!(owned.by.ask, Ask::Command { via: Via::Session, .. })
+    };
+    let takes = |asked: &Asked| {
+        let Some(command) = words::command(&asked.ask) else { return false };
+        let names = words::keys(&command).iter().any(|key| key == owned.row.key.as_bytes());
+        names && !std::ptr::eq(asked, owned.by) && may_take(&command, &owned.row)
+    };
+    history.asked.iter().filter(|asked| is_own_end(asked) || takes(asked)).map(|asked| asked.at).min()
+}
+
+fn may_take(command: &Command, row: &Row) -> bool {
+    match command {
+        // Of two types under a key one is hidden.
+        Command::Sadd { .. } => row.value.is_some(),
+        Command::Hset { .. } | Command::Hincrby { .. } | Command::Hincrbyex { .. } if row.value.is_none() => true,
+        Command::Smembers { .. }
+        | Command::Sismember { .. }
+        | Command::Scard { .. }
+        | Command::Hget { .. }
+        | Command::Hgetall { .. }
+        | Command::Hexists { .. }
+        | Command::Hlen { .. }
+        | Command::Exists { .. }
+        | Command::Get { .. }
+        | Command::Ttl { .. } => false,
+        Command::Hset { pairs, .. } => pairs.iter().any(|(field, _)| *field == row.name),
+        Command::Hdel { fields, .. } => fields.contains(&row.name),
+        Command::Srem { members, .. } => members.contains(&row.name),
+        _ => true,
+    }
+}

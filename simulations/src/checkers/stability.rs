@@ -1,0 +1,101 @@
+//! When a cluster was whole and nothing was wrong, and which process is which: what promises for stable times are measured by.
+//!
+//! Samples show moments; what the plan's faults did between them is known from the plan. A time is *quiet* when every sample of it is whole, no process
+//! began or ended, and no fault was in force that can break a link or make anybody suspect anybody.
+
+use headcount::MemberState;
+use headcount_cluster::Origin;
+
+use crate::history::{End, History, Process, Sample, Seen};
+use crate::plan::Fault;
+
+/// How long before and after a time nothing may be wrong for it to be quiet: as long as a silent link is believed in, and a sample more.
+const MARGIN_MS: u64 = 5_000;
+
+/// The longest delay of messages that leaves links and the failure detector alone.
+const LONGEST_DELAY_MS: u32 = 500;
+
+impl Sample {
+    /// The nodes that run.
+    pub(super) fn running(&self) -> impl Iterator<Item = (usize, &Seen)> {
+        self.nodes.iter().enumerate().filter_map(|(node, seen)| Some((node, seen.as_ref()?)))
+    }
+
+    /// Whether the nodes that run are ready, hold each other for Up, are linked, and none stands still or loads.
+    pub(super) fn is_whole(&self) -> bool {
+        let holds = |seen: &Seen, other: &Seen| {
+            seen.origin == other.origin
+                || (seen.members.get(&other.origin) == Some(&MemberState::Up)
+                    && seen.linked.binary_search(&other.origin).is_ok())
+        };
+        self.running().all(|(_, seen)| {
+            seen.ready && !seen.paused && !seen.loading && self.running().all(|(_, other)| holds(seen, other))
+        })
+    }
+}
+
+impl History {
+    /// An origin, and those under which its process went on.
+    pub(super) fn lineage(&self, origin: Origin) -> Vec<Origin> {
+        let mut lineage = vec![origin];
+        let mut processes = self.processes.iter().skip_while(|process| process.origin != origin);
+        let Some(mut process) = processes.next() else { return lineage };
+        for next in processes {
+            let goes_on = matches!(process.until, Some((_, End::Reincarnated)));
+            if goes_on && next.node == process.node {
+                lineage.push(next.origin);
+                process = next;
+            }
+        }
+        lineage
+    }
+
+    /// When the process of an origin ended, under whatever incarnation; `None` when it ran to the end.
+    pub(super) fn ended(&self, origin: Origin) -> Option<u64> {
+        let last = *self.lineage(origin).last()?;
+        self.processes.iter().find(|process| process.origin == last)?.until.map(|(until, _)| until)
+    }
+}
+
+/// Whether the cluster was whole and undisturbed from one time to another.
+pub(super) fn is_quiet(history: &History, from: u64, to: u64) -> bool {
+    let (begin, end) = (from.saturating_sub(MARGIN_MS), to + MARGIN_MS);
+    let steady = |process: &Process| {
+        let is_within = |at: u64| begin <= at && at <= end;
+        !is_within(process.from) && process.until.is_none_or(|(until, _)| !is_within(until))
+    };
+    let mut samples = history.samples.iter().filter(|sample| begin <= sample.at && sample.at <= end).peekable();
+    samples.peek().is_some()
+        && samples.all(Sample::is_whole)
+        && history.processes.iter().all(steady)
+        && history.plan.faults().all(|(at, fault)| at > end || until(history, at, fault) < begin)
+}
+
+/// Until when a fault can break or hold up something.
+fn until(history: &History, at: u64, fault: &Fault) -> u64 {
+    let healed = history.calm_at.max(at);
+    let ends = |ends: &dyn Fn(&Fault) -> bool| {
+        let later = history.plan.faults().find(|(then, other)| *then >= at && ends(other));
+        later.map_or(healed, |(then, _)| then)
+    };
+    match *fault {
+        Fault::Pause { node } => ends(&|other| *other == Fault::Resume { node }),
+        Fault::Cut { from, to } => ends(&|other| *other == Fault::Mend { from, to }),
+        Fault::Narrow { from, to, .. } => ends(&|other| *other == Fault::Widen { from, to }),
+        Fault::Delay { max_ms, .. } if max_ms <= LONGEST_DELAY_MS => 0,
+        Fault::Lose { from, to, percent } => {
+            let is_other = |other: &Fault| matches!(*other, Fault::Lose { from: f, to: t, percent: p } if (f, t) == (from, to) && p != percent);
+            if percent == 0 { 0 } else { ends(&is_other) }
+        }
+        Fault::Delay { .. } | Fault::Clog { .. } | Fault::BreakSnapshot { .. } => healed,
+        Fault::Start { .. }
+        | Fault::Crash { .. }
+        | Fault::PowerOff { .. }
+        | Fault::Leave { .. }
+        | Fault::Resume { .. }
+        | Fault::Mend { .. }
+        | Fault::Widen { .. } => at,
+        // Datagrams that come twice and clocks that are wrong break nothing.
+        Fault::Repeat { .. } | Fault::SetClock { .. } => 0,
+    }
+}

@@ -1,0 +1,66 @@
+//! G4: what a node knows of an origin never goes back, and is never more than its author has written.
+//!
+//! An origin that is dead may be forgotten: its entry goes, and when it comes back it is not below what it was. How much an author had written is known
+//! while it runs, and after it died, because whoever plays looks once more before it kills; what it wrote while it was leaving is not,
+//! so nothing is said about more than was seen of one that left.
+
+use std::collections::BTreeMap;
+
+use headcount_cluster::Origin;
+
+use super::Verdict;
+use crate::history::{End, History, Sample, Vector};
+
+/// Judges a history.
+pub(super) fn check(history: &History) -> Verdict {
+    let mut verdict = Verdict::of("G4", "per origin, the applied sequence never goes back and never skips");
+    // Per process, the highest that it knew of each origin.
+    let mut known: BTreeMap<Origin, Vector> = BTreeMap::new();
+    let mut written = Vector::new();
+    for sample in &history.samples {
+        note_written(sample, &mut written);
+        for (node, seen) in sample.running() {
+            let before = known.entry(seen.origin).or_default();
+            for (author, former) in before.iter() {
+                let now = seen.vector.get(author);
+                let may_be_forgotten = ended(history, *author, sample.at);
+                let is_kept = now.map_or(may_be_forgotten, |now| now >= former);
+                verdict.judge(is_kept, sample.at, || {
+                    format!("n{node} ({}) knew {author} up to {former}, and now knows it up to {now:?}", seen.origin)
+                });
+            }
+            for (author, seq) in &seen.vector {
+                if let Some(limit) = most_written(history, *author, &written) {
+                    verdict.judge(*seq <= limit, sample.at, || {
+                        format!("n{node} ({}) knows {author} up to {seq}, which has written {limit}", seen.origin)
+                    });
+                }
+                let most = before.entry(*author).or_default();
+                *most = (*most).max(*seq);
+            }
+        }
+    }
+    verdict
+}
+
+fn note_written(sample: &Sample, written: &mut Vector) {
+    for (_, seen) in sample.running() {
+        let own = seen.vector.get(&seen.origin).copied().unwrap_or(0);
+        let most = written.entry(seen.origin).or_default();
+        *most = (*most).max(own);
+    }
+}
+
+/// What an author has written at most, when that is known.
+fn most_written(history: &History, author: Origin, written: &Vector) -> Option<u64> {
+    let process = history.processes.iter().find(|process| process.origin == author)?;
+    match process.until {
+        Some((_, End::Left | End::Reincarnated)) => None,
+        Some((_, End::Died)) | None => written.get(&author).copied(),
+    }
+}
+
+fn ended(history: &History, origin: Origin, at: u64) -> bool {
+    let process = history.processes.iter().find(|process| process.origin == origin);
+    process.is_none_or(|process| process.until.is_some_and(|(until, _)| until <= at))
+}

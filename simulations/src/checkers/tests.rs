@@ -1,0 +1,450 @@
+//! Each checker accepts what happened and rejects what did not: one true history, and false ones made of it.
+
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+use headcount::{Event, MemberState, Reply};
+
+use super::*;
+use crate::core::CoreWorld;
+use crate::history::{Asked, End, Sample, Seen, Shown};
+use crate::plan::{self, Ask, Fault, HomeRequires, Plan, Settings, Step, Via};
+use crate::play::play;
+
+/// A plan in which every promise is put to the test: three nodes, the last of which dies and comes back.
+fn plan() -> Plan {
+    let settings = Settings { grace_ms: 4_000, ..Settings::default() };
+    let mut told = Told(Vec::new());
+    for (n, line) in [
+        "SADD set a b",
+        "SADD set c",
+        "SREM set a",
+        "HSET hash f 1 g 2",
+        "HINCRBY hash f 4",
+        "HSET hash g 3",
+        "HDEL hash g",
+        "SET text x",
+        "SET text y",
+        "INCRBY sum 3",
+        "INCRBY sum 4",
+        "RPUSH list p q",
+        "LPUSH list o",
+        "RPUSH list r",
+        "SMEMBERS set",
+        "GET text",
+        "HGETALL hash",
+        "LRANGE list 0 -1",
+        "SCARD set",
+        "DEL nothing",
+        "SADD set z",
+        "DEL gone",
+    ]
+    .iter()
+    .enumerate()
+    {
+        told.command(8_000 + 100 * n as u64, 0, 0, Via::Shared, line);
+    }
+    told.command(10_500, 1, 1, Via::Shared, "SREM set b");
+    told.command(10_600, 1, 1, Via::Majority, "SADD set of-most");
+    told.command(10_700, 3, 2, Via::All, "SADD set of-all");
+    told.command(8_000, 5, 2, Via::Node, "SADD own mortal");
+    told.command(8_100, 5, 2, Via::Session, "HSET fields f mortal");
+    told.command(8_200, 1, 1, Via::Node, "SADD own alive");
+    told.command(8_300, 1, 1, Via::Node, "HSET fields g alive");
+    told.command(8_400, 4, 1, Via::Session, "SADD own brief");
+    told.ask(9_400, 4, 1, Ask::EndSession);
+    for n in 0..4 {
+        let (client, node) = (n % 2, n as usize % 2);
+        told.command(12_000 + 300 * u64::from(n), client, node, Via::Homed, "INCRBY tickets 1");
+        told.command(12_100 + 300 * u64::from(n), client, node, Via::Shared, &format!("GETSET swap s{n}"));
+        told.command(12_200 + 300 * u64::from(n), client, node, Via::Shared, "SET lock me NX");
+        told.command(11_000 + 100 * u64::from(n), client, node, Via::Shared, &format!("RPUSH queue e{n}"));
+    }
+    told.command(13_500, 0, 0, Via::Shared, "GET tickets");
+    told.command(13_600, 0, 0, Via::Shared, "LPOP queue");
+    told.command(13_700, 1, 1, Via::Shared, "BLPOP queue more 1");
+    told.ask(14_000, 6, 1, Ask::Subscribe { topic: "news".to_owned() });
+    for n in 0..6 {
+        told.command(15_000 + 100 * n, 0, 0, Via::Shared, &format!("PUBLISH news m{n}"));
+    }
+    told.ask(16_500, 6, 1, Ask::Dawdle);
+    told.command(16_600, 0, 0, Via::Shared, "PUBLISH news late");
+    told.ask(17_000, 6, 1, Ask::Listen);
+    told.0.push(Step { at_ms: 26_000, event: plan::Event::Fault(Fault::Crash { node: 2 }) });
+    told.command(26_500, 0, 0, Via::Shared, "SADD set after");
+    told.0.sort_by_key(|step| step.at_ms);
+    Plan { scenario: "told".to_owned(), seed: 7, nodes: 3, settings, storm_ms: 34_000, calm_ms: 36_000, steps: told.0 }
+}
+
+struct Told(Vec<Step>);
+
+impl Told {
+    fn ask(&mut self, at_ms: u64, client: u32, node: usize, ask: Ask) {
+        self.0.push(Step { at_ms, event: plan::Event::Ask { client, node, ask } });
+    }
+
+    fn command(&mut self, at_ms: u64, client: u32, node: usize, via: Via, words: &str) {
+        self.ask(at_ms, client, node, Ask::Command { via, words: words.to_owned() });
+    }
+}
+
+/// What happened.
+fn truth() -> History {
+    static TRUTH: OnceLock<History> = OnceLock::new();
+    TRUTH.get_or_init(|| play(&plan(), &mut CoreWorld::of(&plan()))).clone()
+}
+
+/// Shows that a checker rejects what a lie makes of the truth, and says so in words with this in them.
+fn rejects(check: fn(&History) -> Verdict, words: &str, lie: impl FnOnce(&mut History)) {
+    let mut history = truth();
+    let verdict = check(&history);
+    assert!(verdict.is_kept() && verdict.judged > 0, "of the truth: {verdict:?}");
+    lie(&mut history);
+    assert_ne!(history, truth(), "a lie has to differ from the truth");
+    let verdict = check(&history);
+    assert!(verdict.broken.iter().any(|breach| breach.words.contains(words)), "{words:?} is not told: {verdict:?}");
+}
+
+impl PartialEq for History {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.asked, &self.heard, &self.processes, &self.samples)
+            == (&other.asked, &other.heard, &other.processes, &other.samples)
+            && self.plan == other.plan
+    }
+}
+
+fn seen(sample: &mut Sample, node: usize) -> &mut Seen {
+    sample.nodes[node].as_mut().unwrap()
+}
+
+fn last(history: &mut History, node: usize) -> &mut Seen {
+    seen(history.samples.last_mut().unwrap(), node)
+}
+
+/// All samples of a node in the calm, from so long after its beginning.
+fn calm(history: &mut History, node: usize, from_ms: u64) -> impl Iterator<Item = &mut Seen> {
+    let begin = history.calm_at + from_ms;
+    history
+        .samples
+        .iter_mut()
+        .filter(move |sample| sample.at >= begin)
+        .filter_map(move |sample| sample.nodes[node].as_mut())
+}
+
+fn asked<'a>(history: &'a mut History, words: &str) -> &'a mut Asked {
+    let is_it = |asked: &&mut Asked| matches!(&asked.ask, Ask::Command { words: of, .. } if of == words);
+    history.asked.iter_mut().find(is_it).unwrap()
+}
+
+fn answer(history: &mut History, words: &str, reply: Reply) {
+    asked(history, words).answer.as_mut().unwrap().1 = Ok(reply);
+}
+
+fn set<'a>(seen: &'a mut Seen, key: &str) -> &'a mut Vec<Bytes> {
+    let shown = seen.keys.get_mut(key).unwrap();
+    if *shown == Shown::Missing {
+        *shown = Shown::Set(Vec::new());
+    }
+    if let Shown::Set(members) = shown { members } else { panic!("{key} is no set: {shown:?}") }
+}
+
+fn add(seen: &mut Seen, key: &str, member: &'static str) {
+    let members = set(seen, key);
+    members.push(member.into());
+    members.sort();
+}
+
+/// Changes what all nodes show in the end.
+fn shown_in_the_end(history: &mut History, key: &str, change: impl Fn(&mut Shown)) {
+    for node in 0..3 {
+        change(last(history, node).keys.get_mut(key).unwrap());
+    }
+}
+
+#[test]
+fn what_happened_keeps_every_promise_and_puts_each_to_the_test() {
+    for verdict in check(&truth()) {
+        assert!(verdict.is_kept() && verdict.judged > 0, "{verdict:#?}");
+    }
+}
+
+#[test]
+fn nodes_that_differ_or_are_not_together_have_not_converged() {
+    rejects(convergence::check, "have differed for", |history| {
+        calm(history, 1, 20_000).for_each(|seen| seen.digest ^= 1);
+    });
+    rejects(convergence::check, "still not together", |history| {
+        calm(history, 1, 0).for_each(|seen| seen.linked.clear());
+    });
+    rejects(convergence::check, "still not together", |history| {
+        calm(history, 0, 0).for_each(|seen| seen.members.values_mut().for_each(|state| *state = MemberState::Down));
+    });
+    rejects(convergence::check, "still not together", |history| {
+        calm(history, 2, 0).for_each(|seen| seen.loading = true);
+    });
+    rejects(convergence::check, "were together only", |history| {
+        let begin = history.calm_at;
+        let early = history.samples.iter_mut().filter(|sample| (begin..begin + 25_000).contains(&sample.at));
+        early.for_each(|sample| sample.nodes[0].as_mut().unwrap().paused = true);
+    });
+}
+
+#[test]
+fn rows_of_the_dead_are_not_to_be_seen() {
+    rejects(orphans::check, "for Up", |history| {
+        let late = history.samples.iter_mut().filter(|sample| sample.at > 31_000 && sample.at < 34_000);
+        late.for_each(|sample| add(seen(sample, 0), "own", "mortal"));
+    });
+    rejects(orphans::check, "whose owner has ended", |history| add(last(history, 1), "own", "mortal"));
+    rejects(orphans::check, "whose owner has ended", |history| add(last(history, 2), "own", "brief"));
+    rejects(orphans::check, "whose owner has ended", |history| {
+        *last(history, 0).keys.get_mut("fields").unwrap() =
+            Shown::Hash(vec![("f".into(), "mortal".into()), ("g".into(), "alive".into())]);
+    });
+}
+
+#[test]
+fn rows_of_the_living_are_to_be_seen() {
+    let forget = |seen: &mut Seen| set(seen, "own").retain(|member| member != "alive");
+    rejects(false_death::check, "alive", |history| forget(last(history, 0)));
+    rejects(false_death::check, "holds the owner for Up", |history| {
+        let while_another_was_dead =
+            history.samples.iter_mut().filter(|sample| sample.at > 29_000 && sample.at < 33_500);
+        while_another_was_dead.for_each(|sample| {
+            seen(sample, 0).ready = false;
+            forget(seen(sample, 0));
+        });
+    });
+    rejects(false_death::check, "alive", |history| {
+        history.samples.iter_mut().filter(|sample| sample.at > 19_500 && sample.at < 20_500).for_each(|sample| {
+            *seen(sample, 2).keys.get_mut("fields").unwrap() = Shown::Missing;
+        });
+    });
+}
+
+#[test]
+fn what_is_known_of_an_origin_grows_and_was_written() {
+    let author = truth().samples.last().unwrap().nodes[0].as_ref().unwrap().origin;
+    let dead = truth().processes.iter().find(|process| process.until.is_some()).unwrap().origin;
+    rejects(streams::check, "and now knows it up to Some", |history| {
+        *last(history, 1).vector.get_mut(&author).unwrap() -= 1;
+    });
+    rejects(streams::check, "and now knows it up to None", |history| {
+        assert!(last(history, 1).vector.remove(&author).is_some());
+    });
+    rejects(streams::check, "which has written", |history| *last(history, 1).vector.get_mut(&author).unwrap() += 1);
+    rejects(streams::check, "which has written", |history| {
+        let after = history.samples.iter_mut().find(|sample| sample.at > 27_000).unwrap();
+        *seen(after, 1).vector.get_mut(&dead).unwrap() += 1;
+    });
+}
+
+#[test]
+fn what_is_left_in_the_end_has_a_witness() {
+    let check = witness::check;
+    let with_set = |change: fn(&mut Vec<Bytes>)| {
+        move |shown: &mut Shown| {
+            if let Shown::Set(members) = shown {
+                change(members);
+            }
+        }
+    };
+    rejects(check, "which nothing took away", |history| {
+        shown_in_the_end(history, "set", with_set(|members| members.retain(|member| member != "c")));
+    });
+    rejects(check, "had seen it took away", |history| {
+        shown_in_the_end(history, "set", with_set(|members| members.insert(0, "a".into())));
+    });
+    rejects(check, "which nobody wrote", |history| {
+        shown_in_the_end(history, "set", with_set(|members| members.push("zz".into())));
+    });
+    rejects(check, "may be", |history| shown_in_the_end(history, "sum", |shown| *shown = Shown::Value("8".into())));
+    rejects(check, "may be", |history| shown_in_the_end(history, "text", |shown| *shown = Shown::Value("x".into())));
+    rejects(check, "is missing", |history| shown_in_the_end(history, "text", |shown| *shown = Shown::Missing));
+    rejects(check, "nothing is to be there", |history| {
+        shown_in_the_end(history, "hash", |shown| {
+            *shown = Shown::Hash(vec![("f".into(), "5".into()), ("g".into(), "3".into())]);
+        });
+    });
+    let list =
+        |elements: [&'static str; 4]| move |shown: &mut Shown| *shown = Shown::List(elements.map(Bytes::from).to_vec());
+    rejects(check, "at the wrong side", |history| shown_in_the_end(history, "list", list(["p", "q", "r", "o"])));
+    rejects(check, "not together", |history| shown_in_the_end(history, "list", list(["o", "q", "p", "r"])));
+    rejects(check, "only, and shows", |history| {
+        shown_in_the_end(history, "list", |shown| *shown = Shown::Set(Vec::new()));
+    });
+}
+
+#[test]
+fn an_order_on_one_redis_explains_what_is_left() {
+    rejects(witness::check, "no order on one Redis", |history| {
+        shown_in_the_end(history, "sum", |shown| *shown = Shown::Value("4".into()));
+    });
+    rejects(witness::check, "no order on one Redis", |history| {
+        shown_in_the_end(history, "list", |shown| *shown = Shown::List(["r", "o", "p", "q"].map(Bytes::from).to_vec()));
+    });
+    rejects(witness::check, "no order on one Redis", |history| {
+        shown_in_the_end(history, "hash", |shown| *shown = Shown::Hash(vec![("f".into(), "4".into())]));
+    });
+}
+
+#[test]
+fn a_removal_takes_only_what_it_had_seen() {
+    rejects(witness::check, "which nothing took away", |history| {
+        // Had it not seen the addition, what it removed would have stayed.
+        let removal = asked(history, "SREM set b");
+        removal.saw.values_mut().for_each(|seq| *seq = 0);
+    });
+}
+
+#[test]
+fn answers_follow_from_what_a_node_had_seen() {
+    for (words, reply) in [
+        ("SADD set a b", Reply::Integer(1)),
+        ("SREM set a", Reply::Integer(0)),
+        ("SCARD set", Reply::Integer(7)),
+        ("INCRBY sum 4", Reply::Integer(4)),
+        ("HINCRBY hash f 4", Reply::Integer(4)),
+        ("HDEL hash g", Reply::Integer(0)),
+        ("GET text", Reply::Bulk("x".into())),
+        ("GET text", Reply::Nil),
+        ("LRANGE list 0 -1", Reply::Array(vec!["p".into(), "q".into(), "o".into(), "r".into()].into())),
+        ("RPUSH list r", Reply::Integer(3)),
+        ("SMEMBERS set", Reply::Array(vec!["a".into()].into())),
+    ] {
+        rejects(witness::check, words, |history| answer(history, words, reply));
+    }
+}
+
+#[test]
+fn what_was_acknowledged_is_there_in_the_end() {
+    let lose = |history: &mut History, words: &str| {
+        let (author, (first, _)) = (asked(history, words).process.unwrap(), asked(history, words).wrote.unwrap());
+        for sample in &mut history.samples {
+            sample
+                .nodes
+                .iter_mut()
+                .flatten()
+                .filter_map(|seen| seen.vector.get_mut(&author))
+                .for_each(|seq| *seq = first - 1);
+        }
+    };
+    rejects(acknowledged::check, "SADD set after", |history| lose(history, "SADD set after"));
+    rejects(acknowledged::check, "SADD set of-most", |history| lose(history, "SADD set of-most"));
+    rejects(acknowledged::check, "SADD set of-all", |history| lose(history, "SADD set of-all"));
+}
+
+#[test]
+fn homes_answer_once() {
+    let check = homed::check;
+    for requires in [HomeRequires::Any, HomeRequires::Majority] {
+        let with = |lie: fn(&mut History)| {
+            move |history: &mut History| {
+                history.plan.settings.home_requires = requires;
+                lie(history);
+            }
+        };
+        rejects(
+            check,
+            "one sum",
+            with(|history| {
+                let counts =
+                    history.asked.iter_mut().filter(|asked| matches!(&asked.ask, Ask::Command { via: Via::Homed, .. }));
+                counts.for_each(|asked| asked.answer.as_mut().unwrap().1 = Ok(Reply::Integer(1)));
+            }),
+        );
+        rejects(check, "one former value", with(|history| answer(history, "GETSET swap s3", Reply::Bulk("s0".into()))));
+        rejects(
+            check,
+            "two won",
+            with(|history| {
+                let locks = history
+                    .asked
+                    .iter_mut()
+                    .filter(|asked| matches!(&asked.ask, Ask::Command { words, .. } if words.starts_with("SET lock")));
+                locks.for_each(|asked| asked.answer.as_mut().unwrap().1 = Ok(Reply::Ok));
+            }),
+        );
+        rejects(
+            check,
+            "one element",
+            with(|history| {
+                answer(history, "BLPOP queue more 1", Reply::Array(vec!["queue".into(), "e0".into()].into()));
+            }),
+        );
+    }
+    rejects(check, "was never pushed", |history| answer(history, "LPOP queue", Reply::Bulk("e9".into())));
+    rejects(check, "sees less than", |history| answer(history, "GET tickets", Reply::Bulk("1".into())));
+    rejects(check, "nobody popped it", |history| {
+        shown_in_the_end(history, "queue", |shown| *shown = Shown::List(vec!["e3".into()]));
+    });
+    rejects(check, "is still in", |history| {
+        history.plan.settings.home_requires = HomeRequires::Majority;
+        shown_in_the_end(history, "queue", |shown| *shown = Shown::List(["e0", "e2", "e3"].map(Bytes::from).to_vec()));
+    });
+}
+
+#[test]
+fn messages_come_once_in_order_and_none_is_lost_uncounted() {
+    rejects(topics::check, "published later", |history| history.heard.swap(1, 3));
+    rejects(topics::check, "2 times", |history| history.heard.insert(2, history.heard[1].clone()));
+    rejects(topics::check, "nobody has published there", |history| {
+        let Event::Message { payload, .. } = &mut history.heard[0].event else { panic!("the first is no gap") };
+        *payload = "other".into();
+    });
+    rejects(topics::check, "nobody has published there", |history| history.heard[0].at = 1_000);
+    rejects(topics::check, "nobody has published there", |history| history.heard[0].topic = "olds".to_owned());
+    rejects(topics::check, "missed 1 messages", |history| drop(history.heard.remove(2)));
+    rejects(topics::check, "missed 7 messages", |history| history.heard.clear());
+}
+
+#[test]
+fn a_message_whose_loss_was_counted_is_not_held_against_anybody() {
+    let mut history = truth();
+    history.heard.remove(2);
+    let samples = history.samples.iter_mut().filter(|sample| sample.at > 16_000);
+    samples.for_each(|sample| seen(sample, 0).stats.messages_dropped = 1);
+    assert!(topics::check(&history).is_kept());
+
+    let mut history = truth();
+    history.heard[2].event = Event::Gap { missed: Some(1) };
+    assert!(topics::check(&history).is_kept());
+}
+
+#[test]
+fn what_a_client_had_not_read_when_its_process_died_is_not_missed() {
+    let mut history = truth();
+    let process = history.heard[0].process;
+    history.processes.iter_mut().find(|of| of.origin == process).unwrap().until = Some((25_500, End::Died));
+    history.asked.retain(|asked| asked.ask != Ask::Listen);
+    history.heard.retain(|heard| heard.at < 16_500);
+    assert!(topics::check(&history).is_kept());
+    history.asked.retain(|asked| asked.ask != Ask::Dawdle);
+    assert!(!topics::check(&history).is_kept());
+}
+
+#[test]
+fn at_rest_nothing_is_left_over() {
+    rejects(leaks::check, "open_calls is 1", |history| last(history, 0).stats.open_calls = 1);
+    rejects(leaks::check, "unconfirmed_ops is 2", |history| last(history, 1).stats.unconfirmed_ops = 2);
+    rejects(leaks::check, "oplog_bytes is 9", |history| last(history, 2).stats.oplog_bytes = 9);
+    rejects(leaks::check, "subscriptions is 0, not 1", |history| last(history, 1).stats.subscriptions = 0);
+    rejects(leaks::check, "topics is {}", |history| last(history, 2).topics.clear());
+    rejects(leaks::check, "ghost", |history| last(history, 2).topics.push("ghost".into()));
+    rejects(leaks::check, "watches is 1", |history| last(history, 2).stats.watches = 1);
+}
+
+#[test]
+fn caps_hold() {
+    rejects(bounds::check, "memory_bytes", |history| last(history, 0).stats.memory_bytes = usize::MAX);
+    rejects(bounds::check, "oplog_bytes", |history| {
+        calm(history, 0, 10_000).for_each(|seen| seen.stats.oplog_bytes = 1 << 30);
+    });
+    rejects(bounds::check, "garbage_frames", |history| last(history, 1).stats.garbage_frames = 1);
+    rejects(bounds::check, "messages, 1 may wait", |history| {
+        history.plan.settings.subscriber_queue = 1;
+        let again = history.heard.last().unwrap().clone();
+        history.heard.push(again);
+    });
+    rejects(bounds::check, "subscriptions", |history| last(history, 1).stats.subscriptions = 1_000_001);
+}

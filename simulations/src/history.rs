@@ -1,0 +1,182 @@
+//! What was asked, answered, heard and seen while a plan played: all that checkers know.
+//!
+//! A history is data, so that a checker can be shown a false one. Times are milliseconds of virtual time since the beginning; clients
+//! and nodes are the plan's numbers, processes are named by their [`Origin`], which no two share.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use headcount::{Error, Event, MemberState, Reply, Stats};
+use headcount_cluster::Origin;
+
+use crate::plan::{Ask, FaultKind, Plan};
+use crate::stage::Carried;
+
+/// Sequence numbers by origin: what a node knows.
+pub type Vector = BTreeMap<Origin, u64>;
+
+/// A plan, and what came of it.
+#[derive(Debug, Clone)]
+pub struct History {
+    /// The plan.
+    pub plan: Plan,
+    /// What clients asked, in the order in which they did.
+    pub asked: Vec<Asked>,
+    /// What subscribers heard, in the order in which each did.
+    pub heard: Vec<Heard>,
+    /// The processes that ran.
+    pub processes: Vec<Process>,
+    /// All nodes, at regular moments and after each fault.
+    pub samples: Vec<Sample>,
+    /// When all that was left of faults was taken back.
+    pub calm_at: u64,
+    /// How often faults did something.
+    pub occurred: BTreeMap<FaultKind, u64>,
+    /// What passed between nodes.
+    pub carried: Carried,
+    /// The world's trace.
+    pub trace_hash: u64,
+}
+
+/// Something that was asked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asked {
+    /// The client.
+    pub client: u32,
+    /// The node.
+    pub node: usize,
+    /// The process that was asked; `None` when none ran there, so nothing was.
+    pub process: Option<Origin>,
+    /// What was asked.
+    pub ask: Ask,
+    /// When.
+    pub at: u64,
+    /// What the node knew immediately before.
+    pub saw: Vector,
+    /// Whether it was loading a snapshot then: readers see rows of it that `saw` does not cover yet.
+    pub loading: bool,
+    /// On how many nodes, itself included, it has to be before it is answered.
+    pub holders: usize,
+    /// The numbers of the operations that the node itself wrote for it at once, from and to, if any.
+    pub wrote: Option<(u64, u64)>,
+    /// When it was answered and how; `None` when it never was, because it was given up or the process died.
+    pub answer: Option<(u64, Result<Reply, Error>)>,
+    /// When it was given up, if it was.
+    pub given_up: Option<u64>,
+}
+
+impl Asked {
+    /// Something that nobody was there to be asked.
+    pub fn of_nobody(client: u32, node: usize, ask: &Ask, at: u64) -> Self {
+        Self {
+            client,
+            node,
+            process: None,
+            ask: ask.clone(),
+            at,
+            saw: Vector::new(),
+            loading: false,
+            holders: 1,
+            wrote: None,
+            answer: None,
+            given_up: None,
+        }
+    }
+}
+
+/// Something that a subscriber heard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heard {
+    /// The client.
+    pub client: u32,
+    /// The node.
+    pub node: usize,
+    /// The process.
+    pub process: Origin,
+    /// The topic of the subscription.
+    pub topic: String,
+    /// Which of this client's subscriptions to the topic it was, from 0.
+    pub subscription: u32,
+    /// When.
+    pub at: u64,
+    /// What.
+    pub event: Event,
+}
+
+/// A process that ran.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Process {
+    /// Where.
+    pub node: usize,
+    /// Its origin. A process that takes a new incarnation has another entry for each.
+    pub origin: Origin,
+    /// Since when.
+    pub from: u64,
+    /// Until when, and how it ended; `None` when it ran to the end.
+    pub until: Option<(u64, End)>,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It died.
+    Died,
+    /// It left.
+    Left,
+    /// It goes on under another incarnation.
+    Reincarnated,
+}
+
+/// All nodes at one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// When.
+    pub at: u64,
+    /// Each node; `None` where no process runs.
+    pub nodes: Vec<Option<Seen>>,
+    /// What had passed between nodes until then.
+    pub carried: Carried,
+}
+
+/// A node as it was seen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seen {
+    /// Its origin.
+    pub origin: Origin,
+    /// Whether it is ready.
+    pub ready: bool,
+    /// Whether it stands still.
+    pub paused: bool,
+    /// Whether it loads a snapshot.
+    pub loading: bool,
+    /// What it holds of the others that are not Gone, by their origins.
+    pub members: BTreeMap<Origin, MemberState>,
+    /// The peers that it is linked to.
+    pub linked: Vec<Origin>,
+    /// A number that is equal where the same rows are held.
+    pub digest: u64,
+    /// What it knows.
+    pub vector: Vector,
+    /// Its counts.
+    pub stats: Stats,
+    /// What readers see under the keys to which the plan's clients add owned rows; in the last sample, under all keys that they
+    /// speak of.
+    pub keys: BTreeMap<String, Shown>,
+    /// The topics that somebody anywhere subscribes to, as this node knows.
+    pub topics: Vec<Bytes>,
+}
+
+/// What readers see under a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shown {
+    /// Nothing.
+    Missing,
+    /// A string.
+    Value(Bytes),
+    /// A set's members, sorted.
+    Set(Vec<Bytes>),
+    /// A hash's fields, sorted.
+    Hash(Vec<(Bytes, Bytes)>),
+    /// A list's elements, in order.
+    List(Vec<Bytes>),
+}

@@ -1,0 +1,11 @@
+//! The program `headcount-simulations`: plays plans, judges them, makes them smaller, reports.
+//!
+//! It exits with 0 when all promises were kept, 1 when one was broken, 2 when it was asked for something that makes no sense.
+
+mod program;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    program::run()
+}

@@ -1,0 +1,375 @@
+//! One key as DESIGN section 5 has it: what is there once some operations are known, given which of them had observed which.
+//!
+//! A write is there unless an operation that had observed it took it away. For members of sets and elements of lists that decides all; of a string
+//! or a field several values may be left, of which one shows, by clocks that the model does not know: so it says which may. The increments that nobody
+//! observed and took away count on top of whichever it is, when that is a number.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use headcount::Command;
+
+use super::redis::sum;
+use crate::history::{Shown, Vector};
+use headcount_cluster::Origin;
+
+/// What a key is used as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    String,
+    Set,
+    Hash,
+    List,
+}
+
+impl Kind {
+    /// What a command takes its key for, when it is one of those that the model knows.
+    pub(crate) fn of(command: &Command) -> Option<Self> {
+        match command {
+            Command::Set { .. } | Command::Get { .. } | Command::Incrby { .. } => Some(Self::String),
+            Command::Sadd { .. }
+            | Command::Srem { .. }
+            | Command::Smembers { .. }
+            | Command::Sismember { .. }
+            | Command::Scard { .. } => Some(Self::Set),
+            Command::Hset { .. }
+            | Command::Hdel { .. }
+            | Command::Hincrby { .. }
+            | Command::Hget { .. }
+            | Command::Hgetall { .. }
+            | Command::Hexists { .. }
+            | Command::Hlen { .. } => Some(Self::Hash),
+            Command::Rpush { .. } | Command::Lpush { .. } | Command::Llen { .. } | Command::Lrange { .. } => {
+                Some(Self::List)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Something that was written.
+#[derive(Debug, Clone)]
+pub(crate) struct Operation {
+    pub(crate) author: Origin,
+    /// The numbers of what was written for it.
+    pub(crate) numbers: (u64, u64),
+    /// What its author knew before.
+    pub(crate) saw: Vector,
+    pub(crate) command: Command,
+}
+
+impl Operation {
+    /// Whether who knows `vector` knows it.
+    pub(crate) fn is_in(&self, vector: &Vector) -> bool {
+        vector.get(&self.author).is_some_and(|known| *known >= self.numbers.1)
+    }
+}
+
+/// Some of what an operation wrote.
+#[derive(Debug)]
+struct Write {
+    operation: usize,
+    /// The member, field, or element; nothing for a string.
+    name: Bytes,
+    content: Content,
+    /// The operations that observed it and took it away.
+    taken_by: Vec<usize>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Content {
+    There,
+    Value(Bytes),
+    Increment(i64),
+}
+
+/// A key and all that was written to it.
+#[derive(Debug)]
+pub(crate) struct Key {
+    pub(crate) kind: Kind,
+    pub(crate) operations: Vec<Operation>,
+    writes: Vec<Write>,
+}
+
+/// What may be shown of a string or a field: any of the values, or nothing when there are none.
+pub(crate) type Candidates = BTreeSet<Bytes>;
+
+impl Key {
+    pub(crate) fn new(kind: Kind, operations: Vec<Operation>) -> Self {
+        let mut writes: Vec<Write> = Vec::new();
+        for (index, operation) in operations.iter().enumerate() {
+            let contents = contents(&operation.command).into_iter();
+            writes.extend(contents.map(|(name, content)| Write {
+                operation: index,
+                name,
+                content,
+                taken_by: Vec::new(),
+            }));
+        }
+        let mut of_name: BTreeMap<Bytes, Vec<usize>> = BTreeMap::new();
+        for (at, write) in writes.iter().enumerate() {
+            of_name.entry(write.name.clone()).or_default().push(at);
+        }
+        for (index, operation) in operations.iter().enumerate() {
+            let taken: Vec<usize> = match taken(&operation.command) {
+                Taken::Nothing => Vec::new(),
+                Taken::Names(names) => names.iter().filter_map(|name| of_name.get(name)).flatten().copied().collect(),
+                Taken::All => (0..writes.len()).collect(),
+            };
+            for at in taken {
+                let write = &mut writes[at];
+                if write.operation != index && operations[write.operation].is_in(&operation.saw) {
+                    write.taken_by.push(index);
+                }
+            }
+        }
+        Self { kind, operations, writes }
+    }
+
+    /// What is there of each name once these operations are known.
+    fn left<'a>(&'a self, known: &'a [bool]) -> impl Iterator<Item = &'a Write> {
+        let is_taken = |write: &Write| write.taken_by.iter().any(|by| known[*by]);
+        self.writes.iter().filter(move |write| known[write.operation] && !is_taken(write))
+    }
+
+    /// The members of a set, or the elements of a list, as often as they are there.
+    pub(crate) fn names(&self, known: &[bool]) -> BTreeMap<Bytes, usize> {
+        let mut names = BTreeMap::new();
+        for write in self.left(known) {
+            let count = names.entry(write.name.clone()).or_default();
+            *count = if self.kind == Kind::List { *count + 1 } else { 1 };
+        }
+        names
+    }
+
+    /// What may be shown of each field; of a string, under the empty name.
+    pub(crate) fn fields(&self, known: &[bool]) -> BTreeMap<Bytes, Candidates> {
+        let mut values: BTreeMap<Bytes, (BTreeSet<Bytes>, i64)> = BTreeMap::new();
+        for write in self.left(known) {
+            let (bases, increments) = values.entry(write.name.clone()).or_default();
+            match &write.content {
+                Content::Value(value) => drop(bases.insert(value.clone())),
+                Content::Increment(by) => *increments += by,
+                Content::There => {}
+            }
+        }
+        let shown = |(bases, increments): (BTreeSet<Bytes>, i64)| -> Candidates {
+            if bases.is_empty() {
+                return [increments.to_string().into()].into();
+            }
+            bases.into_iter().map(|base| sum(Some(&base), increments).unwrap_or(base)).collect()
+        };
+        values.into_iter().map(|(name, value)| (name, shown(value))).collect()
+    }
+
+    /// Says what is wrong with what readers see once these operations are known.
+    pub(crate) fn fault(&self, known: &[bool], shown: &Shown) -> Option<String> {
+        match (self.kind, shown) {
+            (Kind::Set | Kind::List, Shown::Missing) => self.names_fault(known, &[]),
+            (Kind::String | Kind::Hash, Shown::Missing) => self.fields_fault(known, &[]),
+            (Kind::Set, Shown::Set(members)) => self.names_fault(known, members),
+            (Kind::List, Shown::List(elements)) => {
+                self.names_fault(known, elements).or_else(|| self.order_fault(elements))
+            }
+            (Kind::String, Shown::Value(value)) => self.fields_fault(known, &[(Bytes::new(), value.clone())]),
+            (Kind::Hash, Shown::Hash(fields)) => self.fields_fault(known, fields),
+            (kind, shown) => Some(format!("it is used as a {kind:?} only, and shows {shown:?}")),
+        }
+    }
+
+    fn names_fault(&self, known: &[bool], shown: &[Bytes]) -> Option<String> {
+        let expected = self.names(known);
+        let mut seen: BTreeMap<Bytes, usize> = BTreeMap::new();
+        for name in shown {
+            *seen.entry(name.clone()).or_default() += 1;
+        }
+        let lost = expected.iter().find(|(name, count)| seen.get(*name).unwrap_or(&0) < count);
+        if let Some((name, _)) = lost {
+            return Some(format!(
+                "{name:?} is missing, which nothing took away that had seen it: {}",
+                self.story(name, known)
+            ));
+        }
+        let extra = seen.iter().find(|(name, count)| expected.get(*name).unwrap_or(&0) < count)?;
+        Some(format!(
+            "{:?} is there, which nobody wrote, or what had seen it took away: {}",
+            extra.0,
+            self.story(extra.0, known)
+        ))
+    }
+
+    fn fields_fault(&self, known: &[bool], shown: &[(Bytes, Bytes)]) -> Option<String> {
+        let expected = self.fields(known);
+        let shown: BTreeMap<&Bytes, &Bytes> = shown.iter().map(|(name, value)| (name, value)).collect();
+        for (name, candidates) in &expected {
+            match shown.get(name) {
+                Some(value) if candidates.contains(*value) => {}
+                Some(value) => {
+                    return Some(format!(
+                        "{name:?} is {value:?}, and may be {candidates:?}: {}",
+                        self.story(name, known)
+                    ));
+                }
+                None => {
+                    return Some(format!(
+                        "{name:?} is missing, and may be {candidates:?}: {}",
+                        self.story(name, known)
+                    ));
+                }
+            }
+        }
+        let (name, value) = shown.into_iter().find(|(name, _)| !expected.contains_key(*name))?;
+        Some(format!("{name:?} is {value:?}, and nothing is to be there: {}", self.story(name, known)))
+    }
+
+    /// What was pushed at the right of what its author saw stays there, and the elements of a push stay together. Says nothing about a list in which
+    /// something is twice.
+    fn order_fault(&self, elements: &[Bytes]) -> Option<String> {
+        let place: BTreeMap<&Bytes, usize> = elements.iter().enumerate().map(|(at, element)| (element, at)).collect();
+        if place.len() != elements.len() {
+            return None;
+        }
+        let pushes: Vec<(&Operation, bool, Vec<usize>)> =
+            self.operations.iter().filter_map(|push| placed(push, &place)).collect();
+        for (push, at_right, places) in &pushes {
+            if let Some(pair) = places.windows(2).find(|pair| pair[1] != pair[0] + 1) {
+                return Some(format!(
+                    "what {push:?} pushed stands at {pair:?}, not together and in order, in {elements:?}"
+                ));
+            }
+            for (former, _, there) in pushes.iter().filter(|(former, ..)| former.is_in(&push.saw)) {
+                let (here, there) = (places[0], there[0]);
+                if (here > there) != *at_right {
+                    return Some(format!(
+                        "{push:?} had seen {former:?}, and is at the wrong side of it in {elements:?}"
+                    ));
+                }
+            }
+        }
+        None
+    }
+
+    /// What happened to a name, for whoever has to find out.
+    fn story(&self, name: &Bytes, known: &[bool]) -> String {
+        let concerns = |operation: &Operation| {
+            takes(&operation.command, name) || contents(&operation.command).iter().any(|(other, _)| other == name)
+        };
+        let all: Vec<usize> = (0..self.operations.len()).filter(|index| concerns(&self.operations[*index])).collect();
+        // The last ones tell most.
+        let skipped = all.len().saturating_sub(8);
+        let line = |index: &usize| {
+            let operation = &self.operations[*index];
+            let seen: Vec<String> = all
+                .iter()
+                .filter(|other| *other != index && self.operations[**other].is_in(&operation.saw))
+                .map(|other| format!("#{other}"))
+                .collect();
+            let is_known = if known[*index] { "" } else { " (unknown)" };
+            format!("#{index} {:?} by {}{is_known} had seen {seen:?}", operation.command, operation.author)
+        };
+        let lines: Vec<String> = all[skipped..].iter().map(line).collect();
+        format!("{skipped} more; {}", lines.join("; "))
+    }
+
+    /// The operations that concern each row, as indices, and what of them does; of a string or a list there is one row, without a name.
+    pub(crate) fn rows(&self) -> BTreeMap<Bytes, Vec<(usize, Command)>> {
+        let mut rows: BTreeMap<Bytes, Vec<(usize, Command)>> = BTreeMap::new();
+        if self.kind == Kind::List {
+            let all = self.operations.iter().map(|operation| operation.command.clone()).enumerate();
+            return [(Bytes::new(), all.collect())].into();
+        }
+        rows.extend(self.writes.iter().map(|write| (write.name.clone(), Vec::new())));
+        for (index, operation) in self.operations.iter().enumerate() {
+            match parts(&operation.command) {
+                Some(parts) => {
+                    for (name, part) in parts {
+                        // A removal of what nobody ever wrote concerns no row.
+                        rows.entry(name).and_modify(|row| row.push((index, part)));
+                    }
+                }
+                None => rows.values_mut().for_each(|row| row.push((index, operation.command.clone()))),
+            }
+        }
+        rows
+    }
+}
+
+/// A command taken apart by the names that it concerns; `None` when it concerns all.
+fn parts(command: &Command) -> Option<BTreeMap<Bytes, Command>> {
+    let of_names = |names: &[Bytes], part: &dyn Fn(Bytes) -> Command| {
+        Some(names.iter().map(|name| (name.clone(), part(name.clone()))).collect())
+    };
+    match command {
+        Command::Sadd { key, members } => {
+            of_names(members, &|name| Command::Sadd { key: key.clone(), members: vec![name] })
+        }
+        Command::Srem { key, members } => {
+            of_names(members, &|name| Command::Srem { key: key.clone(), members: vec![name] })
+        }
+        Command::Hdel { key, fields } => {
+            of_names(fields, &|name| Command::Hdel { key: key.clone(), fields: vec![name] })
+        }
+        Command::Hset { key, pairs } => {
+            let part = |pair: &(Bytes, Bytes)| Command::Hset { key: key.clone(), pairs: vec![pair.clone()] };
+            Some(pairs.iter().map(|pair| (pair.0.clone(), part(pair))).collect())
+        }
+        Command::Hincrby { field, .. } => Some([(field.clone(), command.clone())].into()),
+        _ => None,
+    }
+}
+
+/// Where a push's elements stand, in the order in which they are to stand; `None` when it is no push, or none of its elements is there.
+fn placed<'a>(push: &'a Operation, place: &BTreeMap<&Bytes, usize>) -> Option<(&'a Operation, bool, Vec<usize>)> {
+    let (values, at_right) = match &push.command {
+        Command::Rpush { values, .. } => (values.clone(), true),
+        Command::Lpush { values, .. } => (values.iter().rev().cloned().collect(), false),
+        _ => return None,
+    };
+    let places: Vec<usize> = values.iter().filter_map(|value| place.get(value).copied()).collect();
+    (!places.is_empty()).then_some((push, at_right, places))
+}
+
+/// What a command writes, by name.
+fn contents(command: &Command) -> Vec<(Bytes, Content)> {
+    match command {
+        Command::Set { value, .. } => vec![(Bytes::new(), Content::Value(value.clone()))],
+        Command::Incrby { by, .. } => vec![(Bytes::new(), Content::Increment(*by))],
+        Command::Sadd { members, .. } => members.iter().map(|member| (member.clone(), Content::There)).collect(),
+        Command::Hset { pairs, .. } => {
+            // Of a field that is named twice the last counts.
+            let last: BTreeMap<&Bytes, &Bytes> = pairs.iter().map(|(field, value)| (field, value)).collect();
+            last.into_iter().map(|(field, value)| (field.clone(), Content::Value(value.clone()))).collect()
+        }
+        Command::Hincrby { field, by, .. } => vec![(field.clone(), Content::Increment(*by))],
+        Command::Rpush { values, .. } | Command::Lpush { values, .. } => {
+            values.iter().map(|value| (value.clone(), Content::There)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// What a command takes away, as far as it has observed it.
+enum Taken {
+    Nothing,
+    Names(Vec<Bytes>),
+    All,
+}
+
+fn taken(command: &Command) -> Taken {
+    match command {
+        Command::Del { .. } | Command::Set { .. } => Taken::All,
+        Command::Srem { members, .. } => Taken::Names(members.clone()),
+        Command::Hdel { fields, .. } => Taken::Names(fields.clone()),
+        Command::Hset { pairs, .. } => Taken::Names(pairs.iter().map(|(field, _)| field.clone()).collect()),
+        _ => Taken::Nothing,
+    }
+}
+
+/// Whether a command takes away what it has observed under a name.
+fn takes(command: &Command, name: &Bytes) -> bool {
+    match taken(command) {
+        Taken::Nothing => false,
+        Taken::Names(names) => names.contains(name),
+        Taken::All => true,
+    }
+}

@@ -1,0 +1,70 @@
+//! What a client asks of its node.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A question, a write, a subscription.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ask {
+    /// A command as a console would take it, its words separated by blanks.
+    Command {
+        /// Through which kind of handle.
+        via: Via,
+        /// The words, the name first.
+        words: String,
+    },
+    /// Hear a topic from here on.
+    Subscribe {
+        /// The topic.
+        topic: String,
+    },
+    /// Do not hear a topic any longer.
+    Unsubscribe {
+        /// The topic.
+        topic: String,
+    },
+    /// Read nothing of what one's subscriptions bring until [`Listen`](Self::Listen).
+    Dawdle,
+    /// Read it again.
+    Listen,
+    /// End the session that this client's owned rows belong to. Its next owned write begins a new one.
+    EndSession,
+    /// Give up what one waits for: calls to homes, blocked pops.
+    GiveUp,
+}
+
+/// The kind of handle that a command goes through.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Via {
+    /// Rows outlive their writer.
+    #[default]
+    Shared,
+    /// Rows belong to the node.
+    Node,
+    /// Rows belong to the client's session.
+    Session,
+    /// Counters are counted at their key's home.
+    Homed,
+    /// The call returns when more than half of the nodes have the write.
+    Majority,
+    /// The call returns when every node that is Up has the write.
+    All,
+}
+
+impl fmt::Display for Ask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Command { via: Via::Shared, words } => f.write_str(words),
+            Self::Command { via, words } => write!(f, "{words} ({via:?})"),
+            Self::Subscribe { topic } => write!(f, "subscribe {topic}"),
+            Self::Unsubscribe { topic } => write!(f, "unsubscribe {topic}"),
+            Self::Dawdle => f.write_str("stop reading"),
+            Self::Listen => f.write_str("read again"),
+            Self::EndSession => f.write_str("end the session"),
+            Self::GiveUp => f.write_str("give up"),
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! A client: somebody at a node who asks one thing after the other, and hears what it subscribed to.
+//!
+//! What a client does runs in the process's turns, so it stands still with it and ends with it. What the node knew before and what it wrote
+//! itself is noted around the first poll of a command: a local command is carried out there and then, and nothing else runs meanwhile.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::future::{AbortHandle, Abortable, LocalBoxFuture};
+use headcount::{Ack, ClusterPresence, Command, Error, Event, MemberState, Presence, Reply, Subscription};
+use headcount_cluster::Origin;
+use headcount_presence::handle::Shared;
+
+use super::sight::vector;
+use crate::history::{Asked, Heard};
+use crate::model::words;
+use crate::plan::{Ask, Via};
+use crate::stage::{Look, Stage};
+
+/// How long a write waits for others to have it.
+const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(5);
+
+type Clock = Rc<dyn Fn() -> u64>;
+
+/// What was asked and heard so far.
+#[derive(Default)]
+pub(super) struct Notebook {
+    pub(super) asked: Vec<Asked>,
+    pub(super) heard: Vec<Heard>,
+    /// How many subscriptions to a topic a client has begun.
+    subscriptions: BTreeMap<(u32, String), u32>,
+}
+
+/// Somebody at a node.
+pub(super) struct Client {
+    number: u32,
+    node: usize,
+    base: ClusterPresence,
+    session: Rc<RefCell<Option<ClusterPresence>>>,
+    pending: Option<Pending>,
+    ears: Rc<Ears>,
+    /// The topics that it has subscribed to.
+    topics: Vec<String>,
+    clock: Clock,
+    notes: Rc<RefCell<Notebook>>,
+}
+
+/// What a client waits for.
+struct Pending {
+    index: usize,
+    is_done: Rc<Cell<bool>>,
+    abort: AbortHandle,
+}
+
+impl Client {
+    pub(super) fn new(number: u32, node: usize, look: &Look, clock: Clock, notes: Rc<RefCell<Notebook>>) -> Self {
+        Self {
+            number,
+            node,
+            // Of its own family: it must not end others' subscriptions.
+            base: ClusterPresence::new(look.presence.shared()),
+            session: Rc::default(),
+            pending: None,
+            ears: Rc::default(),
+            topics: Vec::new(),
+            clock,
+            notes,
+        }
+    }
+
+    /// Whether it is with this process.
+    pub(super) fn sits_at(&self, node: usize, look: &Look) -> bool {
+        self.node == node && Arc::ptr_eq(self.base.shared(), look.presence.shared())
+    }
+
+    /// Asks something of its node, unless it waits for something else.
+    pub(super) fn ask(&mut self, ask: &Ask, look: &Look, stage: &mut dyn Stage) {
+        match ask {
+            Ask::Dawdle | Ask::Listen | Ask::GiveUp => {
+                let index = self.note(ask, look);
+                match ask {
+                    Ask::Dawdle => self.ears.is_closed.set(true),
+                    Ask::Listen => self.listen(),
+                    _ => self.give_up(),
+                }
+                let now = (self.clock)();
+                self.notes.borrow_mut().asked[index].answer = Some((now, Ok(Reply::Ok)));
+            }
+            Ask::EndSession => {
+                self.give_up();
+                let index = self.note(ask, look);
+                let work = self.work(ask);
+                self.start(index, work, stage);
+            }
+            Ask::Command { .. } | Ask::Subscribe { .. } | Ask::Unsubscribe { .. } => {
+                if self.is_busy() {
+                    return;
+                }
+                let index = self.note(ask, look);
+                let work = self.work(ask);
+                self.start(index, work, stage);
+            }
+        }
+    }
+
+    /// Goes away from a process that goes on: its session and subscriptions end.
+    pub(super) fn leave(&mut self, stage: &mut dyn Stage) {
+        self.give_up();
+        let Some(look) = stage.look(self.node).filter(|look| self.sits_at(self.node, look)) else { return };
+        self.ask(&Ask::EndSession, &look, stage);
+        for topic in std::mem::take(&mut self.topics) {
+            let ask = Ask::Unsubscribe { topic };
+            let index = self.note(&ask, &look);
+            let work = self.work(&ask);
+            self.start(index, work, stage);
+        }
+    }
+
+    /// Reads what its subscriptions bring, from now on.
+    pub(super) fn listen(&self) {
+        self.ears.is_closed.set(false);
+        self.ears.waiting.take().into_iter().for_each(Waker::wake);
+    }
+
+    /// Gives up what it waits for.
+    pub(super) fn give_up(&mut self) {
+        let Some(pending) = self.pending.take().filter(|pending| !pending.is_done.get()) else { return };
+        pending.abort.abort();
+        let now = (self.clock)();
+        self.notes.borrow_mut().asked[pending.index].given_up = Some(now);
+    }
+
+    fn is_busy(&self) -> bool {
+        self.pending.as_ref().is_some_and(|pending| !pending.is_done.get())
+    }
+
+    /// Writes down that it asks, and returns where.
+    fn note(&self, ask: &Ask, look: &Look) -> usize {
+        let mut asked = Asked::of_nobody(self.number, self.node, ask, (self.clock)());
+        asked.process = Some(look.me.origin());
+        asked.holders = holders(ask, look);
+        let mut notes = self.notes.borrow_mut();
+        notes.asked.push(asked);
+        notes.asked.len() - 1
+    }
+
+    fn work(&mut self, ask: &Ask) -> Work {
+        match ask {
+            Ask::Command { via, words } => {
+                Box::pin(run(self.base.clone(), Rc::clone(&self.session), *via, words.clone()))
+            }
+            Ask::Subscribe { topic } => {
+                self.topics.push(topic.clone());
+                let (base, reader, topic) = (self.base.clone(), self.reader(topic), topic.clone());
+                Box::pin(async move {
+                    let subscription = base.subscribe(topic).await?;
+                    Ok((Reply::Ok, Some((reader, subscription))))
+                })
+            }
+            Ask::Unsubscribe { topic } => {
+                self.topics.retain(|of| of != topic);
+                let (base, topic) = (self.base.clone(), topic.clone());
+                Box::pin(async move { Ok((Reply::Integer(base.unsubscribe(topic).await? as i64), None)) })
+            }
+            Ask::EndSession => {
+                let session = Rc::clone(&self.session);
+                Box::pin(async move {
+                    drop(session.borrow_mut().take());
+                    Ok((Reply::Ok, None))
+                })
+            }
+            Ask::Dawdle | Ask::Listen | Ask::GiveUp => Box::pin(async { Ok((Reply::Ok, None)) }),
+        }
+    }
+
+    /// Who will read the next subscription to a topic.
+    fn reader(&self, topic: &str) -> Reader {
+        let mut notes = self.notes.borrow_mut();
+        let begun = notes.subscriptions.entry((self.number, topic.to_owned())).or_default();
+        *begun += 1;
+        Reader {
+            client: self.number,
+            node: self.node,
+            topic: topic.to_owned(),
+            subscription: *begun - 1,
+            process: self.base.shared().read(|state, _| state.origin()),
+            ears: Rc::clone(&self.ears),
+            clock: Rc::clone(&self.clock),
+            notes: Rc::clone(&self.notes),
+        }
+    }
+
+    /// Lets what was asked run in the process.
+    fn start(&mut self, index: usize, work: Work, stage: &mut dyn Stage) {
+        let is_done = Rc::new(Cell::new(false));
+        let (abort, registration) = AbortHandle::new_pair();
+        self.pending = Some(Pending { index, is_done: Rc::clone(&is_done), abort });
+        let observed = observed(Arc::clone(self.base.shared()), Rc::clone(&self.notes), index, work);
+        let (notes, clock) = (Rc::clone(&self.notes), Rc::clone(&self.clock));
+        let job = async move {
+            let Ok(outcome) = Abortable::new(observed, registration).await else { return };
+            is_done.set(true);
+            let (answer, reads) = match outcome {
+                Ok((reply, reads)) => (Ok(reply), reads),
+                Err(error) => (Err(error), None),
+            };
+            notes.borrow_mut().asked[index].answer = Some((clock(), answer));
+            if let Some((reader, subscription)) = reads {
+                reader.read(subscription).await;
+            }
+        };
+        // A process that ends just now never answers, and its client finds out at its next question.
+        stage.run(self.node, Box::pin(job));
+    }
+}
+
+/// What a client does in its process: its answer, and what it reads from then on.
+type Work = LocalBoxFuture<'static, Result<(Reply, Option<(Reader, Subscription)>), Error>>;
+
+/// On how many nodes a write has to be before it is answered.
+fn holders(ask: &Ask, look: &Look) -> usize {
+    let Ask::Command { via, .. } = ask else { return 1 };
+    let up = look.members.iter().filter(|(_, state)| *state == MemberState::Up).count();
+    match via {
+        Via::Shared | Via::Node | Via::Session | Via::Homed => 1,
+        Via::Majority => 1 + look.members.len().div_ceil(2),
+        Via::All => 1 + up,
+    }
+}
+
+/// Carries work out, and notes what the node knew before its first poll and what it wrote in it.
+async fn observed<T>(
+    shared: Arc<Shared>,
+    notes: Rc<RefCell<Notebook>>,
+    index: usize,
+    mut work: LocalBoxFuture<'static, T>,
+) -> T {
+    let (origin, saw, loading) = shared.read(|state, _| (state.origin(), vector(state), state.is_loading()));
+    let first: Poll<T> = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await;
+    let (before, after) = (saw.get(&origin).copied().unwrap_or(0), shared.read(|state, _| state.written()));
+    {
+        let asked = &mut notes.borrow_mut().asked[index];
+        asked.process = Some(origin);
+        asked.saw = saw;
+        asked.loading = loading;
+        asked.wrote = (after > before).then_some((before + 1, after));
+    }
+    match first {
+        Poll::Ready(outcome) => outcome,
+        Poll::Pending => work.await,
+    }
+}
+
+/// Runs a command through the kind of handle that is asked for.
+async fn run(
+    base: ClusterPresence,
+    session: Rc<RefCell<Option<ClusterPresence>>>,
+    via: Via,
+    words: String,
+) -> Result<(Reply, Option<(Reader, Subscription)>), Error> {
+    let command = Command::parse(&words::split(&words))?;
+    let handle = match via {
+        Via::Shared => base,
+        Via::Node => base.owned(),
+        Via::Session => session.borrow_mut().get_or_insert_with(|| base.session()).clone(),
+        Via::Homed => base.homed(),
+        Via::Majority => base.acknowledged(Ack::Majority, ACKNOWLEDGED_WITHIN),
+        Via::All => base.acknowledged(Ack::All, ACKNOWLEDGED_WITHIN),
+    };
+    Ok((command.execute(&handle).await?, None))
+}
+
+/// Whether a client reads what it is told.
+#[derive(Default)]
+struct Ears {
+    is_closed: Cell<bool>,
+    waiting: RefCell<Vec<Waker>>,
+}
+
+/// Who reads a subscription.
+struct Reader {
+    client: u32,
+    node: usize,
+    topic: String,
+    subscription: u32,
+    /// The process under its incarnation when it subscribed.
+    process: Origin,
+    ears: Rc<Ears>,
+    clock: Clock,
+    notes: Rc<RefCell<Notebook>>,
+}
+
+impl Reader {
+    /// Writes down what is heard, until the subscription ends.
+    async fn read(self, mut subscription: Subscription) {
+        while let Some(event) = poll_fn(|context| self.poll(&mut subscription, context)).await {
+            let heard = Heard {
+                client: self.client,
+                node: self.node,
+                process: self.process,
+                topic: self.topic.clone(),
+                subscription: self.subscription,
+                at: (self.clock)(),
+                event,
+            };
+            self.notes.borrow_mut().heard.push(heard);
+        }
+    }
+
+    fn poll(&self, subscription: &mut Subscription, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        if self.ears.is_closed.get() {
+            self.ears.waiting.borrow_mut().push(context.waker().clone());
+            return Poll::Pending;
+        }
+        subscription.poll_next_unpin(context)
+    }
+}

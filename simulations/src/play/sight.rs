@@ -1,0 +1,96 @@
+//! What is seen of a node when it is looked at: its own words about itself, and what readers see under the plan's keys.
+//!
+//! Looking takes no virtual time and changes nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::FutureExt;
+use headcount::{ClusterPresence, Error, Presence, Type};
+use headcount_presence::state::State;
+
+use crate::history::{Seen, Shown, Vector};
+use crate::model::words;
+use crate::plan::{Ask, Event, Plan, Via};
+use crate::stage::Look;
+
+/// The keys that a plan's clients speak of.
+pub(super) struct Keys {
+    /// Those under which somebody owns rows.
+    pub(super) owned: BTreeSet<String>,
+    /// All.
+    pub(super) all: BTreeSet<String>,
+}
+
+impl Keys {
+    pub(super) fn of(plan: &Plan) -> Self {
+        let mut keys = Self { owned: BTreeSet::new(), all: BTreeSet::new() };
+        for step in &plan.steps {
+            let Event::Ask { ask, .. } = &step.event else { continue };
+            let (Ask::Command { via, .. }, Some(command)) = (ask, words::command(ask)) else { continue };
+            for key in words::keys(&command) {
+                let key = String::from_utf8_lossy(&key).into_owned();
+                if let Via::Node | Via::Session = via {
+                    keys.owned.insert(key.clone());
+                }
+                keys.all.insert(key);
+            }
+        }
+        keys
+    }
+}
+
+/// A node's version vector, in the history's words.
+pub(super) fn vector(state: &State) -> Vector {
+    state.vector().dots.into_iter().collect()
+}
+
+/// A node as it is now.
+pub(super) fn see(look: &Look, keys: &BTreeSet<String>) -> Seen {
+    let presence = &look.presence;
+    let (digest, vector, stats, loading) =
+        presence.shared().read(|state, _| (state.digest(), vector(state), state.stats(), state.is_loading()));
+    let mut linked: Vec<_> = look.linked.iter().map(headcount::Member::origin).collect();
+    linked.sort_unstable();
+    Seen {
+        origin: look.me.origin(),
+        ready: look.ready,
+        paused: look.paused,
+        loading,
+        members: look.members.iter().map(|(member, state)| (member.origin(), *state)).collect(),
+        linked,
+        digest,
+        vector,
+        stats,
+        keys: keys.iter().map(|key| (key.clone(), show(presence, key))).collect::<BTreeMap<_, _>>(),
+        topics: now(presence.channels(None)).unwrap_or_default(),
+    }
+}
+
+/// What readers see under a key.
+fn show(presence: &ClusterPresence, key: &str) -> Shown {
+    match now(presence.get(key)) {
+        Ok(Some(value)) => Shown::Value(value),
+        Err(Error::WrongType { found, .. }) => show_typed(presence, key, found),
+        // A node that has closed shows nothing.
+        Ok(None) | Err(_) => Shown::Missing,
+    }
+}
+
+fn show_typed(presence: &ClusterPresence, key: &str, found: Type) -> Shown {
+    match found {
+        Type::String => Shown::Missing,
+        Type::Set => Shown::Set(sorted(now(presence.smembers(key)).map(|members| members.iter().cloned().collect()))),
+        Type::Hash => Shown::Hash(sorted(now(presence.hgetall(key)))),
+        Type::List => Shown::List(now(presence.lrange(key, 0, -1)).unwrap_or_default()),
+    }
+}
+
+fn sorted<T: Ord>(found: Result<Vec<T>, Error>) -> Vec<T> {
+    let mut found = found.unwrap_or_default();
+    found.sort_unstable();
+    found
+}
+
+fn now<T>(answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    answer.now_or_never().expect("reading takes no time")
+}

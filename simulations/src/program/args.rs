@@ -1,0 +1,190 @@
+//! What the program takes.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use headcount_simulations::trial::Where;
+
+/// Simulated clusters, one per seed: plays them, judges them, replays and shrinks what fails
+#[derive(Debug, Parser)]
+#[command(name = "headcount-simulations", version, arg_required_else_help = true)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Task {
+    /// Play one seed of a scenario
+    Run(RunTask),
+    /// Play many seeds
+    Swarm(SwarmTask),
+    /// Play a plan from a file, or a seed, once more and say all about it
+    Replay(ReplayTask),
+    /// Make a plan smaller that breaks a promise, and write it to a file
+    Shrink(ShrinkTask),
+    /// Play seeds twice, each time in a process of its own, and compare all that was delivered
+    Meta(MetaTask),
+    /// What clusters cost as they grow, and by which law
+    Scale(ScaleTask),
+    /// The scenarios
+    List,
+    /// Print the hash of all that is delivered in a seed's history
+    #[command(hide = true)]
+    Trace(Story),
+}
+
+/// Which story.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Story {
+    /// What decides everything that is left to chance
+    #[arg(long, default_value_t = 0)]
+    pub(super) seed: u64,
+    /// A scenario's name; `list` has them all [default: storm]
+    #[arg(long)]
+    pub(super) scenario: Option<String>,
+    /// How many nodes, 2 or more [default: the scenario's]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(2..=2000))]
+    pub(super) nodes: Option<u32>,
+    /// How many minutes of virtual time things go wrong
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub(super) minutes: u64,
+    /// Pure cores (fast), or whole nodes on a simulated network
+    #[arg(long, value_enum, default_value_t = World::Core)]
+    pub(super) world: World,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum World {
+    Core,
+    Full,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunTask {
+    #[command(flatten)]
+    pub(super) story: Story,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(super) struct Output {
+    /// Write a page about it to this file
+    #[arg(long, value_name = "FILE.html")]
+    pub(super) report: Option<PathBuf>,
+    /// Write the plan to this file
+    #[arg(long, value_name = "FILE.json")]
+    pub(super) plan: Option<PathBuf>,
+    /// Print what happens in the plan
+    #[arg(long)]
+    pub(super) print: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SwarmTask {
+    /// How many seeds
+    #[arg(long, default_value_t = 1000)]
+    pub(super) seeds: u64,
+    /// The first
+    #[arg(long, default_value_t = 0)]
+    pub(super) from: u64,
+    /// Only this scenario [default: every other seed a storm, the rest in turns]
+    #[arg(long)]
+    pub(super) scenario: Option<String>,
+    /// How many nodes [default: each scenario's]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(2..=2000))]
+    pub(super) nodes: Option<u32>,
+    /// Minutes of virtual time of each
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub(super) minutes: u64,
+    /// Pure cores (fast), or whole nodes on a simulated network
+    #[arg(long, value_enum, default_value_t = World::Core)]
+    pub(super) world: World,
+    /// How many at the same time [default: as many as there are cores]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(super) jobs: Option<u16>,
+    /// Play the noted seeds that once found something, and nothing else
+    #[arg(long, conflicts_with_all = ["seeds", "from", "scenario", "nodes", "minutes", "world"])]
+    pub(super) regressions: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReplayTask {
+    /// A plan; without it, the seed's
+    pub(super) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) story: Story,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ShrinkTask {
+    /// A plan; without it, the seed's
+    pub(super) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) story: Story,
+    /// How many smaller plans are played at most
+    #[arg(long, default_value_t = 400)]
+    pub(super) tries: usize,
+    /// Where the smallest is written
+    #[arg(long, value_name = "FILE.json", default_value = "shrunk.json")]
+    pub(super) output: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct MetaTask {
+    /// How many seeds, each twice in each world
+    #[arg(long, default_value_t = 4)]
+    pub(super) seeds: u64,
+    /// Minutes of virtual time of each
+    #[arg(long, default_value_t = 2)]
+    pub(super) minutes: u64,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ScaleTask {
+    /// Numbers of nodes; a minute and more of computing for 300, and its square for what is beyond
+    #[arg(long, value_delimiter = ',', default_values_t = [10, 30, 100, 300], value_parser = clap::value_parser!(u32).range(2..=2000))]
+    pub(super) nodes: Vec<u32>,
+    /// Where the plots are written
+    #[arg(long, value_name = "FILE.html", default_value = "scale.html")]
+    pub(super) report: PathBuf,
+}
+
+impl From<World> for Where {
+    fn from(world: World) -> Self {
+        match world {
+            World::Core => Self::Core,
+            World::Full => Self::Full,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_flags_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_in_words() {
+        for line in [
+            "run --seed x",
+            "run --nodes 1",
+            "swarm --world moon",
+            "run --minutes 0",
+            "swarm --regressions --seeds 3",
+            "fly",
+        ] {
+            let error = Arguments::try_parse_from(format!("x {line}").split(' ')).unwrap_err().to_string();
+            assert!(error.starts_with("error:"), "{line}: {error}");
+        }
+    }
+}

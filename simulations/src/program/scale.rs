@@ -1,0 +1,157 @@
+//! What a cluster costs as it grows: idle, for a write, and until all have it.
+//!
+//! Measured in the core world, where all that passes between nodes is counted. The law is a power of the number of nodes, fitted to the
+//! logarithms by least squares.
+
+use futures::FutureExt as _;
+use headcount::Presence as _;
+use headcount_simulations::alone::alone;
+use headcount_simulations::core::CoreWorld;
+use headcount_simulations::plan::{Plan, Settings};
+use headcount_simulations::report;
+use headcount_simulations::stage::{Carried, Stage};
+
+use super::Failure;
+use super::args::ScaleTask;
+use super::story::write;
+
+/// What was measured with so many nodes.
+struct Measured {
+    nodes: usize,
+    idle_messages: f64,
+    idle_bytes: f64,
+    write_messages: f64,
+    write_bytes: f64,
+    converged_ms: u64,
+}
+
+pub(super) fn run(task: &ScaleTask) -> Result<bool, Failure> {
+    let mut measured = Vec::new();
+    println!(
+        "{:>6} {:>14} {:>14} {:>12} {:>12} {:>10}",
+        "nodes", "idle msg/node/s", "idle B/node/s", "msg/write", "B/write", "all have it"
+    );
+    for nodes in task.nodes.iter().map(|nodes| *nodes as usize) {
+        let one = alone(1, move || measure(nodes)).and_then(|measured| measured)?;
+        println!(
+            "{:>6} {:>14.1} {:>14.0} {:>12.1} {:>12.0} {:>7} ms",
+            one.nodes, one.idle_messages, one.idle_bytes, one.write_messages, one.write_bytes, one.converged_ms
+        );
+        measured.push(one);
+    }
+    let of =
+        |value: fn(&Measured) -> f64| measured.iter().map(|one| (one.nodes as f64, value(one))).collect::<Vec<_>>();
+    let series: [(&str, Vec<(f64, f64)>); 5] = [
+        ("messages per node and second, idle", of(|one| one.idle_messages)),
+        ("bytes per node and second, idle", of(|one| one.idle_bytes)),
+        ("messages per write", of(|one| one.write_messages)),
+        ("bytes per write", of(|one| one.write_bytes)),
+        ("milliseconds until all have a write", of(|one| one.converged_ms as f64)),
+    ];
+    let notes: Vec<String> =
+        series.iter().map(|(name, points)| format!("{name}: grows as n^{:.2}", exponent(points))).collect();
+    for note in &notes {
+        println!("{note}");
+    }
+    write(&task.report, &report::growth("What a cluster costs as it grows", &notes, &series))?;
+    println!("report: {}", task.report.display());
+    Ok(true)
+}
+
+const MEETING_MS: u64 = 120_000;
+const IDLE_MS: u64 = 10_000;
+const WRITES: usize = 50;
+const WRITE_GAP_MS: u64 = 200;
+const STEP_MS: u64 = 5;
+
+fn measure(nodes: usize) -> Result<Measured, Failure> {
+    let settings = Settings::default();
+    let plan =
+        Plan { scenario: "scale".to_owned(), seed: 1, nodes, settings, storm_ms: 0, calm_ms: 0, steps: Vec::new() };
+    let mut world = CoreWorld::of(&plan);
+    while !(0..nodes).all(|node| world.look(node).is_some_and(|look| look.ready && look.linked.len() == nodes - 1)) {
+        if world.now_ms() > MEETING_MS {
+            return Err(format!("{nodes} nodes have not all met after {} s of virtual time", MEETING_MS / 1000));
+        }
+        let later = world.now_ms() + 500;
+        world.advance_to(later);
+    }
+    let later = world.now_ms() + IDLE_MS;
+    let before = world.carried();
+    world.advance_to(later);
+    let idle = difference(&world.carried(), &before);
+
+    let before = world.carried();
+    let began = world.now_ms();
+    for number in 0..WRITES {
+        let node = number % nodes;
+        let Some(look) = world.look(node) else { return Err(format!("n{node} does not run")) };
+        let job = async move { drop(look.presence.sadd("scale", format!("m{number}")).await) };
+        world.run(node, Box::pin(job));
+        let later = world.now_ms() + WRITE_GAP_MS;
+        world.advance_to(later);
+    }
+    let written = difference(&world.carried(), &before);
+    let passed_ms = world.now_ms() - began;
+    let share = passed_ms as f64 / IDLE_MS as f64;
+    let per_write = |all: u64, idle: u64| (all as f64 - idle as f64 * share) / WRITES as f64;
+    let node_seconds = nodes as f64 * IDLE_MS as f64 / 1000.0;
+    Ok(Measured {
+        nodes,
+        idle_messages: (idle.frames + idle.datagrams) as f64 / node_seconds,
+        idle_bytes: (idle.frame_bytes + idle.datagram_bytes) as f64 / node_seconds,
+        write_messages: per_write(written.frames, idle.frames),
+        write_bytes: per_write(written.frame_bytes, idle.frame_bytes),
+        converged_ms: converge(&mut world, nodes)?,
+    })
+}
+
+/// How long it takes until all nodes have a write of the first.
+fn converge(world: &mut CoreWorld, nodes: usize) -> Result<u64, Failure> {
+    let began = world.now_ms();
+    let Some(look) = world.look(0) else { return Err("n0 does not run".to_owned()) };
+    world.run(0, Box::pin(async move { drop(look.presence.set("scale:last", "x").await) }));
+    let has = |world: &CoreWorld, node: usize| {
+        let found = world.look(node).and_then(|look| look.presence.get("scale:last").now_or_never());
+        matches!(found, Some(Ok(Some(_))))
+    };
+    while !(0..nodes).all(|node| has(world, node)) {
+        if world.now_ms() - began > MEETING_MS {
+            return Err(format!("a write has not reached all {nodes} nodes"));
+        }
+        let later = world.now_ms() + STEP_MS;
+        world.advance_to(later);
+    }
+    Ok(world.now_ms() - began)
+}
+
+fn difference(after: &Carried, before: &Carried) -> Carried {
+    Carried {
+        datagrams: after.datagrams - before.datagrams,
+        datagram_bytes: after.datagram_bytes - before.datagram_bytes,
+        frames: after.frames - before.frames,
+        frame_bytes: after.frame_bytes - before.frame_bytes,
+    }
+}
+
+/// The power of the number of nodes that fits best.
+fn exponent(points: &[(f64, f64)]) -> f64 {
+    let logs: Vec<(f64, f64)> = points.iter().map(|(x, y)| (x.max(1e-9).ln(), y.max(1e-9).ln())).collect();
+    let count = logs.len() as f64;
+    let (mean_x, mean_y) =
+        (logs.iter().map(|p| p.0).sum::<f64>() / count, logs.iter().map(|p| p.1).sum::<f64>() / count);
+    let above: f64 = logs.iter().map(|(x, y)| (x - mean_x) * (y - mean_y)).sum();
+    let below: f64 = logs.iter().map(|(x, _)| (x - mean_x).powi(2)).sum();
+    if below == 0.0 { 0.0 } else { above / below }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_power_law_is_found_again() {
+        let points: Vec<(f64, f64)> = [10.0_f64, 100.0, 300.0].iter().map(|n| (*n, 3.0 * n.powf(1.5))).collect();
+        assert!((exponent(&points) - 1.5).abs() < 1e-9);
+    }
+}

@@ -1,0 +1,85 @@
+//! Which plan is meant, and the command that names it.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use headcount_simulations::plan::Plan;
+use headcount_simulations::scenarios::{self, Scenario};
+use headcount_simulations::trial::Where;
+
+use super::Failure;
+use super::args::Story;
+
+/// Whole nodes cost the square of their number.
+const MOST_FULL_NODES: usize = 20;
+
+impl Story {
+    /// The plan of a seed.
+    pub(super) fn plan(&self) -> Result<Plan, Failure> {
+        let scenario = scenario(self.scenario.as_deref().unwrap_or("storm"))?;
+        let nodes = self.nodes.map_or(scenario.nodes, |nodes| nodes as usize);
+        check_nodes(nodes, self.world.into())?;
+        Ok(scenario.plan(self.seed, nodes, Duration::from_mins(self.minutes)))
+    }
+
+    /// The plan of a file, or else of the seed, and the command that replays it.
+    pub(super) fn plan_or(&self, file: Option<&Path>) -> Result<(Plan, String), Failure> {
+        let Some(file) = file else {
+            let plan = self.plan()?;
+            let command = command_of(&plan, self.minutes, self.world.into());
+            return Ok((plan, command));
+        };
+        let shown = file.display();
+        let text = fs::read_to_string(file).map_err(|error| format!("{shown} cannot be read: {error}"))?;
+        let plan: Plan = serde_json::from_str(&text)
+            .map_err(|error| format!("{shown} is no plan: {error}; `run --plan FILE.json` and `shrink` write plans"))?;
+        check_nodes(plan.nodes, self.world.into())?;
+        Ok((plan, format!("headcount-simulations replay {shown} --world {}", Where::from(self.world))))
+    }
+}
+
+/// The scenario of this name.
+pub(super) fn scenario(name: &str) -> Result<&'static Scenario, Failure> {
+    scenarios::by_name(name).ok_or_else(|| {
+        let names: Vec<&str> = scenarios::ALL.iter().map(|scenario| scenario.name).collect();
+        format!("there is no scenario {name:?}; there are {}", names.join(", "))
+    })
+}
+
+pub(super) fn check_nodes(nodes: usize, world: Where) -> Result<(), Failure> {
+    match world {
+        Where::Full if nodes > MOST_FULL_NODES => Err(format!(
+            "the full world takes at most {MOST_FULL_NODES} nodes, not {nodes}; use fewer with --nodes, or --world core"
+        )),
+        Where::Full | Where::Core => Ok(()),
+    }
+}
+
+/// The command that replays a seed's plan.
+pub(super) fn command_of(plan: &Plan, minutes: u64, world: Where) -> String {
+    let Plan { scenario, seed, nodes, .. } = plan;
+    format!(
+        "headcount-simulations replay --scenario {scenario} --seed {seed} --nodes {nodes} --minutes {minutes} --world {world}"
+    )
+}
+
+/// The commit of the directory that the program runs in.
+pub(super) fn commit() -> String {
+    let output = Command::new("git").args(["rev-parse", "--short=12", "HEAD"]).output();
+    let name = output.ok().filter(|output| output.status.success()).map(|output| output.stdout);
+    name.map_or_else(|| "unknown".to_owned(), |name| String::from_utf8_lossy(&name).trim().to_owned())
+}
+
+/// Writes a plan to a file.
+pub(super) fn save(plan: &Plan, file: &Path) -> Result<(), Failure> {
+    let text =
+        serde_json::to_string_pretty(plan).map_err(|error| format!("the plan cannot be written down: {error}"))?;
+    write(file, &text)
+}
+
+/// Writes a file.
+pub(super) fn write(file: &Path, text: &str) -> Result<(), Failure> {
+    fs::write(file, text).map_err(|error| format!("{} cannot be written: {error}", file.display()))
+}

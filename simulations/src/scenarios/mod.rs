@@ -1,0 +1,169 @@
+//! Stories by name: each is about one trouble, and tells it differently for each seed.
+//!
+//! A scenario makes a plan from a seed, a number of nodes and a length; the plan is all that the worlds get. `storm` is the one that knows
+//! no topic: each seed draws its own mix of everything. What a story says about itself is shown by `headcount-simulations list`.
+
+mod big_room;
+mod clock_jump;
+mod cold_restart;
+mod dead_seed;
+mod flapping_link;
+mod lock_race;
+mod long_partition_past_grace;
+mod one_way_partition;
+mod reply_channel;
+mod rolling_deploy;
+mod slow_subscriber;
+mod snapshot_under_fire;
+mod split_brain;
+mod storm;
+mod thundering_join;
+
+use std::time::Duration;
+
+use crate::drawing::Draft;
+use crate::plan::Plan;
+
+/// A story.
+#[derive(Debug, Clone, Copy)]
+pub struct Scenario {
+    /// What it is called by.
+    pub name: &'static str,
+    /// What it is about, in a line.
+    pub about: &'static str,
+    /// How many nodes it has when nobody says.
+    pub nodes: usize,
+    /// Writes the story into a draft.
+    tell: fn(&mut Draft),
+}
+
+impl Scenario {
+    /// The plan of a seed: so many nodes (2 or more), so long.
+    pub fn plan(&self, seed: u64, nodes: usize, storm: Duration) -> Plan {
+        let mut draft = Draft::new(self.name, seed, nodes.max(2), storm);
+        (self.tell)(&mut draft);
+        draft.finish()
+    }
+}
+
+/// All of them, `storm` first.
+pub const ALL: [Scenario; 15] = [
+    storm::SCENARIO,
+    split_brain::SCENARIO,
+    flapping_link::SCENARIO,
+    one_way_partition::SCENARIO,
+    long_partition_past_grace::SCENARIO,
+    rolling_deploy::SCENARIO,
+    thundering_join::SCENARIO,
+    dead_seed::SCENARIO,
+    cold_restart::SCENARIO,
+    snapshot_under_fire::SCENARIO,
+    big_room::SCENARIO,
+    clock_jump::SCENARIO,
+    lock_race::SCENARIO,
+    reply_channel::SCENARIO,
+    slow_subscriber::SCENARIO,
+];
+
+/// The one of this name.
+pub fn by_name(name: &str) -> Option<&'static Scenario> {
+    ALL.iter().find(|scenario| scenario.name == name)
+}
+
+/// The one that a seed of a swarm plays when nobody says which: every other is a storm, the rest take turns.
+pub fn of_seed(seed: u64) -> &'static Scenario {
+    if seed.is_multiple_of(2) { &ALL[0] } else { &ALL[1 + (seed / 2) as usize % (ALL.len() - 1)] }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use headcount::Command;
+
+    use super::*;
+    use crate::plan::{Ask, Event, FaultKind};
+
+    const MINUTES: Duration = Duration::from_mins(5);
+
+    #[test]
+    fn every_story_is_ordered_inside_its_storm_and_about_nodes_that_there_are() {
+        for scenario in &ALL {
+            for seed in 0..20 {
+                let plan = scenario.plan(seed, scenario.nodes, MINUTES);
+                let times: Vec<u64> = plan.steps.iter().map(|step| step.at_ms).collect();
+                assert!(times.is_sorted(), "{}", scenario.name);
+                assert!(times.iter().all(|at| *at < plan.storm_ms), "{}", scenario.name);
+                for step in &plan.steps {
+                    if let Event::Ask { node, .. } = &step.event {
+                        assert!(*node < plan.nodes, "{}", scenario.name);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_seed_tells_a_story_always_in_the_same_way_and_another_seed_in_another() {
+        for scenario in &ALL {
+            let plan = |seed| scenario.plan(seed, scenario.nodes, MINUTES);
+            assert_eq!(plan(1), plan(1), "{}", scenario.name);
+            assert_ne!(plan(1).steps, plan(2).steps, "{}", scenario.name);
+        }
+    }
+
+    #[test]
+    fn every_command_of_every_story_is_one() {
+        for scenario in &ALL {
+            for seed in 0..20 {
+                for step in scenario.plan(seed, scenario.nodes, MINUTES).steps {
+                    if let Event::Ask { ask: Ask::Command { words, .. }, .. } = step.event {
+                        let parts: Vec<_> = words.split(' ').map(|word| word.to_owned().into()).collect();
+                        assert!(Command::parse(&parts).is_ok(), "{}: {words}", scenario.name);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_client_stays_with_its_node() {
+        for scenario in &ALL {
+            let mut homes = std::collections::BTreeMap::new();
+            for step in scenario.plan(3, scenario.nodes, MINUTES).steps {
+                if let Event::Ask { client, node, .. } = step.event {
+                    assert_eq!(*homes.entry(client).or_insert(node), node, "{}", scenario.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_story_has_settings_that_a_node_takes() {
+        for scenario in &ALL {
+            for seed in 0..100 {
+                let mut config = scenario.plan(seed, scenario.nodes, Duration::from_secs(1)).settings.config();
+                config.name = Some("n0".to_owned());
+                assert!(config.cluster_config().is_ok(), "{} {seed}: {:?}", scenario.name, config.cluster_config());
+            }
+        }
+    }
+
+    #[test]
+    fn a_swarm_of_storms_has_every_kind_of_fault() {
+        let storm = by_name("storm").unwrap();
+        let kinds: BTreeSet<FaultKind> = (0..40)
+            .flat_map(|seed| storm.plan(seed, 5, MINUTES).faults().map(|(_, f)| f.kind()).collect::<Vec<_>>())
+            .collect();
+        assert_eq!(kinds.len(), 16, "{kinds:?}");
+    }
+
+    #[test]
+    fn a_plan_survives_being_written_to_a_file() {
+        for scenario in &ALL {
+            let plan = scenario.plan(5, scenario.nodes, MINUTES);
+            let text = serde_json::to_string(&plan).unwrap();
+            assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), plan, "{}", scenario.name);
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Everything at random: each seed has its own kinds of trouble, its own strengths, its own clients and settings.
+
+use super::Scenario;
+use crate::drawing::{Draft, Weather, Workload};
+use crate::plan::{HomeRequires, Via};
+
+pub(super) const SCENARIO: Scenario =
+    Scenario { name: "storm", about: "each seed draws its own mix of faults, clients and settings", nodes: 5, tell };
+
+fn tell(draft: &mut Draft) {
+    let dice = &mut draft.dice;
+    let settings = &mut draft.settings;
+    settings.grace_ms = dice.spread(5_000, 120_000);
+    if dice.percent(30) {
+        settings.home_requires = HomeRequires::Majority;
+    }
+    // Small caps: snapshots instead of repairs, gaps, refusals.
+    if dice.percent(35) {
+        settings.oplog_bytes = dice.spread(1_024, 16_384) as usize;
+    }
+    if dice.percent(25) {
+        settings.subscriber_queue = dice.spread(2, 64) as usize;
+    }
+    if dice.percent(25) {
+        settings.peer_queue_bytes = dice.spread(1_024, 16_384) as usize;
+    }
+    let is_scarce = dice.percent(15);
+    if is_scarce {
+        settings.max_memory_bytes = LEAST_MEMORY;
+    }
+    settings.latency_ms = dice.one(&[(1, 2), (1, 10), (5, 60), (40, 120)]);
+    let weather = Weather::drawn(dice);
+    let workload = Workload::drawn(dice);
+    weather.draw(draft);
+    workload.draw(draft);
+    if is_scarce {
+        hoard(draft);
+    }
+}
+
+/// The least that a node takes as a cap, in bytes.
+const LEAST_MEMORY: usize = 1024 * 1024;
+/// Those who fill it, one on each node.
+const HOARDERS: u32 = 900;
+
+/// Fills the memory, and empties it sometimes.
+fn hoard(draft: &mut Draft) {
+    let value = "x".repeat(16 * 1024);
+    for at in draft.moments(3_000, 200, 2_000) {
+        let (node, key) = (draft.dice.index(draft.nodes), draft.dice.below(3));
+        let words = match draft.dice.below(60) {
+            0 => format!("DEL bulk:{key}"),
+            field => format!("HSET bulk:{key} f{field} {value}"),
+        };
+        draft.command(at, HOARDERS + node as u32, node, Via::Shared, words);
+    }
+}
