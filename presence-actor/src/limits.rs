@@ -19,8 +19,8 @@ pub const SLICE_ROWS: usize = 256;
 /// Bytes of names that are kept while rows are swept, of what operations add meanwhile. Beyond it the sweep begins anew instead.
 pub const MAX_SWEPT_AGAIN_BYTES: usize = 1024 * 1024;
 
-/// The highest sequence number that is believed. An origin that writes a billion operations a second gets there in a
-/// century; a number beyond it is garbage, and arithmetic below it cannot overflow.
+/// The highest number of an operation, and of a call, that is believed. An origin that writes a billion operations a
+/// second gets there in a century; a number beyond it is garbage, and arithmetic below it cannot overflow.
 pub const MAX_SEQUENCE: u64 = u64::MAX >> 2;
 
 /// The furthest position of a list's element that is believed; as with [`MAX_SEQUENCE`], only garbage gets there.

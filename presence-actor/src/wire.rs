@@ -191,7 +191,16 @@ pub(crate) fn decode(payload: &mut &[u8]) -> Result<Frame, CodecError> {
             vector.iter().try_for_each(|(_, seq)| believable(*seq))?;
             None
         }
-        Frame::Ops { first: seq, .. } | Frame::Applied { seq } => return believable(*seq).map(|()| frame),
+        Frame::Ops { first: seq, .. }
+        | Frame::Applied { seq }
+        | Frame::Ask { number: seq, .. }
+        | Frame::Answer { number: seq, .. }
+        | Frame::Confirmed { number: seq }
+        | Frame::Lapsed { number: seq }
+        | Frame::Withdraw { number: seq }
+        | Frame::Wait { number: seq, .. }
+        | Frame::Offer { number: seq, .. }
+        | Frame::EndWait { number: seq } => return believable(*seq).map(|()| frame),
         Frame::BeyondLog { .. }
         | Frame::Interest { .. }
         | Frame::InterestNoted { .. }
@@ -199,14 +208,6 @@ pub(crate) fn decode(payload: &mut &[u8]) -> Result<Frame, CodecError> {
         | Frame::Gone { .. }
         | Frame::SnapshotRequest { .. }
         | Frame::SnapshotRefused { .. }
-        | Frame::Ask { .. }
-        | Frame::Answer { .. }
-        | Frame::Confirmed { .. }
-        | Frame::Lapsed { .. }
-        | Frame::Withdraw { .. }
-        | Frame::Wait { .. }
-        | Frame::Offer { .. }
-        | Frame::EndWait { .. }
         | Frame::Agree { .. }
         | Frame::Agreed { vector: None, .. } => None,
     };
@@ -225,15 +226,16 @@ pub(crate) fn decode_op<'a>(run: &mut &'a [u8]) -> Result<Op<'a>, CodecError> {
         }
         Action::Sadd { members, .. } => something(members)?,
         Action::Take { element, .. } => believable_name(element)?,
+        Action::Settled { through } => believable(*through)?,
         Action::Set { .. }
         | Action::Del { .. }
         | Action::Srem { .. }
         | Action::Hset { .. }
         | Action::Hdel { .. }
         | Action::Expire { .. }
-        | Action::EndSession { .. }
-        | Action::Settled { .. } => {}
+        | Action::EndSession { .. } => {}
     }
+    op.answers.iter().try_for_each(|answered| believable(answered.number))?;
     if let Some(seen) = op.action.seen() {
         seen.dots.iter().try_for_each(|(_, seq)| believable(*seq))?;
         seen.counts.iter().try_for_each(|count| believable(count.seq.max(count.epoch)))?;
@@ -245,9 +247,11 @@ pub(crate) fn decode_op<'a>(run: &mut &'a [u8]) -> Result<Op<'a>, CodecError> {
 pub(crate) fn decode_part<'a>(chunk: &mut &'a [u8]) -> Result<Part<'a>, CodecError> {
     let part: Part<'_> = codec::take(chunk)?;
     match &part {
-        Part::Key(_) | Part::Settled(..) => {}
+        Part::Key(_) => {}
+        Part::Settled(_, through) => believable(*through)?,
         Part::Element(name, ..) => believable_name(name)?,
-        Part::Answered(_, _, record) => {
+        Part::Answered(_, number, record) => {
+            believable(*number)?;
             believable(record.dot.seq)?;
             record.taken.iter().try_for_each(|taken| believable_name(&taken.element))?;
         }

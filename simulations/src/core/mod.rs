@@ -2,7 +2,7 @@
 //!
 //! No socket, no task, no tick: time jumps from event to event, so that hours pass in seconds and hundreds of nodes fit. What a node decides is
 //! decided by the production cores (membership, handshake, outbox, state); what moves bytes and time between them is a second, smaller shell
-//! here, which does what the first does. What is left out is chitchat itself, for which [`gossip`] stands in, and the bytes of frames' headers.
+//! here, which does what the first does. What is left out is chitchat itself, for which `gossip` stands in, and the bytes of frames' headers.
 //! Deterministic: one thread, one queue, two generators, no map whose order the seed does not fix.
 //!
 //! # Layout
@@ -57,7 +57,7 @@ const LAST_LOOK: u64 = 100_000;
 /// Why the connections of a process that died have ended.
 const DIED: &str = "the peer closed the connection";
 
-/// A world of cores. It is driven as a [`Stage`].
+/// A world of cores. It is driven as a [`Stage`](crate::stage::Stage).
 pub struct CoreWorld {
     seed: u64,
     /// Each node's configuration.

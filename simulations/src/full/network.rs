@@ -1,4 +1,4 @@
-//! The sockets of one machine: the cluster's seam to the network, over the [fabric](super::fabric).
+//! The sockets of one machine: the cluster's seam to the network, over the fabric.
 //!
 //! A socket asks the fabric and waits for time or a waker; what passes and when is decided there. While the machine's process is stopped
 //! nothing is received and no datagram is sent, whichever task tries. There are no names in this network: seeds are

@@ -1,6 +1,6 @@
 //! Who plays a plan: gives each step to the stage at its time, and writes down what comes of it.
 //!
-//! A [`Player`] decides nothing that a plan does not say, but for what a plan leaves to it: when to look, and how it ends. It looks at all nodes
+//! A `Player` decides nothing that a plan does not say, but for what a plan leaves to it: when to look, and how it ends. It looks at all nodes
 //! every virtual second, around each fault, and each gossip interval once the storm is over. Then all faults are healed and every process
 //! that does not run is started again, except on machines whose power went: those are dead for ever. Clients hear again what they did not read, and
 //! half way through the calm they give up what they still wait for; what they own stays.

@@ -2,7 +2,7 @@
 //!
 //! The page is one file that needs nothing else: no script, no font, no picture from elsewhere, so that it can be mailed, kept as an artifact
 //! of a build and opened years later. It follows the reader's light or dark, and a phone's width. Everything that comes from a history is
-//! escaped on its way in: [`Page`](page::Page) takes text, and only this folder writes markup.
+//! escaped on its way in: `Page` takes text, and only this folder writes markup.
 
 mod charts;
 mod page;
