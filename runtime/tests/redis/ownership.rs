@@ -194,6 +194,7 @@ async fn what_others_wrote_into_an_empty_redis_is_theirs_when_the_owner_comes_ba
         redis.call('SET', 'leader', 'b')";
     server.other(&["EVAL", script, "0"]).await;
     until("a owns again what nobody else wrote", || async { b.scard("lobby").await == Ok(2) }).await;
+    swept(&server, 2).await; // b has a lease again too
     drop((a, mine));
     swept(&server, 1).await;
     assert_eq!(sorted(&b, "lobby").await, ["alice"]);
