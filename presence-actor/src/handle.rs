@@ -107,12 +107,25 @@ impl Shared {
         }
         let result = write(&mut state, now);
         state.settle(now);
+        self.let_go(state, unlock);
+        result
+    }
+
+    /// Publishes. Nothing of it depends on the time, and no call and no home waits for it.
+    fn publish(&self, topic: &[u8], message: &[u8]) -> Result<usize> {
+        let mut state = self.state.write();
+        let addressed = state.publish(topic, message);
+        self.let_go(state, |state| drop(state));
+        addressed
+    }
+
+    /// Ends a write, and wakes the actor when there is something to send.
+    fn let_go(&self, mut state: RwLockWriteGuard<'_, State>, unlock: impl FnOnce(RwLockWriteGuard<'_, State>)) {
         let output = state.take_output();
         unlock(state);
         if output {
             self.wake();
         }
-        result
     }
 
     /// Lets the actor look for something to send.
@@ -422,7 +435,7 @@ impl<T: HasHandle> Presence for T {
     }
 
     async fn publish(&self, topic: impl Arg, message: impl Arg) -> Result<usize> {
-        self.handle().write(|state, _, _| state.publish(topic.bytes(), message.bytes()))
+        self.handle().scope.shared.publish(topic.bytes(), message.bytes())
     }
 
     async fn channels(&self, pattern: Option<&str>) -> Result<Vec<Bytes>> {

@@ -181,28 +181,27 @@ impl Topics {
         }
     }
 
-    /// Hands a message to every subscriber it is for.
+    /// Hands a message to every subscriber it is for. It is copied once, and the last of them takes the copy itself.
     pub(crate) fn deliver(&self, topic: &[u8], payload: &[u8]) -> Delivered {
-        let mut delivered = Delivered::default();
         let exact = self.exact.get(topic);
         let matching = self.patterns.iter().filter(|(pattern, _)| glob::matches(pattern, topic));
-        // The message is copied once, and only when somebody wants it.
-        let mut copy: Option<(Bytes, Bytes)> = None;
-        for (pattern, audience) in exact
+        let mut recipients = exact
             .into_iter()
             .map(|audience| (None, audience))
             .chain(matching.map(|(_, audience)| (Some(&audience.name), audience)))
-        {
-            let (topic, payload) = copy.get_or_insert_with(|| {
-                let topic = exact.map_or_else(|| Bytes::copy_from_slice(topic), |audience| audience.name.clone());
-                (topic, Bytes::copy_from_slice(payload))
-            });
-            for Subscriber { mailbox, .. } in &audience.subscribers {
-                let event =
-                    Event::Message { topic: topic.clone(), pattern: pattern.cloned(), payload: payload.clone() };
-                delivered.subscribers += 1;
-                delivered.dropped += usize::from(mailbox.push(event));
-            }
+            .flat_map(|(pattern, audience)| audience.subscribers.iter().map(move |one| (pattern, &one.mailbox)))
+            .peekable();
+        let mut delivered = Delivered::default();
+        if recipients.peek().is_none() {
+            return delivered;
+        }
+        let topic = exact.map_or_else(|| Bytes::copy_from_slice(topic), |audience| audience.name.clone());
+        let mut copy = (topic, Bytes::copy_from_slice(payload));
+        while let Some((pattern, mailbox)) = recipients.next() {
+            let (topic, payload) = if recipients.peek().is_some() { copy.clone() } else { std::mem::take(&mut copy) };
+            delivered.subscribers += 1;
+            delivered.dropped +=
+                usize::from(mailbox.push(Event::Message { topic, pattern: pattern.cloned(), payload }));
         }
         delivered
     }

@@ -115,8 +115,10 @@ fn judge_losses(
     for subscribed in subscriptions {
         let events =
             heard.get(&(subscribed.asked.client, subscribed.topic, subscribed.number)).map_or(&[][..], |events| events);
-        let gaps: u64 =
-            events.iter().map(|heard| if let Event::Gap { missed: Some(missed) } = heard.event { missed } else { 0 }).sum();
+        let gaps: u64 = events
+            .iter()
+            .map(|heard| if let Event::Gap { missed: Some(missed) } = heard.event { missed } else { 0 })
+            .sum();
         let due = published.iter().filter(|one| is_due(history, one, &subscribed));
         let is_heard = |one: &Published| {
             events.iter().any(|heard| matches!(&heard.event, Event::Message { payload, .. } if *payload == one.message))
@@ -167,8 +169,11 @@ fn dropped(history: &History) -> u64 {
             counts.insert(seen.origin, seen.stats.messages_dropped);
         }
     }
-    let told: u64 =
-        history.heard.iter().map(|heard| if let Event::Gap { missed: Some(missed) } = heard.event { missed } else { 0 }).sum();
+    let told: u64 = history
+        .heard
+        .iter()
+        .map(|heard| if let Event::Gap { missed: Some(missed) } = heard.event { missed } else { 0 })
+        .sum();
     counts.values().sum::<u64>().saturating_sub(told)
 }
 
