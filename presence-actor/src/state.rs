@@ -225,6 +225,13 @@ impl State {
         self.origins.vector()
     }
 
+    /// What is remembered of origins that have left the vector: per origin the last operation that was applied here before.
+    pub fn forgotten(&self) -> crdts::VClock<Origin> {
+        let mut forgotten = crdts::VClock::new();
+        forgotten.dots.extend(self.origins.forgotten.iter());
+        forgotten
+    }
+
     /// The next thing that the shell should know.
     pub fn poll_event(&mut self) -> Option<StateEvent> {
         self.events.pop_front()

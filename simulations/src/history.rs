@@ -51,7 +51,7 @@ pub struct Asked {
     pub ask: Ask,
     /// When.
     pub at: u64,
-    /// What the node knew immediately before.
+    /// What the node knew immediately before, of forgotten origins too.
     pub saw: Vector,
     /// Whether it was loading a snapshot then: readers see rows of it that `saw` does not cover yet.
     pub loading: bool,
@@ -99,6 +99,8 @@ pub struct Heard {
     pub subscription: u32,
     /// When.
     pub at: u64,
+    /// In which of its reader's turns: all that is heard in one turn had been waiting when it began.
+    pub turn: u64,
     /// What.
     pub event: Event,
 }
@@ -157,6 +159,8 @@ pub struct Seen {
     pub digest: u64,
     /// What it knows.
     pub vector: Vector,
+    /// What it knew of dead origins when it forgot them.
+    pub forgotten: Vector,
     /// Its counts.
     pub stats: Stats,
     /// What readers see under the keys to which the plan's clients add owned rows; in the last sample, under all keys that they

@@ -1,13 +1,14 @@
 //! G9: every cap holds, in every sample.
 //!
 //! Memory is capped for what a node takes itself, and what its peers write is taken all the same: together not more than each node's cap.
-//! A subscriber that begins to read again finds no more messages than its queue holds.
+//! A subscriber that begins to read finds no more messages than its queue holds.
+
+use std::collections::BTreeMap;
 
 use headcount::{Config, Event};
 
 use super::Verdict;
 use crate::history::{History, Seen};
-use crate::plan::Ask;
 
 /// What one command may add beyond the memory's cap, because it is judged before it is carried out.
 const ONE_COMMAND: usize = 4 * 1024 * 1024;
@@ -63,22 +64,17 @@ fn gauges(history: &History, config: &Config, seen: &Seen) -> Vec<(&'static str,
     ]
 }
 
-/// What a subscriber reads at once after it did not read for a while.
+/// What a subscriber reads at once, for however long it did not read before.
 fn backlogs(history: &History, verdict: &mut Verdict) {
     let cap = history.plan.settings.subscriber_queue.max(1);
-    for listen in history.asked.iter().filter(|asked| asked.ask == Ask::Listen) {
-        let mut of_each: std::collections::BTreeMap<(&str, u32), usize> = std::collections::BTreeMap::new();
-        let at_once = history.heard.iter().filter(|heard| heard.client == listen.client && heard.at == listen.at);
-        for heard in at_once.filter(|heard| matches!(heard.event, Event::Message { .. })) {
-            *of_each.entry((&heard.topic, heard.subscription)).or_default() += 1;
-        }
-        for ((topic, _), count) in of_each {
-            verdict.judge(count <= cap, listen.at, || {
-                format!(
-                    "client {} began to read {topic:?} again and found {count} messages, {cap} may wait",
-                    listen.client
-                )
-            });
-        }
+    let mut found: BTreeMap<(u32, &str, u32, u64), (u64, usize)> = BTreeMap::new();
+    for heard in history.heard.iter().filter(|heard| matches!(heard.event, Event::Message { .. })) {
+        let turn = (heard.client, heard.topic.as_str(), heard.subscription, heard.turn);
+        found.entry(turn).or_insert((heard.at, 0)).1 += 1;
+    }
+    for ((client, topic, ..), (at, count)) in found {
+        verdict.judge(count <= cap, at, || {
+            format!("client {client} found {count} messages of {topic:?} that had waited, {cap} may wait")
+        });
     }
 }

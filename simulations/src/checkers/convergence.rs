@@ -13,7 +13,7 @@ pub(super) const TOGETHER_MS: u64 = 20_000;
 
 /// For how long after a heal a link may be up and nothing pass: what was sent into a cut is sent again ever more rarely, until the link is closed for its
 /// silence.
-const STALLED_MS: u64 = 4_000;
+pub(super) const STALLED_MS: u64 = 4_000;
 
 /// Gossip intervals within which nodes that are together hold the same rows.
 const ROUNDS: u64 = 5;

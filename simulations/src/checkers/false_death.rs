@@ -1,10 +1,11 @@
 //! G3: a live owner's rows are visible to whoever holds it for Up and has what it wrote; and to all within [`SHOWN_MS`] of the nodes being
-//! together again after the storm.
+//! together again after the storm, with links on which something passes.
 //!
-//! In the storm a link may hold up what passes and be up all the same, so that nothing is said about who has not heard yet. Judged are rows that nobody asked to take away.
+//! In the storm a link may hold up what passes and be up all the same, so that nothing is said about who has not heard yet; and for as long after it as
+//! what was sent into a cut may wait to be sent again. Judged are rows that nobody asked to take away.
 
-use super::Verdict;
 use super::owned::{self, Owned};
+use super::{Verdict, convergence};
 use crate::history::{History, Sample, Seen};
 
 /// Within which time of the nodes being together a live owner's rows are visible everywhere.
@@ -16,7 +17,7 @@ pub(super) fn check(history: &History) -> Verdict {
     let owned: Vec<Owned> = owned::rows(history);
     let mut together_since = None;
     for (index, sample) in history.samples.iter().enumerate() {
-        if sample.at < history.calm_at || !sample.is_whole() {
+        if sample.at < history.calm_at + convergence::STALLED_MS || !sample.is_whole() {
             together_since = None;
         } else if together_since.is_none() {
             together_since = Some(sample.at);

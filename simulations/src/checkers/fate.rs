@@ -1,11 +1,11 @@
 //! What became of a write: whether those that are there at the end have it.
 //!
-//! Vectors say so, but dead origins leave them. What somebody who is there at the end had of an origin before it was forgotten it has still; when
-//! nobody of those ever had any of it, they may have got it in a snapshot, or it died with who had it: nobody can tell.
+//! Vectors say so, and what is remembered of dead origins that have left them. When nobody who is there at the end ever heard of the author, it died with
+//! who had it; only rows of a snapshot that nobody finished may be left, and nobody can tell.
 
 use headcount_cluster::Origin;
 
-use crate::history::{History, Sample, Vector};
+use crate::history::{History, Seen};
 
 /// What became of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,20 +21,17 @@ pub(super) enum Fate {
 /// What became of what an origin wrote under these numbers.
 pub(super) fn fate(history: &History, author: Origin, (first, last): (u64, u64)) -> Fate {
     let Some(end) = history.samples.last() else { return Fate::Unsure };
-    let survivors: Vec<(Origin, &Vector)> = end.running().map(|(_, seen)| (seen.origin, &seen.vector)).collect();
-    let known: Vec<u64> = survivors.iter().filter_map(|(_, vector)| vector.get(&author).copied()).collect();
-    let decide = |known: &[u64]| match (known.iter().min(), known.iter().max()) {
+    let known: Vec<u64> = end.running().filter_map(|(_, seen)| seen.knows(author)).collect();
+    match (known.iter().min(), known.iter().max()) {
         (Some(lowest), _) if *lowest >= last => Fate::Known,
         (_, Some(highest)) if *highest < first => Fate::Lost,
         _ => Fate::Unsure,
-    };
-    if !known.is_empty() {
-        let is_everybody = known.len() == survivors.len();
-        // Who has forgotten it had it at the same number as who has not yet.
-        return if is_everybody || known.iter().all(|seq| *seq == known[0]) { decide(&known) } else { Fate::Unsure };
     }
-    let former = history.samples.iter().flat_map(Sample::running);
-    let known = former.filter(|(_, seen)| survivors.iter().any(|(survivor, _)| *survivor == seen.origin));
-    let most = known.filter_map(|(_, seen)| seen.vector.get(&author).copied()).max();
-    most.map_or(Fate::Unsure, |most| decide(&[most]))
+}
+
+impl Seen {
+    /// How much of an origin the node has applied, forgotten or not.
+    pub(super) fn knows(&self, origin: Origin) -> Option<u64> {
+        self.vector.get(&origin).or_else(|| self.forgotten.get(&origin)).copied()
+    }
 }

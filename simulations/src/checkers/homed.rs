@@ -6,8 +6,8 @@
 //! - no two `GETSET` of a key return the same value, when it was written once
 //! - whoever reads on the same process after his homed call was answered sees what it wrote
 //!
-//! That is promised for all times under `majority`, as long as less than half of the nodes ended in the time that two answers span and nobody joined a
-//! split cluster in it; under `any`, for answers between which nodes neither came nor went nor lost each other ([`is_quiet`]).
+//! That is promised for all times under `majority`, as long as not more than half of the nodes that were there ended in the time that two answers span
+//! (all that had the first may be among those) and nobody joined a split cluster in it; under `any`, for answers between which nodes neither came nor went nor lost each other ([`is_quiet`]).
 //! An answer that says that the outcome is unknown may stand for any outcome, and so may a call that was never answered; one that says
 //! `TRYAGAIN` had no effect.
 
@@ -15,10 +15,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use headcount::{Command, Error, Reply};
+use headcount_cluster::Origin;
 
 use super::Verdict;
 use super::stability::is_quiet;
-use crate::history::{Asked, End, History, Shown};
+use crate::history::{Asked, History, Shown};
 use crate::model::words;
 use crate::plan::{Ask, HomeRequires, Via};
 
@@ -56,11 +57,16 @@ fn must_differ(history: &History, one: &Asked, other: &Asked) -> bool {
     }
 }
 
-/// Whether half of the nodes may have ended, or somebody joined while the cluster was split.
+/// Whether all that had an answer may have ended, or somebody joined while the cluster was split. Who was ready then was counted.
 fn lost_majority(history: &History, from: u64, to: u64) -> bool {
-    let ended = history.processes.iter().filter(|process| {
-        process.until.is_some_and(|(until, end)| until <= to && until >= from && end != End::Reincarnated)
-    });
+    let before = history.samples.iter().rfind(|sample| sample.at <= from);
+    let there: BTreeSet<Origin> = before
+        .into_iter()
+        .flat_map(|sample| sample.running())
+        .filter(|(_, seen)| seen.ready)
+        .map(|(_, seen)| seen.origin)
+        .collect();
+    let ended = there.iter().filter(|origin| history.ended(**origin).is_some_and(|until| until <= to)).count();
     let joined = history.processes.iter().filter(|process| process.from <= to).any(|process| {
         let mut around = history
             .samples
@@ -70,11 +76,11 @@ fn lost_majority(history: &History, from: u64, to: u64) -> bool {
             process.from > from || history.samples.iter().all(|sample| sample.at > from || !sample.is_whole());
         has_joined_late && around.any(|sample| is_split(sample, process.origin))
     });
-    2 * ended.count() >= history.plan.nodes || joined
+    2 * ended > there.len() || joined
 }
 
 /// Whether some other two nodes that run are not together.
-fn is_split(sample: &crate::history::Sample, joiner: headcount_cluster::Origin) -> bool {
+fn is_split(sample: &crate::history::Sample, joiner: Origin) -> bool {
     let mut others = sample.clone();
     for seen in &mut others.nodes {
         if seen.as_ref().is_some_and(|seen| seen.origin == joiner || !seen.ready) {

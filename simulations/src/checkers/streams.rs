@@ -1,12 +1,13 @@
 //! G4: what a node knows of an origin never goes back, and is never more than its author has written.
 //!
-//! An origin that is dead may be forgotten: its entry goes, and when it comes back it is not below what it was. How much an author had written is known
+//! An origin that is dead may be forgotten: its entry leaves the vector, and what is remembered of it instead is not below what it was. How much an author had written is known
 //! while it runs, and after it died, because whoever plays looks once more before it kills; what it wrote while it was leaving is not,
 //! so nothing is said about more than was seen of one that left.
 
 use std::collections::BTreeMap;
 
 use headcount_cluster::Origin;
+use headcount_presence::limits::MAX_FORGOTTEN_ORIGINS;
 
 use super::Verdict;
 use crate::history::{End, History, Sample, Vector};
@@ -17,19 +18,21 @@ pub(super) fn check(history: &History) -> Verdict {
     // Per process, the highest that it knew of each origin.
     let mut known: BTreeMap<Origin, Vector> = BTreeMap::new();
     let mut written = Vector::new();
+    // No story has so many.
+    let remembers_too_many = history.processes.len() > MAX_FORGOTTEN_ORIGINS;
     for sample in &history.samples {
         note_written(sample, &mut written);
         for (node, seen) in sample.running() {
             let before = known.entry(seen.origin).or_default();
             for (author, former) in before.iter() {
-                let now = seen.vector.get(author);
                 let may_be_forgotten = ended(history, *author, sample.at);
-                let is_kept = now.map_or(may_be_forgotten, |now| now >= former);
+                let now = if may_be_forgotten { seen.knows(*author) } else { seen.vector.get(author).copied() };
+                let is_kept = now.map_or(remembers_too_many, |now| now >= *former);
                 verdict.judge(is_kept, sample.at, || {
                     format!("n{node} ({}) knew {author} up to {former}, and now knows it up to {now:?}", seen.origin)
                 });
             }
-            for (author, seq) in &seen.vector {
+            for (author, seq) in seen.vector.iter().chain(&seen.forgotten) {
                 if let Some(limit) = most_written(history, *author, &written) {
                     verdict.judge(*seq <= limit, sample.at, || {
                         format!("n{node} ({}) knows {author} up to {seq}, which has written {limit}", seen.origin)

@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use headcount::{Event, MemberState, Reply};
+use headcount_cluster::Origin;
 
 use super::*;
 use crate::core::CoreWorld;
@@ -316,6 +317,47 @@ fn answers_follow_from_what_a_node_had_seen() {
     }
 }
 
+/// What happened when a node removed something, died, came back, and was forgotten under its former origin.
+fn truth_of_the_forgotten() -> (History, Origin) {
+    let mut told = Told(Vec::new());
+    told.command(8_000, 0, 0, Via::Shared, "SET text x");
+    told.command(8_500, 1, 2, Via::Shared, "DEL text");
+    told.command(9_000, 0, 0, Via::Shared, "RPUSH list p");
+    told.command(9_500, 1, 2, Via::Shared, "DEL list");
+    told.0.push(Step { at_ms: 12_000, event: plan::Event::Fault(Fault::Crash { node: 2 }) });
+    told.0.push(Step { at_ms: 13_000, event: plan::Event::Fault(Fault::Start { node: 2 }) });
+    told.command(34_000, 0, 0, Via::Shared, "GET text");
+    let plan = Plan { storm_ms: 35_000, steps: told.0, ..plan() };
+    let history = play(&plan, &mut CoreWorld::of(&plan));
+    let dead = history.processes.iter().find(|process| process.until.is_some()).unwrap().origin;
+    let end = history.samples.last().unwrap();
+    assert!(end.running().all(|(_, seen)| !seen.vector.contains_key(&dead) && seen.forgotten[&dead] == 2), "{end:#?}");
+    (history, dead)
+}
+
+#[test]
+fn what_the_dead_did_stays_seen_when_they_are_forgotten() {
+    let (history, dead) = truth_of_the_forgotten();
+    for verdict in check(&history) {
+        assert!(verdict.is_kept(), "{verdict:#?}");
+    }
+
+    let mut lie = history.clone();
+    assert_eq!(asked(&mut lie, "GET text").saw.remove(&dead), Some(2));
+    let verdict = witness::check(&lie);
+    assert!(verdict.broken.iter().any(|breach| breach.words.contains("is missing")), "{verdict:?}");
+
+    let mut lie = history.clone();
+    (0..3).for_each(|node| drop(last(&mut lie, node).forgotten.insert(dead, 0)));
+    let verdict = witness::check(&lie);
+    assert!(verdict.broken.iter().any(|breach| breach.words.contains("is missing")), "{verdict:?}");
+
+    let mut lie = history;
+    last(&mut lie, 1).forgotten.remove(&dead);
+    let verdict = streams::check(&lie);
+    assert!(verdict.broken.iter().any(|breach| breach.words.contains("now knows it up to None")), "{verdict:?}");
+}
+
 #[test]
 fn what_was_acknowledged_is_there_in_the_end() {
     let lose = |history: &mut History, words: &str| {
@@ -385,6 +427,17 @@ fn homes_answer_once() {
 }
 
 #[test]
+fn an_answer_is_given_again_only_when_all_that_had_it_may_have_ended() {
+    let mut history = truth();
+    history.plan.settings.home_requires = HomeRequires::Majority;
+    answer(&mut history, "GETSET swap s3", Reply::Bulk("s0".into()));
+    for (process, is_kept) in [(0, false), (1, true), (2, true)] {
+        history.processes[process].until = Some((12_900, End::Died));
+        assert_eq!(homed::check(&history).is_kept(), is_kept, "{process}");
+    }
+}
+
+#[test]
 fn messages_come_once_in_order_and_none_is_lost_uncounted() {
     rejects(topics::check, "published later", |history| history.heard.swap(1, 3));
     rejects(topics::check, "2 times", |history| history.heard.insert(2, history.heard[1].clone()));
@@ -441,7 +494,7 @@ fn caps_hold() {
         calm(history, 0, 10_000).for_each(|seen| seen.stats.oplog_bytes = 1 << 30);
     });
     rejects(bounds::check, "garbage_frames", |history| last(history, 1).stats.garbage_frames = 1);
-    rejects(bounds::check, "messages, 1 may wait", |history| {
+    rejects(bounds::check, "had waited, 1 may wait", |history| {
         history.plan.settings.subscriber_queue = 1;
         let again = history.heard.last().unwrap().clone();
         history.heard.push(again);

@@ -1,7 +1,7 @@
 //! Connections between machines: two ends, and what is under way in each direction.
 //!
 //! Order is kept in each direction: nothing arrives before what was sent earlier. What is sent while the wire is cut waits here, as TCP's
-//! unacknowledged bytes do. A connection is forgotten when its end has arrived; whoever still names it by its [`ConnectionId`] names nothing.
+//! unacknowledged bytes do; and so does what is in a narrow place, because that may become wide before it is through. A connection is forgotten when its end has arrived; whoever still names it by its [`ConnectionId`] names nothing.
 
 use std::collections::VecDeque;
 
@@ -59,6 +59,8 @@ pub(crate) struct Flow {
     pub(crate) is_full: bool,
     /// What waits for the end of a cut.
     pub(crate) stalled: VecDeque<Piece>,
+    /// What is on its way through a narrow place, with when its last byte is there.
+    pub(crate) squeezed: VecDeque<(u64, Piece)>,
     /// From when to when bytes come in behind a narrow place without a pause.
     pub(crate) trickles: (u64, u64),
 }

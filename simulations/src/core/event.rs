@@ -12,6 +12,8 @@ use super::gossip::Message;
 pub(crate) enum Event {
     /// A piece of a connection arrives at one of its ends.
     Piece { to: End, piece: Piece },
+    /// Something of this connection's end is through a narrow place.
+    Squeezed(End),
     /// A connection's end sends again what waited for a cut.
     Retransmit(End),
     /// A datagram arrives.

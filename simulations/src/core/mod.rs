@@ -136,6 +136,11 @@ impl CoreWorld {
     fn happen(&mut self, event: Event) {
         match event {
             Event::Piece { to, piece } => self.piece_arrives(to, piece),
+            Event::Squeezed(end) => {
+                while let Some(piece) = self.net.take_squeezed(end) {
+                    self.piece_arrives(end.peer(), piece);
+                }
+            }
             Event::Retransmit(end) => self.net.retransmit(end),
             Event::Datagram { from, to, message } => {
                 let machine = &mut self.machines[to as usize];

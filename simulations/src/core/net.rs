@@ -114,11 +114,42 @@ impl Net {
         true
     }
 
+    /// A wire is as wide as usual again: what was on its way through the narrow place is soon there. Returns whether it was narrow.
+    pub(crate) fn widen(&mut self, from: u32, to: u32) -> bool {
+        let is_narrow = self.wires.get_mut(&(from, to)).is_some_and(|wire| wire.width.take().is_some());
+        if !is_narrow {
+            return false;
+        }
+        let waiting =
+            self.connections.ends(|half, peer| (half.node, peer.node) == (from, to) && !half.out.squeezed.is_empty());
+        for end in waiting {
+            let soon = self.now + draw(&mut self.rng, self.usual);
+            let Some(half) = self.connections.half_mut(end) else { continue };
+            half.out.trickles = (0, 0);
+            for (arrives, piece) in std::mem::take(&mut half.out.squeezed) {
+                half.out.last_arrival = half.out.last_arrival.max(arrives.min(soon));
+                self.queue.plan(half.out.last_arrival, Event::Piece { to: end.peer(), piece });
+            }
+        }
+        true
+    }
+
+    /// The next piece from an end that is through the narrow place.
+    pub(crate) fn take_squeezed(&mut self, end: End) -> Option<Piece> {
+        let now = self.now;
+        let squeezed = &mut self.connections.half_mut(end)?.out.squeezed;
+        let (arrived, piece) = squeezed.pop_front_if(|(arrives, _)| *arrives <= now)?;
+        let half = self.connections.half_mut(end)?;
+        half.out.last_arrival = arrived;
+        Some(piece)
+    }
+
     /// Everything is as it should be between all machines.
     pub(crate) fn mend_all(&mut self) {
         let wires: Vec<(u32, u32)> = self.wires.keys().copied().collect();
         for (from, to) in wires {
             self.mend(from, to);
+            self.widen(from, to);
         }
         self.wires.clear();
     }
@@ -295,15 +326,22 @@ impl Net {
         // Connecting takes a round trip before the hello.
         let connected = if is_hello { draw(&mut self.rng, self.usual) + draw(&mut self.rng, self.usual) } else { 0 };
         let way = self.way(from, to, bytes);
+        let is_narrow = self.wires.get(&(from, to)).is_some_and(|wire| wire.width.is_some());
         let Some(half) = self.connections.half_mut(end) else { return };
-        let arrives = (way.arrives + connected).max(half.out.last_arrival);
-        half.out.last_arrival = arrives;
+        let former = half.out.squeezed.back().map_or(half.out.last_arrival, |(arrives, _)| *arrives);
+        let arrives = (way.arrives + connected).max(former);
         if way.trickles_for > 0 {
             let began = arrives - way.trickles_for;
             let (since, until) = half.out.trickles;
             half.out.trickles = (if began <= until + TRICKLE_GAP { since } else { began }, arrives);
         }
-        self.queue.plan(arrives, Event::Piece { to: end.peer(), piece });
+        if is_narrow {
+            half.out.squeezed.push_back((arrives, piece));
+            self.queue.plan(arrives, Event::Squeezed(end));
+        } else {
+            half.out.last_arrival = arrives;
+            self.queue.plan(arrives, Event::Piece { to: end.peer(), piece });
+        }
     }
 
     fn way(&mut self, from: u32, to: u32, bytes: usize) -> Way {

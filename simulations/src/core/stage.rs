@@ -38,7 +38,7 @@ impl Stage for CoreWorld {
             Fault::Resume { node } => self.resume(node as u32),
             Fault::SetClock { node, ahead_ms } => self.machines[node].clock.set(ahead_ms),
             Fault::Mend { from, to } => self.net.mend(from as u32, to as u32),
-            Fault::Widen { from, to } => self.wire(from, to).width.take().is_some(),
+            Fault::Widen { from, to } => self.net.widen(from as u32, to as u32),
             Fault::Cut { from, to } => {
                 let now = self.net.now;
                 self.wire(from, to).cut_since.get_or_insert(now);

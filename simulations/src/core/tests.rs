@@ -308,6 +308,24 @@ fn a_narrow_link_fills_the_outbox_and_catches_up_when_it_is_wide_again() {
 }
 
 #[test]
+fn what_is_in_a_narrow_place_is_through_soon_after_it_is_wide_again() {
+    for ends in [|world: &mut CoreWorld| world.inject(&Fault::Widen { from: 0, to: 1 }), CoreWorld::heal] {
+        let mut world = world(2);
+        world.inject(&Fault::Narrow { from: 0, to: 1, bytes_per_second: 200 });
+        world.on(0, async |presence| presence.set("k", &vec![b'x'; 50_000]).await.unwrap());
+        world.sadd(0, "lobby", "alice");
+        world.pass(3_000);
+        assert_eq!(world.members_of(1, "lobby"), 0);
+        ends(&mut world);
+        world.until("it arrives in order", 100, |world| {
+            world.look(1).unwrap().presence.shared().read(|state, _| state.stats().rows) == 2
+        });
+        world.pass(10_000);
+        assert!(world.is_settled(), "{world:?}");
+    }
+}
+
+#[test]
 fn a_joiner_takes_a_snapshot_and_takes_it_again_when_the_first_breaks() {
     let settings = Settings { oplog_bytes: 64 << 10, ..Settings::default() };
     for breaks in [false, true] {

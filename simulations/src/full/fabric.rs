@@ -212,6 +212,19 @@ impl Fabric {
         })
     }
 
+    /// One direction is as wide as usual again; returns whether that changed anything.
+    pub(crate) fn widen(&self, from: usize, to: usize) -> bool {
+        let now = self.now();
+        self.with(|state| {
+            let at = state.route(from, to);
+            let changed = state.routes[at].set_width(None);
+            if changed {
+                state.widened(from, to, now);
+            }
+            changed
+        })
+    }
+
     /// All routes are as usual again.
     pub(crate) fn heal(&self) {
         let now = self.now();
@@ -220,7 +233,11 @@ impl Fabric {
             for (from, to) in (0..count).flat_map(|from| (0..count).map(move |to| (from, to))) {
                 let at = state.route(from, to);
                 let was_cut = state.routes[at].is_cut();
+                let was_narrow = state.routes[at].set_width(None);
                 state.routes[at].heal();
+                if was_narrow {
+                    state.widened(from, to, now);
+                }
                 if was_cut {
                     state.mended(from, to, now);
                 }
@@ -449,6 +466,21 @@ impl State {
                     // What this direction carries of the other one are acknowledgements.
                     other.window_used -= std::mem::take(&mut other.unacknowledged);
                     self.woken.extend(side.writer.take());
+                }
+            }
+        }
+    }
+
+    /// What was on its way through the narrow place is soon there.
+    fn widened(&mut self, from: usize, to: usize, now: Duration) {
+        let soon = self.arrival(from, to, now);
+        for connection in self.connections.values_mut() {
+            for index in 0..2 {
+                let [side, other] = ends(&mut connection.sides, index);
+                if (other.machine, side.machine) == (from, to) {
+                    side.inbox.iter_mut().for_each(|piece| piece.arrives = piece.arrives.min(soon));
+                    side.last_arrival = side.last_arrival.min(soon);
+                    self.woken.extend(side.reader.take());
                 }
             }
         }

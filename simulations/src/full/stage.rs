@@ -50,7 +50,7 @@ impl Stage for World {
                 true
             }
             Fault::Mend { from, to } => self.fabric.set_cut(from, to, false),
-            Fault::Widen { from, to } => self.fabric.change(from, to, |route| route.set_width(None)),
+            Fault::Widen { from, to } => self.fabric.widen(from, to),
             Fault::Cut { .. }
             | Fault::Lose { .. }
             | Fault::Repeat { .. }

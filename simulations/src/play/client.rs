@@ -17,7 +17,7 @@ use headcount::{Ack, ClusterPresence, Command, Error, Event, MemberState, Presen
 use headcount_cluster::Origin;
 use headcount_presence::handle::Shared;
 
-use super::sight::vector;
+use super::sight::known;
 use crate::history::{Asked, Heard};
 use crate::model::words;
 use crate::plan::{Ask, Via};
@@ -191,6 +191,7 @@ impl Client {
             subscription: *begun - 1,
             process: self.base.shared().read(|state, _| state.origin()),
             ears: Rc::clone(&self.ears),
+            turn: Cell::new(0),
             clock: Rc::clone(&self.clock),
             notes: Rc::clone(&self.notes),
         }
@@ -241,7 +242,7 @@ async fn observed<T>(
     index: usize,
     mut work: LocalBoxFuture<'static, T>,
 ) -> T {
-    let (origin, saw, loading) = shared.read(|state, _| (state.origin(), vector(state), state.is_loading()));
+    let (origin, saw, loading) = shared.read(|state, _| (state.origin(), known(state), state.is_loading()));
     let first: Poll<T> = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await;
     let (before, after) = (saw.get(&origin).copied().unwrap_or(0), shared.read(|state, _| state.written()));
     {
@@ -292,6 +293,8 @@ struct Reader {
     /// The process under its incarnation when it subscribed.
     process: Origin,
     ears: Rc<Ears>,
+    /// How often it had read all that there was.
+    turn: Cell<u64>,
     clock: Clock,
     notes: Rc<RefCell<Notebook>>,
 }
@@ -307,6 +310,7 @@ impl Reader {
                 topic: self.topic.clone(),
                 subscription: self.subscription,
                 at: (self.clock)(),
+                turn: self.turn.get(),
                 event,
             };
             self.notes.borrow_mut().heard.push(heard);
@@ -318,6 +322,8 @@ impl Reader {
             self.ears.waiting.borrow_mut().push(context.waker().clone());
             return Poll::Pending;
         }
-        subscription.poll_next_unpin(context)
+        let event = subscription.poll_next_unpin(context);
+        self.turn.set(self.turn.get() + u64::from(event.is_pending()));
+        event
     }
 }

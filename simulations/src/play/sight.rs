@@ -40,15 +40,28 @@ impl Keys {
 }
 
 /// A node's version vector, in the history's words.
-pub(super) fn vector(state: &State) -> Vector {
+fn vector(state: &State) -> Vector {
     state.vector().dots.into_iter().collect()
+}
+
+/// What it remembers of origins that are forgotten.
+fn forgotten(state: &State) -> Vector {
+    state.forgotten().dots.into_iter().collect()
+}
+
+/// All that a node has seen: its vector, and what was forgotten of it.
+pub(super) fn known(state: &State) -> Vector {
+    let mut known = vector(state);
+    known.extend(forgotten(state));
+    known
 }
 
 /// A node as it is now.
 pub(super) fn see(look: &Look, keys: &BTreeSet<String>) -> Seen {
     let presence = &look.presence;
-    let (digest, vector, stats, loading) =
-        presence.shared().read(|state, _| (state.digest(), vector(state), state.stats(), state.is_loading()));
+    let (digest, stats, loading) =
+        presence.shared().read(|state, _| (state.digest(), state.stats(), state.is_loading()));
+    let (vector, forgotten) = presence.shared().read(|state, _| (vector(state), forgotten(state)));
     let mut linked: Vec<_> = look.linked.iter().map(headcount::Member::origin).collect();
     linked.sort_unstable();
     Seen {
@@ -60,6 +73,7 @@ pub(super) fn see(look: &Look, keys: &BTreeSet<String>) -> Seen {
         linked,
         digest,
         vector,
+        forgotten,
         stats,
         keys: keys.iter().map(|key| (key.clone(), show(presence, key))).collect::<BTreeMap<_, _>>(),
         topics: now(presence.channels(None)).unwrap_or_default(),

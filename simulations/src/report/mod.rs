@@ -203,6 +203,7 @@ mod tests {
             linked: Vec::new(),
             digest,
             vector: BTreeMap::new(),
+            forgotten: BTreeMap::new(),
             stats: Stats::default(),
             keys: BTreeMap::new(),
             topics: Vec::new(),

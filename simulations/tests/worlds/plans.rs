@@ -1,6 +1,7 @@
 //! Plans on the full stage: each kind of fault does what its name says, is counted, and gives the same history twice.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use headcount::{MemberState, Presence};
 use headcount_simulations::plan::{Fault, FaultKind, Plan, Settings};
@@ -68,6 +69,24 @@ fn faults() -> Vec<(FaultKind, Vec<Fault>)> {
         (FaultKind::Narrow, both_ways(|from, to| Fault::Narrow { from, to, bytes_per_second: 2_000 })),
         (FaultKind::SetClock, vec![Fault::SetClock { node: 1, ahead_ms: 30_000 }]),
     ]
+}
+
+#[test]
+fn what_is_in_a_narrow_place_is_through_soon_after_it_is_wide_again() {
+    for ends in [|world: &mut World| world.inject(&Fault::Widen { from: 0, to: 1 }), Stage::heal] {
+        on_stage(1, |world| {
+            for from in [0, 2] {
+                world.inject(&Fault::Narrow { from, to: 1, bytes_per_second: 200 });
+            }
+            let look = world.look(0).unwrap();
+            let job = async move { drop(look.presence.set("long", &[b'x'; 50_000]).await) };
+            world.run(0, Box::pin(job));
+            pass(world, 2_000);
+            assert_eq!(value(world, "n1", "long"), None);
+            ends(world);
+            world.until("it arrives", Duration::from_millis(200), |world| value(world, "n1", "long").is_some());
+        });
+    }
 }
 
 #[test]
