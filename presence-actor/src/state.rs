@@ -599,6 +599,7 @@ impl State {
             open_calls: self.open_calls(),
             watches: self.keyspace.watches.count(),
             oplog_bytes: self.origins.iter().map(|(_, state)| state.log.bytes()).sum(),
+            queued_bytes: self.peers.values().map(|peer| peer.queued_bytes).max().unwrap_or(0),
             unconfirmed_ops: self.unconfirmed(),
             ..self.stats.clone()
         }
