@@ -21,7 +21,7 @@ use headcount_cluster::Origin;
 
 use super::Verdict;
 use super::stability::is_quiet;
-use crate::history::{Asked, History, Shown};
+use crate::history::{Asked, History, Sample, Shown};
 use crate::model::words;
 use crate::plan::{Ask, Fault, HomeRequires, Via};
 
@@ -64,7 +64,7 @@ fn lost_majority(history: &History, from: u64, to: u64) -> bool {
     let before = history.samples.iter().rfind(|sample| sample.at <= from);
     let there: BTreeSet<Origin> = before
         .into_iter()
-        .flat_map(|sample| sample.running())
+        .flat_map(Sample::running)
         .filter(|(_, seen)| seen.ready)
         .map(|(_, seen)| seen.origin)
         .collect();
@@ -82,7 +82,7 @@ fn lost_majority(history: &History, from: u64, to: u64) -> bool {
 }
 
 /// Whether some other two nodes that run are not together.
-fn is_split(sample: &crate::history::Sample, joiner: Origin) -> bool {
+fn is_split(sample: &Sample, joiner: Origin) -> bool {
     let mut others = sample.clone();
     for seen in &mut others.nodes {
         if seen.as_ref().is_some_and(|seen| seen.origin == joiner || !seen.ready) {

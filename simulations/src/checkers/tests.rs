@@ -355,7 +355,9 @@ fn what_the_dead_did_stays_seen_when_they_are_forgotten() {
     assert!(verdict.broken.iter().any(|breach| breach.words.contains("is missing")), "{verdict:?}");
 
     let mut lie = history.clone();
-    (0..3).for_each(|node| drop(last(&mut lie, node).forgotten.insert(dead, 0)));
+    for node in 0..3 {
+        last(&mut lie, node).forgotten.insert(dead, 0);
+    }
     let verdict = witness::check(&lie);
     assert!(verdict.broken.iter().any(|breach| breach.words.contains("is missing")), "{verdict:?}");
 

@@ -79,7 +79,7 @@ fn what_is_in_a_narrow_place_is_through_soon_after_it_is_wide_again() {
                 world.inject(&Fault::Narrow { from, to: 1, bytes_per_second: 200 });
             }
             let look = world.look(0).unwrap();
-            let job = async move { drop(look.presence.set("long", &[b'x'; 50_000]).await) };
+            let job = async move { drop(look.presence.set("long", &vec![b'x'; 50_000]).await) };
             world.run(0, Box::pin(job));
             pass(world, 2_000);
             assert_eq!(value(world, "n1", "long"), None);
