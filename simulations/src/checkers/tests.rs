@@ -561,3 +561,12 @@ fn caps_of_what_waits_and_of_memory_hold() {
     rejects(bounds::check, "origins", |history| last(history, 1).stats.origins = 2_000);
     rejects(bounds::check, "open_calls", |history| last(history, 1).stats.open_calls = usize::MAX);
 }
+
+#[test]
+fn the_living_are_not_given_up_before_the_grace_is_over() {
+    rejects(false_death::check, "gave it up", |history| {
+        let alive = history.processes[1].origin;
+        let late = history.samples.iter_mut().filter(|sample| sample.at > 20_000);
+        late.for_each(|sample| drop(seen(sample, 0).members.remove(&alive)));
+    });
+}
