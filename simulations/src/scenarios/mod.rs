@@ -6,12 +6,12 @@
 mod big_room;
 mod clock_jump;
 mod cold_restart;
+mod cut_off;
 mod dead_seed;
 mod flapping_link;
 mod hearsay;
 mod lock_race;
 mod long_partition_past_grace;
-mod lost_answer;
 mod one_way_partition;
 mod reply_channel;
 mod rolling_deploy;
@@ -66,7 +66,7 @@ pub const ALL: [Scenario; 17] = [
     reply_channel::SCENARIO,
     slow_subscriber::SCENARIO,
     hearsay::SCENARIO,
-    lost_answer::SCENARIO,
+    cut_off::SCENARIO,
 ];
 
 /// The one of this name.
