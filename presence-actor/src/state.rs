@@ -420,14 +420,16 @@ impl State {
         true
     }
 
-    /// This node goes on under a new origin, because peers hold the old one for Gone. What it owns is asserted again.
+    /// This node goes on under a new origin, because peers hold the old one for Gone. What it owns is asserted again, unless it is
+    /// leaving: that would come back only to go.
     pub fn handle_reincarnated(&mut self, member: &Member, now: WallMs) {
         let old = self.me;
         let new = self.origins.intern(member.origin(), now);
         self.origins.set_standing(new, Standing::Up);
         self.origins.get_mut(new).member = true;
         self.me = new;
-        for owner in self.keyspace.ledger.owners(old) {
+        let owners = if self.closed { Vec::new() } else { self.keyspace.ledger.owners(old) };
+        for owner in owners {
             for (key, slot) in self.keyspace.ledger.places(old, owner) {
                 self.reassert(old, owner, &key, &slot, now);
             }
@@ -599,6 +601,7 @@ impl State {
             open_calls: self.open_calls(),
             watches: self.keyspace.watches.count(),
             oplog_bytes: self.origins.iter().map(|(_, state)| state.log.bytes()).sum(),
+            queued_bytes: self.peers.values().map(|peer| peer.queued_bytes).max().unwrap_or(0),
             unconfirmed_ops: self.unconfirmed(),
             ..self.stats.clone()
         }

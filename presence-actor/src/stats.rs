@@ -26,6 +26,8 @@ pub struct Stats {
     pub watches: usize,
     /// Gauge: bytes of operations kept for repair.
     pub oplog_bytes: usize,
+    /// Gauge: bytes of messages that wait for the peer for which most do; capped by `peer_queue_bytes`.
+    pub queued_bytes: usize,
     /// Gauge: own operations that the slowest live peer has not yet confirmed.
     pub unconfirmed_ops: u64,
     /// Counter: operations written here.

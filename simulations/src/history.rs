@@ -55,6 +55,8 @@ pub struct Asked {
     pub saw: Vector,
     /// Whether it was loading a snapshot then: readers see rows of it that `saw` does not cover yet.
     pub loading: bool,
+    /// What keys and rows were accounted for there then.
+    pub memory_bytes: usize,
     /// On how many nodes, itself included, it has to be before it is answered.
     pub holders: usize,
     /// The numbers of the operations that the node itself wrote for it at once, from and to, if any.
@@ -76,6 +78,7 @@ impl Asked {
             at,
             saw: Vector::new(),
             loading: false,
+            memory_bytes: 0,
             holders: 1,
             wrote: None,
             answer: None,

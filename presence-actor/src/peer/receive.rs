@@ -117,9 +117,11 @@ impl State {
                 // to come, and it wants its goodbye confirmed.
                 peer.left_elsewhere = true;
             } else if self.origins.find(*origin).is_none() {
-                // Nothing of it was ever held here, and nothing will be.
+                // Nothing of it was ever held here, and nothing will be. The membership has to know too: whoever turns up alive under it
+                // must be told before there is a link, on which it would take a snapshot without what it owns.
                 if !self.origins.is_gone(*origin) {
                     self.origins.forgotten.remember(*origin, 0);
+                    self.events.push_back(StateEvent::DeclareGone(*origin, reason));
                 }
             } else if self.give_up(*origin, reason, now) {
                 self.events.push_back(StateEvent::DeclareGone(*origin, reason));

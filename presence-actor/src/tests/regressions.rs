@@ -233,6 +233,22 @@ fn a_reincarnated_owner_keeps_its_deadlines() {
 }
 
 #[test]
+fn a_leaving_node_that_is_told_to_go_on_under_another_origin_does_not_bring_back_what_it_owned() {
+    let mut world = World::new(2);
+    world.sadd_as(Owner::NODE, 0, "lobby", "alice");
+    world.flush();
+    world.down(0);
+    world.gone_at(1, 0);
+    world.sadd(0, "chat", "hello"); // unseen by node 1
+    world.nodes[0].close();
+    world.reincarnate(0);
+    world.introduce(0, 1);
+    world.settle();
+    assert!(world.smembers(1, "lobby").is_empty(), "its players were gone and are about to be");
+    assert_eq!(world.smembers(1, "chat"), ["hello"], "its last shared writes still come");
+}
+
+#[test]
 fn the_log_of_a_new_origin_is_not_pruned_by_what_was_confirmed_of_the_old() {
     let mut world = World::new(2);
     world.fill(0, "lobby", 100);

@@ -202,6 +202,23 @@ fn the_word_of_a_third_node_does_not_cut_a_leaver_off_before_its_last_words() {
     assert!(told.contains(&StateEvent::DeclareGone(leaver.origin(), GoneReason::Left)), "{told:?}");
 }
 
+/// Found by a simulated storm (seed 310): a node that had just started heard that somebody it had not met was Gone, linked with it all the same
+/// when the cut was over, and gave it a snapshot without what it owned: that was swept at its living owner, and so lost.
+#[test]
+fn what_is_gone_for_a_peer_is_so_for_the_membership_of_a_node_that_never_met_it() {
+    let mut world = World::new(2);
+    world.sadd(0, "lobby", "bob");
+    world.flush();
+    world.down(0);
+    world.gone_at(1, 0);
+    let owner = world.origin(0);
+    let joiner = world.add_knowing(member(2, 1), Limits::default(), &[1]);
+    world.flush();
+    let told = std::iter::from_fn(|| world.nodes[joiner].poll_event()).collect::<Vec<_>>();
+    let fence = StateEvent::DeclareGone(owner, GoneReason::GraceOver);
+    assert_eq!(told.iter().filter(|event| **event == fence).count(), 1, "{told:?}");
+}
+
 /// The owner is given up here while a snapshot with its rows is under way.
 #[test]
 fn rows_of_an_owner_that_was_given_up_meanwhile_stay_out_of_a_snapshot() {

@@ -1,14 +1,17 @@
 //! G9: every cap holds, in every sample.
 //!
-//! Memory is capped for what a node takes itself, and what its peers write is taken all the same: together not more than each node's cap.
+//! Memory is capped for what a node takes itself, and what its peers write is taken all the same: together not more than each node's cap. So a node that
+//! is over its cap refuses whatever may add to it.
 //! A subscriber that begins to read finds no more messages than its queue holds.
 
 use std::collections::BTreeMap;
 
-use headcount::{Config, Event};
+use headcount::{Command, Config, Event};
 
 use super::Verdict;
 use crate::history::{History, Seen};
+use crate::model::words;
+use crate::plan::{Ask, Via};
 
 /// What one command may add beyond the memory's cap, because it is judged before it is carried out.
 const ONE_COMMAND: usize = 4 * 1024 * 1024;
@@ -27,6 +30,7 @@ pub(super) fn check(history: &History) -> Verdict {
         }
     }
     histories_kept(history, &mut verdict);
+    refusals(history, &mut verdict);
     backlogs(history, &mut verdict);
     verdict
 }
@@ -57,11 +61,44 @@ fn gauges(history: &History, config: &Config, seen: &Seen) -> Vec<(&'static str,
     vec![
         ("memory_bytes", seen.stats.memory_bytes, (limits.max_memory_bytes + ONE_COMMAND).saturating_mul(nodes)),
         ("subscriptions", seen.stats.subscriptions, limits.max_subscriptions),
+        ("queued_bytes", seen.stats.queued_bytes, limits.peer_queue_bytes),
         ("watches", seen.stats.watches, limits.max_watches),
         ("open_calls", seen.stats.open_calls, calls),
         ("origins", seen.stats.origins, origins),
         ("garbage_frames", seen.stats.garbage_frames as usize, 0),
     ]
+}
+
+/// What a node takes that has no room for it.
+fn refusals(history: &History, verdict: &mut Verdict) {
+    let cap = history.plan.settings.max_memory_bytes;
+    for asked in history.asked.iter().filter(|asked| asked.memory_bytes > cap && may_add(&asked.ask)) {
+        let is_taken = matches!(asked.answer, Some((_, Ok(_))));
+        verdict.judge(!is_taken, asked.at, || {
+            format!(
+                "client {} on n{} was granted `{}`, though {} bytes of {cap} were used",
+                asked.client, asked.node, asked.ask, asked.memory_bytes
+            )
+        });
+    }
+}
+
+/// Whether the node itself adds rows for an ask.
+fn may_add(ask: &Ask) -> bool {
+    let is_here = !matches!(ask, Ask::Command { via: Via::Homed, .. });
+    let adds = matches!(
+        words::command(ask),
+        Some(
+            Command::Set { nx: false, .. }
+                | Command::Sadd { .. }
+                | Command::Hset { .. }
+                | Command::Rpush { .. }
+                | Command::Lpush { .. }
+                | Command::Incrby { .. }
+                | Command::Hincrby { .. }
+        )
+    );
+    is_here && adds
 }
 
 /// What a subscriber reads at once, for however long it did not read before.

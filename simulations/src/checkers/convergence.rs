@@ -4,8 +4,13 @@
 //! links and from back-off, not from the data. From then on nodes may differ for [`ROUNDS`] gossip intervals at a time: rows still expire in a
 //! calm, and a removal takes its way. Machines whose power went are not live, and may be held for anything.
 
+use std::collections::BTreeSet;
+
+use headcount::Command;
+
 use super::Verdict;
 use crate::history::{History, Sample};
+use crate::model::words;
 
 /// How long nodes may take to find each other again: a silent link is closed after 4 s, dialled again after up to 5 s and half as much of
 /// jitter, given 2 s to connect and 2 s for its handshake; and what was missed meanwhile is loaded.
@@ -60,7 +65,33 @@ pub(super) fn check(history: &History) -> Verdict {
             )
         });
     }
+    same_sight(history, last, &mut verdict);
     verdict
+}
+
+/// Where nodes hold the same rows, readers see the same in the end: which of several rows wins does not depend on who looks. What has a deadline is hidden
+/// by each node's own clock.
+fn same_sight(history: &History, last: &Sample, verdict: &mut Verdict) {
+    let mut running = last.running();
+    let Some((first, seen)) = running.next().filter(|_| last.holds_the_same()) else { return };
+    let mortal = mortal_keys(history);
+    for (node, other) in running {
+        for (key, shown) in seen.keys.iter().filter(|(key, _)| !mortal.contains(*key)) {
+            let same = other.keys.get(key);
+            verdict.judge(same == Some(shown), last.at, || {
+                format!("of the same rows n{first} shows {shown:?} under {key}, and n{node} shows {same:?}")
+            });
+        }
+    }
+}
+
+/// The keys that somebody gave a deadline, or wanted to.
+fn mortal_keys(history: &History) -> BTreeSet<String> {
+    let commands = history.asked.iter().filter_map(|asked| words::command(&asked.ask));
+    let mortal = commands.filter(|command| {
+        matches!(command, Command::Set { seconds: Some(_), .. } | Command::Expire { .. } | Command::Hincrbyex { .. })
+    });
+    mortal.flat_map(|command| words::keys(&command)).map(|key| String::from_utf8_lossy(&key).into_owned()).collect()
 }
 
 impl Sample {

@@ -4,9 +4,11 @@
 //! In the storm a link may hold up what passes and be up all the same, so that nothing is said about who has not heard yet; and for as long after it as
 //! what was sent into a cut may wait to be sent again. Judged are rows that nobody asked to take away.
 
+use headcount::MemberState;
+
 use super::owned::{self, Owned};
 use super::{Verdict, convergence};
-use crate::history::{History, Sample, Seen};
+use crate::history::{End, History, Process, Sample, Seen};
 
 /// Within which time of the nodes being together a live owner's rows are visible everywhere.
 const SHOWN_MS: u64 = 2_000;
@@ -33,7 +35,47 @@ pub(super) fn check(history: &History) -> Verdict {
             }
         }
     }
+    for process in &history.processes {
+        given_up(history, process, &mut verdict);
+    }
     verdict
+}
+
+/// Who lives is given up only by somebody who has not heard of him for the whole grace time: a suspicion hides and destroys nothing. The first to give
+/// up decides, and tells the others.
+fn given_up(history: &History, process: &Process, verdict: &mut Verdict) {
+    if matches!(process.until, Some((_, End::Left))) {
+        return;
+    }
+    let runs = |sample: &Sample| sample.nodes[process.node].as_ref().is_some_and(|seen| seen.origin == process.origin);
+    let held = |sample: &Sample, observer: &Seen, node: usize| {
+        let then = sample.nodes[node].as_ref().filter(|then| then.origin == observer.origin)?;
+        then.members.get(&process.origin).copied()
+    };
+    let gave_up = |index: usize| -> Vec<(usize, &Seen)> {
+        let (before, sample) = (&history.samples[index - 1], &history.samples[index]);
+        let observers = sample.running().filter(|(_, seen)| !seen.members.contains_key(&process.origin));
+        observers.filter(|(node, seen)| held(before, seen, *node).is_some()).collect()
+    };
+    let mut lives = (1..history.samples.len()).filter(|index| runs(&history.samples[*index]));
+    let Some((index, observers)) =
+        lives.find_map(|index| Some((index, gave_up(index))).filter(|(_, of)| !of.is_empty()))
+    else {
+        return;
+    };
+    let at = history.samples[index].at;
+    let silent_since = |(node, seen): &(usize, &Seen)| {
+        let up = |sample: &&Sample| held(sample, seen, *node) == Some(MemberState::Up);
+        history.samples[..index].iter().rfind(up).map_or(0, |sample| sample.at)
+    };
+    let since = observers.iter().map(silent_since).min().unwrap_or(at);
+    verdict.judge(at >= since + history.plan.settings.grace_ms, at, || {
+        let nodes: Vec<usize> = observers.iter().map(|(node, _)| *node).collect();
+        format!(
+            "n{} ({}) lives, and nodes {nodes:?} gave it up, which had it Up at {since} ms",
+            process.node, process.origin
+        )
+    });
 }
 
 /// Whether the row is written, its owner lives, and nobody has asked for anything that may take it away.
@@ -52,7 +94,7 @@ fn knew_before(history: &History, owned: &Owned, index: usize, node: usize) -> b
     let is_later = history.samples[index].at >= history.samples[index - 1].at + 200;
     let (Some((_, seq)), Some(author)) = (owned.by.wrote, owned.by.process) else { return false };
     let knows = |seen: &Seen| {
-        let is_up = seen.origin == author || seen.members.get(&author) == Some(&headcount::MemberState::Up);
+        let is_up = seen.origin == author || seen.members.get(&author) == Some(&MemberState::Up);
         is_up && seen.vector.get(&author).is_some_and(|known| *known >= seq)
     };
     // One that took a new incarnation writes its rows again, and whoever has not met that hides them until then.

@@ -1,7 +1,9 @@
 //! G6: what a key's home answers it answers once.
 //!
 //! - sums of counters that are only counted at their home, with steps of one sign, differ
+//! - and grow by no more than was asked for in between
 //! - each element that was pushed once is popped at most once, and what was popped and is left was pushed
+//! - an element goes to who has waited longest for it
 //! - of two `SET NX` of a key, only one wins, unless somebody asked for something in between that may have ended the first
 //! - no two `GETSET` of a key return the same value, when it was written once
 //! - whoever reads on the same process after his homed call was answered sees what it wrote
@@ -21,7 +23,7 @@ use super::Verdict;
 use super::stability::is_quiet;
 use crate::history::{Asked, History, Sample, Shown};
 use crate::model::words;
-use crate::plan::{Ask, HomeRequires, Via};
+use crate::plan::{Ask, Fault, HomeRequires, Via};
 
 /// Judges a history.
 pub(super) fn check(history: &History) -> Verdict {
@@ -135,20 +137,21 @@ fn is_read(command: &Command) -> bool {
 }
 
 fn counters(history: &History, key: &Bytes, asks: &[(&Asked, Command)], verdict: &mut Verdict) {
-    let step = |asked: &Asked, command: &Command| match (command, &asked.ask) {
+    let steps = |asked: &Asked, command: &Command| match (command, &asked.ask) {
         (Command::Incrby { by, .. }, Ask::Command { via: Via::Homed, .. }) => Some(*by),
         _ => None,
     };
     let only_counts =
-        asks.iter().all(|(asked, command)| is_read(command) || step(asked, command).is_some_and(|by| by > 0));
+        asks.iter().all(|(asked, command)| is_read(command) || steps(asked, command).is_some_and(|by| by > 0));
     if !only_counts {
         return;
     }
     let counts: Vec<&Asked> =
-        asks.iter().filter(|(asked, command)| step(asked, command).is_some()).map(|(asked, _)| *asked).collect();
+        asks.iter().filter(|(asked, command)| steps(asked, command).is_some()).map(|(asked, _)| *asked).collect();
     let sum = |asked: &Asked| if let Some((_, Ok(Reply::Integer(sum)))) = asked.answer { Some(sum) } else { None };
     let answered = counts.iter().filter_map(|asked| Some((sum(asked)?, *asked)));
     all_differ(history, key, answered, "one sum", verdict);
+    growth(history, key, &counts, verdict);
     // A later read on the same process shows at least as much.
     for (asked, command) in asks {
         let (Command::Get { .. }, Some((at, Ok(reply)))) = (command, &asked.answer) else { continue };
@@ -165,6 +168,61 @@ fn counters(history: &History, key: &Bytes, asks: &[(&Asked, Command)], verdict:
             verdict.judge(is_seen, *at, || {
                 format!("{} sees less than {most}, which its node had answered before", told(asked))
             });
+        }
+    }
+}
+
+/// Between two sums lies no more than what was asked for meanwhile: nothing was counted twice.
+fn growth(history: &History, key: &Bytes, counts: &[&Asked], verdict: &mut Verdict) {
+    let sum = |asked: &Asked| if let Some((_, Ok(Reply::Integer(sum)))) = asked.answer { Some(sum) } else { None };
+    for later in counts {
+        let Some(after) = sum(later) else { continue };
+        let formers = counts.iter().filter(|former| sum(former).is_some() && span(former).1 < later.at);
+        let Some(former) = formers.max_by_key(|former| span(former).1) else { continue };
+        if !must_differ(history, former, later) {
+            continue;
+        }
+        let (from, to) = (former.at, span(later).1);
+        let may_count = |asked: &&&Asked| {
+            let is_over = match asked.answer {
+                Some((at, Ok(_) | Err(Error::TryAgain(_)))) => at < from,
+                Some((_, Err(_))) | None => false,
+            };
+            asked.at <= to && !is_over && !std::ptr::eq(**asked, *former)
+        };
+        let most: i64 = counts.iter().filter(may_count).map(|asked| step(asked)).sum();
+        let before = sum(former).unwrap_or_default();
+        verdict.judge(after - before <= most, to, || {
+            format!("{key:?} grew by more than {most}, from {}, to {}", told(former), told(later))
+        });
+    }
+}
+
+/// What a command adds to a counter.
+fn step(asked: &Asked) -> i64 {
+    if let Some(Command::Incrby { by, .. }) = words::command(&asked.ask) { by } else { 0 }
+}
+
+/// How much longer somebody must have waited, and goes on waiting, for an element to have been his for sure.
+const CLEARLY_MS: u64 = 1_000;
+
+/// Who pops after having waited, while somebody else has waited for the same key for longer and goes on.
+fn lines(history: &History, key: &Bytes, asks: &[(&Asked, Command)], verdict: &mut Verdict) {
+    if history.plan.faults().any(|(_, fault)| matches!(fault, Fault::SetClock { .. })) {
+        return;
+    }
+    let waits = |command: &Command| matches!(command, Command::Brpop { .. } | Command::Blpop { .. });
+    let waiters: Vec<&Asked> = asks.iter().filter(|(_, command)| waits(command)).map(|(asked, _)| *asked).collect();
+    for served in &waiters {
+        let Some((at, _)) = served.answer.as_ref().filter(|_| popped(served, key).is_some()) else { continue };
+        for passed in &waiters {
+            let until = passed.answer.as_ref().map(|(until, _)| *until).or(passed.given_up);
+            let is_before = passed.at + CLEARLY_MS < served.at && until.is_some_and(|until| until > at + CLEARLY_MS);
+            if is_before && is_quiet(history, passed.at, *at) {
+                verdict.breach(*at, || {
+                    format!("an element of {key:?} went to {}, and not to {}", told(served), told(passed))
+                });
+            }
         }
     }
 }
@@ -202,6 +260,7 @@ fn elements(history: &History, key: &Bytes, asks: &[(&Asked, Command)], verdict:
     let unique =
         popped.iter().filter(|(element, _)| is_unique(element)).map(|(element, asked)| (element.clone(), *asked));
     all_differ(history, key, unique, "one element", verdict);
+    lines(history, key, asks, verdict);
     judge_rest(history, key, asks, &pushed, &popped, verdict);
 }
 

@@ -7,9 +7,11 @@
 mod acknowledged;
 mod bounds;
 mod convergence;
+mod deadlines;
 mod false_death;
 mod fate;
 mod homed;
+mod joiners;
 mod leaks;
 mod orphans;
 mod owned;
@@ -29,10 +31,12 @@ pub use verdict::{Breach, Verdict};
 pub fn check(history: &History) -> Vec<Verdict> {
     vec![
         convergence::check(history),
+        joiners::check(history),
         orphans::check(history),
         false_death::check(history),
         streams::check(history),
         witness::check(history),
+        deadlines::check(history),
         acknowledged::check(history),
         homed::check(history),
         topics::check(history),

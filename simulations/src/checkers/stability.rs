@@ -21,6 +21,13 @@ impl Sample {
         self.nodes.iter().enumerate().filter_map(|(node, seen)| Some((node, seen.as_ref()?)))
     }
 
+    /// As if nothing ran at a node.
+    pub(super) fn without(&self, node: usize) -> Self {
+        let mut others = self.clone();
+        others.nodes[node] = None;
+        others
+    }
+
     /// Whether the nodes that run are ready, hold each other for Up, are linked, and none stands still or loads.
     pub(super) fn is_whole(&self) -> bool {
         let holds = |seen: &Seen, other: &Seen| {
@@ -69,6 +76,15 @@ pub(super) fn is_quiet(history: &History, from: u64, to: u64) -> bool {
         && samples.all(Sample::is_whole)
         && history.processes.iter().all(steady)
         && history.plan.faults().all(|(at, fault)| at > end || until(history, at, fault) < begin)
+}
+
+/// Whether no fault was in force, from one time to another, that can break or hold up anything between processes that live.
+pub(super) fn is_undisturbed(history: &History, from: u64, to: u64) -> bool {
+    let is_of_processes = |fault: &Fault| {
+        matches!(fault, Fault::Start { .. } | Fault::Crash { .. } | Fault::PowerOff { .. } | Fault::Leave { .. })
+    };
+    let mut faults = history.plan.faults().filter(|(_, fault)| !is_of_processes(fault));
+    faults.all(|(at, fault)| at > to || until(history, at, fault) + MARGIN_MS < from)
 }
 
 /// Until when a fault can break or hold up something.

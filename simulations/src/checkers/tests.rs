@@ -64,6 +64,13 @@ fn plan() -> Plan {
     told.command(13_500, 0, 0, Via::Shared, "GET tickets");
     told.command(13_600, 0, 0, Via::Shared, "LPOP queue");
     told.command(13_700, 1, 1, Via::Shared, "BLPOP queue more 1");
+    told.command(9_000, 3, 2, Via::Shared, "SETEX brief 5 v");
+    told.command(10_000, 1, 1, Via::Shared, "GET brief");
+    told.command(14_900, 1, 1, Via::Shared, "EXISTS brief");
+    told.command(15_000, 1, 1, Via::Shared, "GET brief");
+    told.command(17_200, 7, 0, Via::Shared, "BLPOP line 9");
+    told.command(18_400, 8, 1, Via::Shared, "BLPOP line 8");
+    told.command(19_700, 1, 1, Via::Shared, "RPUSH line first");
     told.ask(14_000, 6, 1, Ask::Subscribe { topic: "news".to_owned() });
     for n in 0..6 {
         told.command(15_000 + 100 * n, 0, 0, Via::Shared, &format!("PUBLISH news m{n}"));
@@ -502,4 +509,64 @@ fn caps_hold() {
         history.heard.push(again);
     });
     rejects(bounds::check, "subscriptions", |history| last(history, 1).stats.subscriptions = 1_000_001);
+}
+
+#[test]
+fn of_the_same_rows_all_readers_see_the_same() {
+    rejects(convergence::check, "of the same rows", |history| {
+        *last(history, 1).keys.get_mut("text").unwrap() = Shown::Value("x".into());
+    });
+}
+
+#[test]
+fn who_says_that_it_is_ready_has_what_the_others_had() {
+    rejects(joiners::check, "less than any other had", |history| {
+        let origin = history.processes.last().unwrap().origin;
+        let joining = history.samples.iter_mut().flat_map(|sample| sample.nodes.iter_mut().flatten());
+        joining.filter(|seen| seen.origin == origin).for_each(|seen| seen.vector.clear());
+    });
+}
+
+#[test]
+fn what_has_a_life_is_shown_until_its_deadline() {
+    let reads = |history: &mut History, reply: Reply| {
+        let reads = history
+            .asked
+            .iter_mut()
+            .filter(|asked| matches!(&asked.ask, Ask::Command { words, .. } if words == "GET brief"));
+        reads.for_each(|asked| asked.answer.as_mut().unwrap().1 = Ok(reply.clone()));
+    };
+    rejects(deadlines::check, "at 15000 ms", |history| reads(history, Reply::Bulk("v".into())));
+    rejects(deadlines::check, "at 10000 ms", |history| reads(history, Reply::Nil));
+}
+
+#[test]
+fn homes_count_once_and_serve_in_turn() {
+    rejects(homed::check, "grew by more than", |history| {
+        let counts = history.asked.iter_mut().filter(|asked| matches!(asked.ask, Ask::Command { via: Via::Homed, .. }));
+        counts.last().unwrap().answer.as_mut().unwrap().1 = Ok(Reply::Integer(5));
+    });
+    rejects(homed::check, "and not to client 7", |history| {
+        let served = asked(history, "BLPOP line 9").answer.replace((26_200, Ok(Reply::Nil)));
+        asked(history, "BLPOP line 8").answer = served;
+    });
+}
+
+#[test]
+fn caps_of_what_waits_and_of_memory_hold() {
+    rejects(bounds::check, "queued_bytes", |history| last(history, 0).stats.queued_bytes = usize::MAX);
+    rejects(bounds::check, "was granted `SADD set c`", |history| {
+        asked(history, "SADD set c").memory_bytes = usize::MAX;
+    });
+    rejects(bounds::check, "origins", |history| last(history, 1).stats.origins = 2_000);
+    rejects(bounds::check, "open_calls", |history| last(history, 1).stats.open_calls = usize::MAX);
+}
+
+#[test]
+fn the_living_are_not_given_up_before_the_grace_is_over() {
+    rejects(false_death::check, "gave it up", |history| {
+        let alive = history.processes[1].origin;
+        let late = history.samples.iter_mut().filter(|sample| sample.at > 20_000);
+        late.for_each(|sample| drop(seen(sample, 0).members.remove(&alive)));
+    });
 }

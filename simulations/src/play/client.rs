@@ -243,6 +243,7 @@ async fn observed<T>(
     mut work: LocalBoxFuture<'static, T>,
 ) -> T {
     let (origin, saw, loading) = shared.read(|state, _| (state.origin(), known(state), state.is_loading()));
+    let memory_bytes = shared.read(|state, _| state.stats().memory_bytes);
     let first: Poll<T> = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await;
     let (before, after) = (saw.get(&origin).copied().unwrap_or(0), shared.read(|state, _| state.written()));
     {
@@ -250,6 +251,7 @@ async fn observed<T>(
         asked.process = Some(origin);
         asked.saw = saw;
         asked.loading = loading;
+        asked.memory_bytes = memory_bytes;
         asked.wrote = (after > before).then_some((before + 1, after));
     }
     match first {

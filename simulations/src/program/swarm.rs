@@ -38,7 +38,7 @@ const ENOUGH_SEEDS: u64 = 150;
 
 pub(super) fn run(task: &SwarmTask) -> Result<bool, Failure> {
     let seed = seeds(task)?;
-    let count = if task.regressions { regressions::all().len() as u64 } else { task.seeds };
+    let count = if task.regressions { regressions::all().len() as u64 } else { numbers(task).count() as u64 };
     let jobs = task.jobs.map_or_else(|| thread::available_parallelism().map_or(1, usize::from), usize::from);
     let bar = ProgressBar::new(count);
     // The template is a constant that parses.
@@ -58,17 +58,23 @@ pub(super) fn run(task: &SwarmTask) -> Result<bool, Failure> {
         if sum.failed > 0 {
             bar.set_message(format!("{} failed", sum.failed));
         }
+        !task.until_broken || sum.failed == 0
     });
     bar.finish_and_clear();
     sum.print(began.elapsed());
-    let all_must_occur = count >= ENOUGH_SEEDS
+    let all_must_occur = sum.played >= ENOUGH_SEEDS
         && matches!(Where::from(task.world), Where::Core)
         && task.scenario.as_deref().is_none_or(|name| name == "storm");
     let complete = sum.print_missing(all_must_occur);
     Ok(sum.failed == 0 && complete)
 }
 
-/// Makes the plan of each number.
+/// The numbers of the seeds.
+fn numbers(task: &SwarmTask) -> impl Iterator<Item = u64> {
+    (task.from..task.from.saturating_add(task.seeds)).filter(|seed| !task.without.contains(seed))
+}
+
+/// Makes the plan of each seed, the first, the second and so on.
 fn seeds(task: &SwarmTask) -> Result<Box<dyn Fn(usize) -> Seed + Sync>, Failure> {
     if task.regressions {
         let noted = regressions::all();
@@ -78,19 +84,20 @@ fn seeds(task: &SwarmTask) -> Result<Box<dyn Fn(usize) -> Seed + Sync>, Failure>
         }));
     }
     let only = task.scenario.as_deref().map(scenario).transpose()?;
-    let (from, minutes, world) = (task.from, task.minutes, Where::from(task.world));
+    let (minutes, world) = (task.minutes, Where::from(task.world));
+    let numbers: Vec<u64> = numbers(task).collect();
     let nodes = task.nodes.map(|nodes| nodes as usize);
     check_nodes(nodes.unwrap_or_default(), world)?;
-    Ok(Box::new(move |number| {
-        let seed = from + number as u64;
+    Ok(Box::new(move |index| {
+        let seed = numbers[index];
         let scenario = only.unwrap_or_else(|| scenarios::of_seed(seed));
         let plan = scenario.plan(seed, nodes.unwrap_or(scenario.nodes), Duration::from_mins(minutes));
         Seed { plan, minutes, world }
     }))
 }
 
-/// Plays all, so many at a time, and tells each outcome as it comes.
-fn play_all(seed: &(dyn Fn(usize) -> Seed + Sync), count: usize, jobs: usize, mut tell: impl FnMut(&Outcome)) {
+/// Plays all, so many at a time, and tells each outcome as it comes, for as long as `tell` wants more.
+fn play_all(seed: &(dyn Fn(usize) -> Seed + Sync), count: usize, jobs: usize, mut tell: impl FnMut(&Outcome) -> bool) {
     let next = AtomicUsize::new(0);
     let (outcomes, played) = mpsc::channel();
     thread::scope(|scope| {
@@ -107,7 +114,9 @@ fn play_all(seed: &(dyn Fn(usize) -> Seed + Sync), count: usize, jobs: usize, mu
         }
         drop(outcomes);
         for outcome in played {
-            tell(&outcome);
+            if !tell(&outcome) {
+                return; // with it goes the receiver, and nobody begins another
+            }
         }
     });
 }

@@ -72,6 +72,7 @@ pub(super) fn stats(stats: &NodeStats) -> String {
     line("open_calls", presence.open_calls as u64);
     line("calls_to_try_again", presence.calls_to_try_again);
     line("calls_of_unknown_outcome", presence.calls_of_unknown_outcome);
+    line("queued_bytes", presence.queued_bytes as u64);
     line("unconfirmed_ops", presence.unconfirmed_ops);
     line("local_ops", presence.local_ops);
     line("remote_ops", presence.remote_ops);

@@ -1,0 +1,60 @@
+//! G1, of those that join: who says that it is ready has all that one of the others knew when it began.
+//!
+//! Judged is who starts while the others are together and nothing is wrong with any link. What only dead origins wrote is left to the other checkers,
+//! because they are forgotten.
+
+use headcount_cluster::Origin;
+
+use super::Verdict;
+use super::stability::is_undisturbed;
+use crate::history::{End, History, Process, Sample, Seen};
+
+/// So many nodes are everybody's seeds: without one of them nobody is found.
+const SEED_NODES: usize = 3;
+
+/// Judges a history.
+pub(super) fn check(history: &History) -> Verdict {
+    let mut verdict = Verdict::of("ready", "who joins and says that it is ready has what the others knew");
+    for process in history.processes.iter().filter(|process| !goes_on(history, process)) {
+        judge(history, process, &mut verdict);
+    }
+    verdict
+}
+
+/// Whether it is the same process under another incarnation.
+fn goes_on(history: &History, process: &Process) -> bool {
+    let former = history.processes.iter().filter(|other| other.node == process.node);
+    former.into_iter().any(|other| other.until == Some((process.from, End::Reincarnated)))
+}
+
+fn judge(history: &History, process: &Process, verdict: &mut Verdict) {
+    let Some(before) = history.samples.iter().rfind(|sample| sample.at < process.from) else { return };
+    let is_ready = |sample: &&Sample| seen_as(sample, process).is_some_and(|seen| seen.ready);
+    let Some(ready) = history.samples.iter().find(is_ready) else { return };
+    let Some(joiner) = seen_as(ready, process) else { return };
+    let others: Vec<(usize, &Seen)> = before.running().filter(|(node, _)| *node != process.node).collect();
+    let stays =
+        |(node, seen): &(usize, &Seen)| ready.nodes[*node].as_ref().is_some_and(|now| now.origin == seen.origin);
+    let has_seed = others.iter().any(|(node, _)| *node < SEED_NODES);
+    let are_together = before.without(process.node).is_whole() && others.iter().all(stays);
+    if !has_seed || !are_together || !is_undisturbed(history, before.at, ready.at) {
+        return;
+    }
+    let lives = |origin: &Origin| others.iter().any(|(_, seen)| seen.origin == *origin);
+    let has = |origin: &Origin, seq: u64| joiner.vector.get(origin).is_some_and(|known| *known >= seq);
+    let has_all = |seen: &Seen| seen.vector.iter().all(|(origin, seq)| !lives(origin) || has(origin, *seq));
+    verdict.judge(others.iter().any(|(_, seen)| has_all(seen)), ready.at, || {
+        format!(
+            "n{} ({}) began at {} ms and is ready with {:?}, which is less than any other had before: {:?}",
+            process.node,
+            process.origin,
+            process.from,
+            joiner.vector,
+            others.iter().map(|(node, seen)| (node, &seen.vector)).collect::<Vec<_>>()
+        )
+    });
+}
+
+fn seen_as<'a>(sample: &'a Sample, process: &Process) -> Option<&'a Seen> {
+    sample.nodes[process.node].as_ref().filter(|seen| seen.origin == process.origin)
+}
