@@ -99,8 +99,20 @@ impl State {
     }
 
     fn view_number(&self) -> u64 {
-        let names: Vec<u8> = self.view().keys().flat_map(|origin| origin.0.to_le_bytes()).collect();
+        let names: Vec<u8> = self.view_origins().iter().flat_map(|origin| origin.0.to_le_bytes()).collect();
         xxhash_rust::xxh3::xxh3_64(&names)
+    }
+
+    /// The origins of the view, sorted. It is asked for after each frame, and a map of a large cluster takes long to make.
+    fn view_origins(&self) -> Vec<Origin> {
+        let peers = self.peers.iter().filter(|(_, peer)| peer.up && peer.ready);
+        let mut origins: Vec<Origin> = peers.map(|(origin, _)| *origin).collect();
+        if self.node.is_some() && self.readiness.is_ready() {
+            let me = self.origin();
+            let place = origins.partition_point(|origin| *origin < me);
+            origins.insert(place, me);
+        }
+        origins
     }
 
     /// The home of a key, by this node's view.
@@ -137,10 +149,10 @@ impl State {
         if self.readiness.is_ready() {
             return;
         }
+        let known: BTreeSet<&NodeId> =
+            self.node.iter().chain(self.peers.values().map(|peer| &peer.member.node)).collect();
         for node in absent {
-            let is_known =
-                Some(&node) == self.node.as_ref() || self.peers.values().any(|peer| peer.member.node == node);
-            if !is_known {
+            if !known.contains(&node) {
                 self.homed.missing.entry(node).or_insert(now);
             }
         }
@@ -194,11 +206,12 @@ impl State {
 
     /// How many of its view have not consented lately; `None` when this node is not in its view itself.
     fn misses_consents(&self, now: WallMs) -> Option<usize> {
-        let view = self.view();
+        let is_in_view = self.node.is_some() && self.readiness.is_ready();
         let moment = self.moment(now);
         let consents = &self.homed.agreement.consents;
         let agrees = |origin: &Origin| consents.get(origin).is_some_and(|at| at.is_within(LEASE, moment));
-        view.contains_key(&self.origin()).then(|| view.keys().filter(|origin| !agrees(origin)).count() - 1)
+        let others = self.peers.iter().filter(|(_, peer)| peer.up && peer.ready);
+        is_in_view.then(|| others.filter(|(origin, _)| !agrees(origin)).count())
     }
 
     fn knows_what_was_told(&self) -> bool {
@@ -207,20 +220,18 @@ impl State {
 
     fn is_agreed(&self, now: WallMs) -> bool {
         let Some(missing) = self.misses_consents(now) else { return false };
-        if self.is_promised_elsewhere(self.origin(), self.view_number(), now) {
-            return false;
-        }
         let agreement = &self.homed.agreement;
         let moment = self.moment(now);
         let patience_is_over = agreement.sought_since.is_some_and(|since| since.is_before(PATIENCE, moment));
-        match self.limits.home_requires {
+        let enough = match self.limits.home_requires {
             // Who says no holds another view, and may serve under it or let somebody serve.
             HomeRequires::Any => missing == 0 || patience_is_over && agreement.dissent.is_empty(),
             HomeRequires::Majority => {
                 let agreeing = self.view().len() - missing;
                 (missing == 0 || patience_is_over) && 2 * agreeing > self.known_nodes()
             }
-        }
+        };
+        enough && !self.is_promised_elsewhere(self.origin(), self.view_number(), now)
     }
 
     /// Whether somebody else may still be serving under another view to which this node has agreed.

@@ -17,7 +17,7 @@ mod transmit;
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use headcount_cluster::{GoneReason, Member, Origin, WallMs};
+use headcount_cluster::{GoneReason, Member, NodeId, Origin, WallMs};
 
 use self::repair::Repair;
 use self::snapshot::Serving;
@@ -180,9 +180,8 @@ impl State {
         let held = self.is_held();
         let gone = self.gone_origins();
         let ready = self.readiness.is_ready();
-        let up = self.peers.iter().filter(|(_, peer)| peer.up);
-        let up = up.map(|(origin, peer)| (*origin, peer.member.node.clone())).collect();
-        let absent = self.absent_nodes();
+        // Who is not ready is not asked whom there is to meet, and the lists are as long as the cluster is large.
+        let (up, absent) = if ready { (self.nodes_up(), self.absent_nodes()) } else { (Vec::new(), Vec::new()) };
         let names = self.topics.names();
         let mut interest: Vec<Item> = std::iter::once(Item::InterestReset { version: 0 })
             .chain(names.map(|(kind, name, count)| Item::Interest { kind, name: name.clone(), count, version: 0 }))
@@ -196,6 +195,11 @@ impl State {
         peer.queue.extend(interest);
         self.output = true;
         self.update_readiness();
+    }
+
+    fn nodes_up(&self) -> Vec<(Origin, NodeId)> {
+        let up = self.peers.iter().filter(|(_, peer)| peer.up);
+        up.map(|(origin, peer)| (*origin, peer.member.node.clone())).collect()
     }
 
     /// The link to a peer is closed.

@@ -140,12 +140,14 @@ impl State {
             return None;
         }
         let greeted = || self.peers.values().filter(|peer| peer.is_greeted());
+        let mut is_anybody_ready = false;
         for peer in greeted().filter(|peer| peer.ready) {
+            is_anybody_ready = true;
             if peer.sync_target.as_ref().is_some_and(|target| self.knows(target)) && self.has_met_all() {
                 return Some(ReadyBy::Synchronised { peer: peer.member.node.clone() });
             }
         }
-        if greeted().any(|peer| peer.ready) {
+        if is_anybody_ready {
             return None;
         }
         if let Some(tried) = &self.readiness.alone
@@ -155,13 +157,15 @@ impl State {
             let has_seeds = !tried.is_empty() || self.readiness.seeds_answered.is_some_and(|answered| answered > 0);
             return Some(if has_seeds { ReadyBy::Alone { tried: tried.clone() } } else { ReadyBy::First });
         }
+        // The first question is soonest answered, and with no for all but one node: this is asked after each frame.
+        if !greeted().all(|peer| Some(&peer.member.node) > self.node.as_ref()) {
+            return None;
+        }
         let up = self.peers.values().filter(|peer| peer.up).count();
         let everyone_met = up > 0 && greeted().filter(|peer| peer.up).count() == up;
         let seeds_met = self.readiness.seeds_answered.is_some_and(|answered| up >= answered);
-        let smallest = greeted().all(|peer| Some(&peer.member.node) > self.node.as_ref());
-        let knows_all = greeted().all(|peer| peer.vector.iter().all(|(o, seq)| self.origins.applied(*o) >= *seq));
-        ((everyone_met && seeds_met || self.readiness.alone.is_some()) && smallest && knows_all)
-            .then_some(ReadyBy::First)
+        let knows_all = || greeted().all(|peer| peer.vector.iter().all(|(o, seq)| self.origins.applied(*o) >= *seq));
+        ((everyone_met && seeds_met || self.readiness.alone.is_some()) && knows_all()).then_some(ReadyBy::First)
     }
 
     fn knows(&self, vector: &WireVector) -> bool {

@@ -166,8 +166,8 @@ impl State {
     /// that: it could end with rows that the dead had removed, and nobody might remember.
     pub(crate) fn lacks_dead(&self, known: &BTreeMap<Origin, u64>) -> bool {
         let lacks = |state: &OriginState| {
-            let next = known.get(&state.origin).copied().unwrap_or(0) + 1;
-            state.standing == Standing::Gone && !state.log.reaches(next, state.applied)
+            let next = || known.get(&state.origin).copied().unwrap_or(0) + 1;
+            state.standing == Standing::Gone && !state.log.reaches(next(), state.applied)
         };
         let forgotten =
             |(origin, seq): (&Origin, &u64)| self.origins.forgotten.get(*origin).is_some_and(|it| it > *seq);

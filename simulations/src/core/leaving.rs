@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 
 use headcount::node::{FLUSH_INTERVAL, LEAVE_DEADLINE};
+use headcount_cluster::Origin;
 use headcount_presence::state::State;
 
 use super::event::Timer;
@@ -58,7 +59,8 @@ impl Process {
         for link in self.links.values_mut() {
             link.say_goodbye();
         }
-        self.write_all(net);
+        let all: Vec<(u32, Origin)> = self.links.iter().map(|(peer, link)| (*peer, link.origin())).collect();
+        self.write(net, &all);
         self.say_left(net, &unlinked);
         let until = net.now + micros(LEAVE_DEADLINE / 2);
         let rounds = if unlinked.is_empty() { 0 } else { micros(self.config.gossip_interval * 3) };

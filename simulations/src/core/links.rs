@@ -101,8 +101,10 @@ impl Process {
         self.lost_links.remove(&peer.origin());
         let link = Link::new(end, peer, &self.config, net.now);
         if let Some(replaced) = self.links.insert(node_at(peer.addr), link) {
+            self.linked_at.remove(&replaced.origin);
             self.close_link(net, &replaced, "the peer has opened a new connection");
         }
+        self.linked_at.insert(peer.origin(), node_at(peer.addr));
         self.tell(|state, now| state.handle_link_up(peer, now));
         self.greet(net, peer.addr);
         self.call_after(net, self.config.heartbeat_interval, Timer::Heartbeat(end));
@@ -127,10 +129,16 @@ impl Process {
 
     /// Closes a link that must not be any more.
     pub(super) fn drop_link(&mut self, net: &mut Net, peer: u32, reason: &'static str) {
-        if let Some(link) = self.links.remove(&peer) {
+        if let Some(link) = self.take_link(peer) {
             self.close_link(net, &link, reason);
             self.tell(|state, now| state.handle_link_down(link.origin, now));
         }
+    }
+
+    fn take_link(&mut self, peer: u32) -> Option<Link> {
+        let link = self.links.remove(&peer)?;
+        self.linked_at.remove(&link.origin);
+        Some(link)
     }
 
     fn close_link(&mut self, net: &mut Net, link: &Link, reason: &'static str) {
@@ -169,7 +177,7 @@ impl Process {
     }
 
     fn take_goodbye(&mut self, net: &mut Net, peer: u32) {
-        let Some(link) = self.links.remove(&peer) else { return };
+        let Some(link) = self.take_link(peer) else { return };
         self.tell(|state, now| state.handle_link_down(link.origin, now));
         self.membership.handle_goodbye(link.origin);
         self.follow_membership(net);
@@ -178,11 +186,13 @@ impl Process {
         self.end_if_left(net);
     }
 
-    /// Sends what was queued on links.
-    pub(super) fn write_all(&mut self, net: &mut Net) {
+    /// Sends what was queued on links to these peers.
+    pub(super) fn write(&mut self, net: &mut Net, peers: &[(u32, Origin)]) {
         let mut writable = false;
-        for link in self.links.values_mut().filter(|link| link.is_fresh) {
-            writable |= link.write(net);
+        for (peer, _) in peers {
+            if let Some(link) = self.links.get_mut(peer).filter(|link| link.is_fresh) {
+                writable |= link.write(net);
+            }
         }
         self.wake_if(writable);
     }

@@ -45,6 +45,9 @@ pub(crate) struct Process {
     pub(super) rng: SmallRng,
     pub(super) membership: Membership,
     pub(super) links: BTreeMap<u32, Link>,
+    /// At which machine each linked peer is: what is to be sent is told by origins, and looking through all links for each frame took
+    /// the cube of the number of nodes when they met.
+    pub(super) linked_at: BTreeMap<Origin, u32>,
     /// Incarnations whose link was lost and is not back: no proof that they live.
     pub(super) lost_links: BTreeSet<Origin>,
     pub(super) calls: BTreeMap<End, Call>,
@@ -106,6 +109,7 @@ impl Process {
             seed,
             rng,
             links: BTreeMap::new(),
+            linked_at: BTreeMap::new(),
             lost_links: BTreeSet::new(),
             calls: BTreeMap::new(),
             dialers: BTreeMap::new(),

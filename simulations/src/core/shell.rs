@@ -13,7 +13,6 @@ use headcount_presence::handle::Shared;
 use headcount_presence::state::{State, StateEvent};
 
 use super::event::Timer;
-use super::links::Link;
 use super::net::Net;
 use super::process::{Phase, Process};
 
@@ -113,24 +112,25 @@ impl Process {
     pub(super) fn pump(&mut self, net: &mut Net) -> bool {
         let Some(shell) = self.shell.as_ref().filter(|shell| shell.shared().take_wake()) else { return false };
         let shared = shell.shared();
-        let links = &mut self.links;
+        let (links, linked_at) = (&mut self.links, &self.linked_at);
+        let mut filled = Vec::new();
         let mut overwhelmed = Vec::new();
         let mut events = Vec::new();
         shared.write(|state, _| {
-            let owed: Vec<Origin> = state.owed().collect();
-            let is_owed = |link: &Link| !owed.is_empty() && owed.binary_search(&link.origin()).is_ok();
-            for (peer, link) in links.iter_mut().filter(|(_, link)| is_owed(link)) {
-                let origin = link.origin();
+            filled.extend(state.owed().filter_map(|origin| Some((*linked_at.get(&origin)?, origin))));
+            filled.sort_unstable();
+            for (peer, origin) in filled.iter().copied() {
+                let Some(link) = links.get_mut(&peer) else { continue };
                 link.fill(Class::Stream, || state.poll_stream(origin));
                 link.fill(Class::Bulk, || state.poll_bulk(origin));
                 if state.is_overwhelmed(origin) {
-                    overwhelmed.push(*peer);
+                    overwhelmed.push(peer);
                 }
             }
             events.extend(std::iter::from_fn(|| state.poll_event()));
         });
         shared.progressed();
-        self.write_all(net);
+        self.write(net, &filled);
         for peer in overwhelmed {
             self.lose_link(net, peer, "the peer does not read");
         }

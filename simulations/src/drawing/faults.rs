@@ -73,15 +73,16 @@ pub struct Weather {
 }
 
 impl Weather {
-    /// A seed's own weather.
-    pub fn drawn(dice: &mut Dice) -> Self {
+    /// A seed's own weather. In a short storm more happens in a minute, so that something does.
+    pub fn drawn(dice: &mut Dice, storm_ms: u64) -> Self {
         let mut mix = Vec::new();
         for trouble in Trouble::ALL {
             if dice.percent(45) {
                 mix.push((trouble, dice.spread(1, 8)));
             }
         }
-        Self { gap_ms: dice.spread(3_000, 40_000), mix }
+        let longest_gap_ms = (storm_ms / 8).clamp(4_000, 40_000);
+        Self { gap_ms: dice.spread(3_000, longest_gap_ms), mix }
     }
 
     /// Writes it into a plan, from when the nodes have met to its end.
@@ -197,7 +198,9 @@ fn break_out(draft: &mut Draft, dying: &mut Dying, at: u64, trouble: Trouble) {
             draft.partition(at + length / 6, at + length, &one, &other);
         }
         Trouble::RollingRestarts => {
-            let gap = draft.dice.spread(500, 15_000);
+            // Half of a storm is enough to restart all.
+            let longest_gap = (draft.storm_ms / 2 / draft.nodes as u64).clamp(1_000, 15_000);
+            let gap = draft.dice.spread(500, longest_gap);
             for (place, node) in draft.dice.shuffled(draft.nodes).into_iter().enumerate() {
                 if !dying.dead[node] {
                     let from = at + place as u64 * gap;

@@ -70,8 +70,8 @@ impl Workload {
         Self { clients: 3, gap_ms, mix: mix.to_vec(), keys: 3 }
     }
 
-    /// A seed's own mix.
-    pub fn drawn(dice: &mut Dice) -> Self {
+    /// A seed's own mix. In a short storm clients ask faster.
+    pub fn drawn(dice: &mut Dice, storm_ms: u64) -> Self {
         let mut mix: Vec<(Activity, u64)> = Vec::new();
         for activity in Activity::ALL {
             if dice.percent(60) {
@@ -81,7 +81,7 @@ impl Workload {
         if mix.is_empty() {
             mix.push((Activity::Rows, 1));
         }
-        let gap_ms = dice.spread(150, 1500);
+        let gap_ms = dice.spread(150, (storm_ms / 250).clamp(200, 1_500));
         Self { clients: dice.between(1, 4) as usize, gap_ms, mix, keys: dice.between(1, 4) }
     }
 

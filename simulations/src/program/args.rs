@@ -141,17 +141,23 @@ pub(super) struct ShrinkTask {
 
 #[derive(Debug, Args)]
 pub(super) struct MetaTask {
-    /// How many seeds, each twice in each world
-    #[arg(long, default_value_t = 4)]
+    /// How many seeds of each scenario
+    #[arg(long, default_value_t = 1)]
     pub(super) seeds: u64,
+    /// Only this scenario [default: all]
+    #[arg(long)]
+    pub(super) scenario: Option<String>,
     /// Minutes of virtual time of each
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub(super) minutes: u64,
+    /// Only this world [default: both]
+    #[arg(long, value_enum)]
+    pub(super) world: Option<World>,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct ScaleTask {
-    /// Numbers of nodes; a minute and more of computing for 300, and its square for what is beyond
+    /// Numbers of nodes; computing grows faster than with their square
     #[arg(long, value_delimiter = ',', default_values_t = [10, 30, 100, 300], value_parser = clap::value_parser!(u32).range(2..=2000))]
     pub(super) nodes: Vec<u32>,
     /// Where the plots are written

@@ -1,38 +1,61 @@
-//! Whether a seed means one history: the same in any process.
+//! Whether a seed means one history: the same in any process, wherever and with whatever around it the process runs.
+//!
+//! Each history is played by two processes. The second has none of the first one's environment variables, others instead, and another
+//! directory; hashes and addresses differ between processes anyway.
 
 use std::process::Command;
 
+use headcount_simulations::scenarios;
 use headcount_simulations::trial::{Trial, Where};
 
 use super::Failure;
-use super::args::{MetaTask, Story};
+use super::args::{MetaTask, Story, World};
+use super::story::scenario;
 
 pub(super) fn run(task: &MetaTask) -> Result<bool, Failure> {
+    let only = task.scenario.as_deref().map(scenario).transpose()?;
+    let worlds = task.world.map_or_else(|| vec![World::Core, World::Full], |world| vec![world]);
     let mut good = true;
-    for world in [Where::Core, Where::Full] {
-        for seed in 0..task.seeds {
-            let (first, second) = (in_a_process(seed, task.minutes, world)?, in_a_process(seed, task.minutes, world)?);
-            let same = first == second;
-            println!("{world} seed {seed}: {first} {}", if same { "twice" } else { "and then another" });
-            if !same {
-                println!("  second time: {second}");
+    for world in worlds.into_iter().map(Where::from) {
+        for scenario in scenarios::ALL.iter().filter(|one| only.is_none_or(|only| only.name == one.name)) {
+            for seed in 0..task.seeds {
+                good &= compare(scenario.name, seed, task.minutes, world)?;
             }
-            good &= same;
         }
     }
     println!("{}", if good { "each seed gave one history" } else { "a seed gave two histories" });
     Ok(good)
 }
 
-/// What another process of this program says of a seed.
-fn in_a_process(seed: u64, minutes: u64, world: Where) -> Result<String, Failure> {
+/// Plays a seed twice. Returns whether it was the same.
+fn compare(scenario: &str, seed: u64, minutes: u64, world: Where) -> Result<bool, Failure> {
+    let mut first = trace_command(scenario, seed, minutes, world)?;
+    let mut second = trace_command(scenario, seed, minutes, world)?;
+    second.env_clear().env("LANG", "tlh").env("TZ", "Asia/Kathmandu").env("RUST_LOG", "trace");
+    second.current_dir(std::env::temp_dir());
+    let (first, second) = (said(&mut first)?, said(&mut second)?);
+    let same = first == second;
+    println!("{world} {scenario} seed {seed}: {first} {}", if same { "twice" } else { "and then another" });
+    if !same {
+        println!("  second time: {second}");
+    }
+    Ok(same)
+}
+
+/// Another process of this program that plays a seed.
+fn trace_command(scenario: &str, seed: u64, minutes: u64, world: Where) -> Result<Command, Failure> {
     let program = std::env::current_exe().map_err(|error| format!("this program does not find itself: {error}"))?;
-    let arguments =
-        ["trace", "--seed", &seed.to_string(), "--minutes", &minutes.to_string(), "--world", &world.to_string()];
-    let output = Command::new(program).args(arguments).output();
-    let output = output.map_err(|error| format!("no other process can be started: {error}"))?;
+    let (seed, minutes, world) = (seed.to_string(), minutes.to_string(), world.to_string());
+    let mut command = Command::new(program);
+    command.args(["trace", "--scenario", scenario, "--seed", &seed, "--minutes", &minutes, "--world", &world]);
+    Ok(command)
+}
+
+/// What a process says.
+fn said(command: &mut Command) -> Result<String, Failure> {
+    let output = command.output().map_err(|error| format!("no other process can be started: {error}"))?;
     if !output.status.success() {
-        return Err(format!("seed {seed} in the {world} world: {}", String::from_utf8_lossy(&output.stderr).trim()));
+        return Err(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr).trim()));
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

@@ -6,7 +6,7 @@ use headcount_simulations::trial::{Trial, Where};
 
 use super::Failure;
 use super::args::{Output, ReplayTask, RunTask};
-use super::story::{command_of, commit, save, write};
+use super::story::{check_writable, command_of, commit, save, write};
 
 pub(super) fn run(task: &RunTask) -> Result<bool, Failure> {
     let plan = task.story.plan()?;
@@ -21,6 +21,7 @@ pub(super) fn replay(task: &ReplayTask) -> Result<bool, Failure> {
 }
 
 fn play(plan: &Plan, world: Where, command: &str, output: &Output) -> Result<bool, Failure> {
+    output.report.as_deref().map_or(Ok(()), check_writable)?;
     if output.print {
         for step in &plan.steps {
             println!("{}  {}", report::clock(step.at_ms), report::step_words(&step.event));

@@ -8,7 +8,7 @@ use indicatif::ProgressBar;
 
 use super::Failure;
 use super::args::ShrinkTask;
-use super::story::save;
+use super::story::{check_writable, program, save};
 
 pub(super) fn run(task: &ShrinkTask) -> Result<bool, Failure> {
     let (plan, _) = task.story.plan_or(task.file.as_deref())?;
@@ -16,6 +16,7 @@ pub(super) fn run(task: &ShrinkTask) -> Result<bool, Failure> {
     let Some(promise) = Trial::of(&plan, world).broken().map(|verdict| verdict.promise).next() else {
         return Err("the plan breaks no promise, so there is nothing to shrink".to_owned());
     };
+    check_writable(&task.output)?;
     println!("{promise} is broken by {}", size(&plan));
     let bar = ProgressBar::new(task.tries as u64);
     let small = shrinking::shrink(&plan, task.tries, &mut |candidate: &Plan| {
@@ -28,7 +29,7 @@ pub(super) fn run(task: &ShrinkTask) -> Result<bool, Failure> {
     for step in &small.steps {
         println!("  {}  {}", report::clock(step.at_ms), report::step_words(&step.event));
     }
-    println!("see it again: headcount-simulations replay {} --world {world}", task.output.display());
+    println!("see it again: {} replay {} --world {world}", program(), task.output.display());
     Ok(true)
 }
 

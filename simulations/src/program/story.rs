@@ -8,9 +8,13 @@ use std::time::Duration;
 use headcount_simulations::plan::Plan;
 use headcount_simulations::scenarios::{self, Scenario};
 use headcount_simulations::trial::Where;
+use strsim::jaro_winkler;
 
 use super::Failure;
 use super::args::Story;
+
+/// From where on a name is taken for another one's misspelling; equal ones are 1.
+const ALIKE: f64 = 0.75;
 
 /// Whole nodes cost the square of their number.
 const MOST_FULL_NODES: usize = 20;
@@ -36,7 +40,7 @@ impl Story {
         let plan: Plan = serde_json::from_str(&text)
             .map_err(|error| format!("{shown} is no plan: {error}; `run --plan FILE.json` and `shrink` write plans"))?;
         check_nodes(plan.nodes, self.world.into())?;
-        Ok((plan, format!("headcount-simulations replay {shown} --world {}", Where::from(self.world))))
+        Ok((plan, format!("{} replay {shown} --world {}", program(), Where::from(self.world))))
     }
 }
 
@@ -44,7 +48,10 @@ impl Story {
 pub(super) fn scenario(name: &str) -> Result<&'static Scenario, Failure> {
     scenarios::by_name(name).ok_or_else(|| {
         let names: Vec<&str> = scenarios::ALL.iter().map(|scenario| scenario.name).collect();
-        format!("there is no scenario {name:?}; there are {}", names.join(", "))
+        let nearest = names.iter().max_by(|a, b| jaro_winkler(name, a).total_cmp(&jaro_winkler(name, b)));
+        let nearest = nearest.filter(|nearest| jaro_winkler(name, nearest) > ALIKE);
+        let meant = nearest.map_or_else(|| ".".to_owned(), |nearest| format!("; did you mean {nearest:?}?"));
+        format!("there is no scenario {name:?}{meant} There are {}", names.join(", "))
     })
 }
 
@@ -60,9 +67,13 @@ pub(super) fn check_nodes(nodes: usize, world: Where) -> Result<(), Failure> {
 /// The command that replays a seed's plan.
 pub(super) fn command_of(plan: &Plan, minutes: u64, world: Where) -> String {
     let Plan { scenario, seed, nodes, .. } = plan;
-    format!(
-        "headcount-simulations replay --scenario {scenario} --seed {seed} --nodes {nodes} --minutes {minutes} --world {world}"
-    )
+    let program = program();
+    format!("{program} replay --scenario {scenario} --seed {seed} --nodes {nodes} --minutes {minutes} --world {world}")
+}
+
+/// How this program was called, so that a command can be copied.
+pub(super) fn program() -> String {
+    std::env::args().next().unwrap_or_else(|| "headcount-simulations".to_owned())
 }
 
 /// The commit of the directory that the program runs in.
@@ -77,6 +88,12 @@ pub(super) fn save(plan: &Plan, file: &Path) -> Result<(), Failure> {
     let text =
         serde_json::to_string_pretty(plan).map_err(|error| format!("the plan cannot be written down: {error}"))?;
     write(file, &text)
+}
+
+/// Says whether a file can be written, before much is done for what goes into it. What is in it stays.
+pub(super) fn check_writable(file: &Path) -> Result<(), Failure> {
+    let opened = fs::OpenOptions::new().append(true).create(true).open(file);
+    opened.map(drop).map_err(|error| format!("{} cannot be written: {error}", file.display()))
 }
 
 /// Writes a file.

@@ -1,8 +1,10 @@
 //! Many seeds: each its own history, and together enough that everything occurs at least once.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,7 +13,7 @@ use headcount_simulations::regressions;
 use headcount_simulations::scenarios;
 use headcount_simulations::sometimes::{self, Occurrence};
 use headcount_simulations::trial::{Trial, Where};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 use super::Failure;
 use super::args::SwarmTask;
@@ -28,45 +30,63 @@ struct Seed {
 /// What is kept of a history.
 struct Outcome {
     virtual_ms: u64,
+    asked: u64,
     occurred: BTreeMap<Occurrence, u64>,
     /// In words.
     broken: Option<String>,
 }
 
-/// Seeds from which on a swarm has no excuse for something that never occurred.
-const ENOUGH_SEEDS: u64 = 150;
+/// What the swarm hears while seeds are played.
+enum News {
+    Played(Box<Outcome>),
+    /// Somebody has pressed Ctrl-C.
+    Interrupted,
+}
+
+/// Seeds, and minutes of all together, from which on a swarm has no excuse for something that never occurred.
+const ENOUGH_SEEDS: u64 = 100;
+const ENOUGH_MINUTES: u64 = 100;
 
 pub(super) fn run(task: &SwarmTask) -> Result<bool, Failure> {
     let seed = seeds(task)?;
     let count = if task.regressions { regressions::all().len() as u64 } else { numbers(task).count() as u64 };
     let jobs = task.jobs.map_or_else(|| thread::available_parallelism().map_or(1, usize::from), usize::from);
-    let bar = ProgressBar::new(count);
-    // The template is a constant that parses.
-    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {per_sec} {eta} left, {msg}") {
-        bar.set_style(style);
-    }
-    bar.set_message("all kept");
+    let bar = bar(count);
     #[allow(clippy::disallowed_methods)] // How fast the machine is, is no part of any history.
     let began = Instant::now();
     let mut sum = Sum::default();
-    play_all(&seed, count as usize, jobs, |outcome| {
+    let is_interrupted = play_all(&seed, count as usize, jobs, |outcome| {
         if let Some(words) = &outcome.broken {
             bar.suspend(|| println!("{words}\n"));
         }
         sum.add(outcome);
         bar.inc(1);
-        if sum.failed > 0 {
-            bar.set_message(format!("{} failed", sum.failed));
-        }
+        bar.set_message(sum.shortly());
         !task.until_broken || sum.failed == 0
     });
     bar.finish_and_clear();
     sum.print(began.elapsed());
+    if is_interrupted {
+        return Err(format!("interrupted after {} of {count} seeds", sum.played));
+    }
     let all_must_occur = sum.played >= ENOUGH_SEEDS
-        && matches!(Where::from(task.world), Where::Core)
+        && sum.played.saturating_mul(task.minutes) >= ENOUGH_MINUTES
         && task.scenario.as_deref().is_none_or(|name| name == "storm");
     let complete = sum.print_missing(all_must_occur);
     Ok(sum.failed == 0 && complete)
+}
+
+fn bar(count: u64) -> ProgressBar {
+    let bar = ProgressBar::new(count);
+    // The template is a constant that parses.
+    if let Ok(style) = ProgressStyle::with_template("{bar:20} {pos}/{len} seeds, {per_sec}, {eta} left; {msg}") {
+        bar.set_style(style.with_key("per_sec", |state: &ProgressState, text: &mut dyn Write| {
+            // A terminal that takes no more text is no matter of the swarm's.
+            let _ = write!(text, "{:.1} a second", state.per_sec());
+        }));
+    }
+    bar.set_message("all kept");
+    bar
 }
 
 /// The numbers of the seeds.
@@ -74,11 +94,14 @@ fn numbers(task: &SwarmTask) -> impl Iterator<Item = u64> {
     (task.from..task.from.saturating_add(task.seeds)).filter(|seed| !task.without.contains(seed))
 }
 
-/// Makes the plan of each seed, the first, the second and so on.
-fn seeds(task: &SwarmTask) -> Result<Box<dyn Fn(usize) -> Seed + Sync>, Failure> {
+/// The plan of each seed, the first, the second and so on.
+type Seeds = Arc<dyn Fn(usize) -> Seed + Send + Sync>;
+
+/// Makes the plan of each seed.
+fn seeds(task: &SwarmTask) -> Result<Seeds, Failure> {
     if task.regressions {
         let noted = regressions::all();
-        return Ok(Box::new(move |number| {
+        return Ok(Arc::new(move |number| {
             let regression = &noted[number];
             Seed { plan: regression.plan(), minutes: regression.minutes, world: regression.world }
         }));
@@ -88,7 +111,7 @@ fn seeds(task: &SwarmTask) -> Result<Box<dyn Fn(usize) -> Seed + Sync>, Failure>
     let numbers: Vec<u64> = numbers(task).collect();
     let nodes = task.nodes.map(|nodes| nodes as usize);
     check_nodes(nodes.unwrap_or_default(), world)?;
-    Ok(Box::new(move |index| {
+    Ok(Arc::new(move |index| {
         let seed = numbers[index];
         let scenario = only.unwrap_or_else(|| scenarios::of_seed(seed));
         let plan = scenario.plan(seed, nodes.unwrap_or(scenario.nodes), Duration::from_mins(minutes));
@@ -96,36 +119,48 @@ fn seeds(task: &SwarmTask) -> Result<Box<dyn Fn(usize) -> Seed + Sync>, Failure>
     }))
 }
 
-/// Plays all, so many at a time, and tells each outcome as it comes, for as long as `tell` wants more.
-fn play_all(seed: &(dyn Fn(usize) -> Seed + Sync), count: usize, jobs: usize, mut tell: impl FnMut(&Outcome) -> bool) {
-    let next = AtomicUsize::new(0);
-    let (outcomes, played) = mpsc::channel();
-    thread::scope(|scope| {
-        for _ in 0..jobs {
-            let (outcomes, next) = (outcomes.clone(), &next);
-            scope.spawn(move || {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= count || outcomes.send(outcome_of(&seed(number))).is_err() {
-                        return;
-                    }
+/// Plays all, so many at a time, and tells each outcome as it comes, for as long as `tell` wants more. Returns whether Ctrl-C ended it.
+/// What is being played at an early end is left behind.
+fn play_all(seed: &Seeds, count: usize, jobs: usize, mut tell: impl FnMut(&Outcome) -> bool) -> bool {
+    let next = Arc::new(AtomicUsize::new(0));
+    let (news, heard) = mpsc::channel();
+    for _ in 0..jobs {
+        let (news, next, seed) = (news.clone(), Arc::clone(&next), Arc::clone(seed));
+        thread::spawn(move || {
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= count || news.send(News::Played(Box::new(outcome_of(&seed(number))))).is_err() {
+                    return;
                 }
-            });
-        }
-        drop(outcomes);
-        for outcome in played {
-            if !tell(&outcome) {
-                return; // with it goes the receiver, and nobody begins another
             }
+        });
+    }
+    thread::spawn(move || hear_interrupt(&news));
+    for one in heard.iter().take(count) {
+        match one {
+            News::Played(outcome) if tell(&outcome) => {}
+            News::Played(_) => return false,
+            News::Interrupted => return true,
         }
-    });
+    }
+    false
+}
+
+/// Waits for Ctrl-C. Where the system has no such thing, there is none to hear.
+fn hear_interrupt(news: &Sender<News>) {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() else { return };
+    if runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
+        // The swarm may be over.
+        let _ = news.send(News::Interrupted);
+    }
 }
 
 fn outcome_of(seed: &Seed) -> Outcome {
     let trial = Trial::of(&seed.plan, seed.world);
     let occurred = trial.history.as_ref().map(sometimes::in_history).unwrap_or_default();
     let broken = (!trial.is_good()).then(|| failure(&trial, &command_of(&seed.plan, seed.minutes, seed.world)));
-    Outcome { virtual_ms: seed.plan.storm_ms + seed.plan.calm_ms, occurred, broken }
+    let asked = trial.history.as_ref().map_or(0, |history| history.asked.len() as u64);
+    Outcome { virtual_ms: seed.plan.storm_ms + seed.plan.calm_ms, asked, occurred, broken }
 }
 
 /// All outcomes together.
@@ -133,6 +168,7 @@ fn outcome_of(seed: &Seed) -> Outcome {
 struct Sum {
     played: u64,
     failed: u64,
+    asked: u64,
     virtual_ms: u64,
     occurred: BTreeMap<Occurrence, u64>,
 }
@@ -141,19 +177,39 @@ impl Sum {
     fn add(&mut self, outcome: &Outcome) {
         self.played += 1;
         self.failed += u64::from(outcome.broken.is_some());
+        self.asked += outcome.asked;
         self.virtual_ms += outcome.virtual_ms;
         for (occurrence, count) in &outcome.occurred {
             *self.occurred.entry(*occurrence).or_default() += count;
         }
     }
 
+    /// What came of all so far, for a line that is written over.
+    fn shortly(&self) -> String {
+        let kept = if self.failed == 0 { "all kept".to_owned() } else { format!("{} FAILED", self.failed) };
+        format!("{kept}, {} faults", self.faults())
+    }
+
+    /// How often faults did something.
+    fn faults(&self) -> u64 {
+        let is_fault = |occurrence: &Occurrence| matches!(occurrence, Occurrence::Fault(_));
+        self.occurred.iter().filter(|(occurrence, _)| is_fault(occurrence)).map(|(_, count)| count).sum()
+    }
+
     fn print(&self, took: Duration) {
         let seconds = took.as_secs_f64().max(0.001);
         let hours = self.virtual_ms as f64 / 3_600_000.0;
-        println!("{} seeds, {} of them broke a promise", self.played, self.failed);
         println!(
-            "{seconds:.1} s, {:.2} seeds a second, {hours:.1} virtual hours, {:.1} of them in a real minute",
+            "{} seeds, {} of them broke a promise; {} commands asked, {} faults that did something",
+            self.played,
+            self.failed,
+            self.asked,
+            self.faults()
+        );
+        println!(
+            "{seconds:.1} s, {:.2} seeds and {:.0} commands a second; {hours:.1} virtual hours, {:.1} of them in a real minute",
             self.played as f64 / seconds,
+            self.asked as f64 / seconds,
             hours * 60.0 / seconds
         );
         for (occurrence, count) in &self.occurred {

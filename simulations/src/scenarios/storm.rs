@@ -10,7 +10,7 @@ pub(super) const SCENARIO: Scenario =
 fn tell(draft: &mut Draft) {
     let dice = &mut draft.dice;
     let settings = &mut draft.settings;
-    settings.grace_ms = dice.spread(5_000, 120_000);
+    settings.grace_ms = dice.spread(5_000, (draft.storm_ms / 3).clamp(8_000, 120_000));
     if dice.percent(30) {
         settings.home_requires = HomeRequires::Majority;
     }
@@ -18,7 +18,9 @@ fn tell(draft: &mut Draft) {
     if dice.percent(35) {
         settings.oplog_bytes = dice.spread(1_024, 16_384) as usize;
     }
-    if dice.percent(25) {
+    // In a short storm few subscribers do not read for long.
+    let is_short = draft.storm_ms < 300_000;
+    if dice.percent(if is_short { 60 } else { 25 }) {
         settings.subscriber_queue = dice.spread(2, 64) as usize;
     }
     if dice.percent(25) {
@@ -29,8 +31,8 @@ fn tell(draft: &mut Draft) {
         settings.max_memory_bytes = LEAST_MEMORY;
     }
     settings.latency_ms = dice.one(&[(1, 2), (1, 10), (5, 60), (40, 120)]);
-    let weather = Weather::drawn(dice);
-    let workload = Workload::drawn(dice);
+    let weather = Weather::drawn(dice, draft.storm_ms);
+    let workload = Workload::drawn(dice, draft.storm_ms);
     weather.draw(draft);
     workload.draw(draft);
     if is_scarce {
@@ -46,7 +48,8 @@ const HOARDERS: u32 = 900;
 /// Fills the memory, and empties it sometimes.
 fn hoard(draft: &mut Draft) {
     let value = "x".repeat(16 * 1024);
-    for at in draft.moments(3_000, 200, 2_000) {
+    let longest_gap_ms = (draft.storm_ms / 150).clamp(300, 2_000);
+    for at in draft.moments(3_000, 200, longest_gap_ms) {
         let (node, key) = (draft.dice.index(draft.nodes), draft.dice.below(3));
         let words = match draft.dice.below(60) {
             0 => format!("DEL bulk:{key}"),

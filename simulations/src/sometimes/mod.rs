@@ -3,11 +3,14 @@
 //! A checker finds nothing in a history in which nothing happens. So each history is asked what occurred in it, and a swarm that is large enough
 //! fails when something of this never did: a kind of fault that drew no blood, a snapshot that nobody loaded.
 
+mod partitions;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use headcount::{Error, Event, MemberState, Origin, Reply};
 
+use self::partitions::Partition;
 use crate::history::{Asked, End, History, Process, Seen};
 use crate::plan::{Ask, FaultKind, Via};
 
@@ -16,6 +19,20 @@ use crate::plan::{Ask, FaultKind, Via};
 pub enum Occurrence {
     /// A fault of this kind did something.
     Fault(FaultKind),
+    /// One node and all others did not hear each other.
+    OneCutOff,
+    /// The nodes were in two halves that did not hear each other.
+    Halved,
+    /// Some were heard by others whom they did not hear.
+    OneWay,
+    /// A process started where one had died, while the nodes were in two parts.
+    StartedInParts,
+    /// Every node died or left and started again.
+    AllRestarted,
+    /// A process died, and none followed it.
+    DiedForEver,
+    /// A subscriber did not read.
+    Dawdled,
     /// A node was held for Down, so its rows were hidden.
     Hidden,
     /// A node served operations that a peer had missed.
@@ -57,7 +74,14 @@ pub enum Occurrence {
 }
 
 /// What any swarm must see, faults of all kinds apart.
-const EVENTS: [Occurrence; 19] = [
+const EVENTS: [Occurrence; 26] = [
+    Occurrence::OneCutOff,
+    Occurrence::Halved,
+    Occurrence::OneWay,
+    Occurrence::StartedInParts,
+    Occurrence::AllRestarted,
+    Occurrence::DiedForEver,
+    Occurrence::Dawdled,
     Occurrence::Hidden,
     Occurrence::Repaired,
     Occurrence::SnapshotLoaded,
@@ -111,11 +135,45 @@ pub fn in_history(history: &History) -> BTreeMap<Occurrence, u64> {
     let gaps = history.heard.iter().filter(|heard| matches!(heard.event, Event::Gap { .. }));
     at_some_time(Occurrence::GapHeard, gaps.count() as u64);
     at_some_time(Occurrence::DiedWhileAsked, died_while_asked(history));
+    let partitions = partitions::of(&history.plan);
+    let parted = |wanted: &dyn Fn(&Partition) -> bool| partitions.iter().filter(|one| wanted(one)).count() as u64;
+    at_some_time(Occurrence::OneCutOff, parted(&|one| !one.is_one_way && one.smaller == 1));
+    at_some_time(Occurrence::Halved, parted(&|one| !one.is_one_way && one.smaller == history.plan.nodes / 2));
+    at_some_time(Occurrence::OneWay, parted(&|one| one.is_one_way));
+    at_some_time(Occurrence::StartedInParts, started_in_parts(history, &partitions));
+    let starts = |node: usize| restarts(history).filter(|process| process.node == node).count() as u64;
+    at_some_time(Occurrence::AllRestarted, (0..history.plan.nodes).map(starts).min().unwrap_or_default());
+    at_some_time(Occurrence::DiedForEver, died_for_ever(history));
     for occurrence in history.asked.iter().flat_map(of_asked) {
         *counts.entry(occurrence).or_default() += 1;
     }
     at_some_time_expired(history, &mut counts);
     counts
+}
+
+/// Processes that started during the storm where another had died or left.
+fn restarts(history: &History) -> impl Iterator<Item = &Process> {
+    let has_ended = |process: &Process, by: u64| {
+        process.until.is_some_and(|(at, end)| at <= by && matches!(end, End::Died | End::Left))
+    };
+    history.processes.iter().filter(move |process| {
+        let mut former =
+            history.processes.iter().filter(|other| other.node == process.node && other.from < process.from);
+        process.from < history.calm_at && former.next_back().is_some_and(|other| has_ended(other, process.from))
+    })
+}
+
+fn started_in_parts(history: &History, partitions: &[Partition]) -> u64 {
+    let is_during = |process: &&Process| {
+        partitions.iter().any(|one| !one.is_one_way && (one.from_ms..one.until_ms).contains(&process.from))
+    };
+    restarts(history).filter(is_during).count() as u64
+}
+
+fn died_for_ever(history: &History) -> u64 {
+    let last = |node: usize| history.processes.iter().rfind(|process| process.node == node);
+    let is_dead = |process: &&Process| matches!(process.until, Some((_, End::Died)));
+    (0..history.plan.nodes).filter_map(last).filter(is_dead).count() as u64
 }
 
 fn is_down(state: MemberState) -> bool {
@@ -145,6 +203,9 @@ fn of_asked(asked: &Asked) -> Vec<Occurrence> {
     let Ask::Command { via, words } = &asked.ask else {
         if matches!(asked.ask, Ask::EndSession) && asked.wrote.is_some() {
             occurred.push(Occurrence::SessionEnded);
+        }
+        if matches!(asked.ask, Ask::Dawdle) && asked.answer.is_some() {
+            occurred.push(Occurrence::Dawdled);
         }
         return occurred;
     };
@@ -195,6 +256,13 @@ impl fmt::Display for Occurrence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Fault(kind) => return write!(f, "fault: {}", kind.name()),
+            Self::OneCutOff => "one node and all others did not hear each other",
+            Self::Halved => "two halves did not hear each other",
+            Self::OneWay => "some were heard by others whom they did not hear",
+            Self::StartedInParts => "a process started while the nodes were in two parts",
+            Self::AllRestarted => "every node was restarted",
+            Self::DiedForEver => "a process died for ever",
+            Self::Dawdled => "a subscriber did not read",
             Self::Hidden => "a node was held for Down",
             Self::Repaired => "missed operations were repaired",
             Self::SnapshotLoaded => "a snapshot was loaded",
