@@ -294,8 +294,13 @@ impl Presence for RedisPresence {
         let backend = self.backend();
         backend.check_open()?;
         backend.limits.check_topic(pattern.unwrap_or_default().as_bytes())?;
-        let physical = [&escape_glob(&backend.prefix)[..], pattern.unwrap_or("*").as_bytes()].concat();
-        let found = backend.link.ask(redis::cmd("PUBSUB").arg("CHANNELS").arg(physical)).await;
+        let mut command = redis::cmd("PUBSUB");
+        command.arg("CHANNELS");
+        // In Redis `*` does not match the empty topic.
+        if pattern.is_some() || !backend.prefix.is_empty() {
+            command.arg([&escape_glob(&backend.prefix)[..], pattern.unwrap_or("*").as_bytes()].concat());
+        }
+        let found = backend.link.ask(&command).await;
         let mut topics = self.answer(found.and_then(reply::texts))?;
         for topic in &mut topics {
             *topic = topic.slice(backend.prefix.len().min(topic.len())..);
