@@ -1,0 +1,70 @@
+//! Where the two differ on purpose: the table of the README, line by line, played on both.
+
+use crate::local::Local;
+use crate::over_there::Redis;
+use crate::sequence::Step;
+
+struct Difference {
+    /// As it is told.
+    command: &'static str,
+    here: &'static str,
+    there: &'static str,
+    /// What is played, and what the last of it answers here and in Redis.
+    cases: &'static [(&'static [&'static str], &'static str, &'static str)],
+}
+
+const DIFFERENCES: [Difference; 3] = [
+    Difference {
+        command: "a deadline beyond the year 10,889",
+        here: "`ERR invalid expire time`",
+        there: "taken",
+        cases: &[
+            (&["SET a v EX 999999999999"], "ERR invalid expire time", "OK"),
+            (&["SETEX a 999999999999 v"], "ERR invalid expire time", "OK"),
+            (&["SET a v", "EXPIRE a 999999999999"], "ERR invalid expire time", "1"),
+        ],
+    },
+    Difference {
+        command: "options that are not in `Presence`: `SET .. XX`, `EXPIRE .. NX`, `LPOP .. 2`",
+        here: "`ERR syntax error`, `ERR wrong number of arguments`",
+        there: "taken",
+        cases: &[
+            (&["SET a v XX"], "ERR syntax error", "nil"),
+            (&["SET a v PX 5000"], "ERR syntax error", "OK"),
+            (&["EXPIRE a 9 NX"], "ERR wrong number of arguments for 'expire' command", "0"),
+            (&["RPUSH a 1 2 3", "LPOP a 2"], "ERR wrong number of arguments for 'lpop' command", "[\"1\", \"2\"]"),
+        ],
+    },
+    Difference {
+        command: "`HINCRBYEX` and `CHANNELS`",
+        here: "as Colyseus has them",
+        there: "`ERR unknown command`",
+        cases: &[(&["HINCRBYEX a f 1 9"], "1", "ERR unknown command"), (&["CHANNELS"], "[]", "ERR unknown command")],
+    },
+];
+
+#[test]
+fn each_difference_is_as_it_is_told() {
+    let redis = Redis::start();
+    for (steps, here, there) in DIFFERENCES.iter().flat_map(|difference| difference.cases) {
+        let steps: Vec<Step> = steps.iter().copied().map(Step::command).collect();
+        let mut local = Local::new();
+        let ours = steps.iter().map(|step| local.play(step)).last().unwrap();
+        let theirs = redis.play(&steps).pop().unwrap();
+        assert_eq!(
+            (ours.to_string().as_str(), theirs.to_string().as_str()),
+            (*here, *there),
+            "{}",
+            steps.last().unwrap()
+        );
+    }
+}
+
+#[test]
+fn the_readme_tells_users_of_each() {
+    let readme = include_str!("../../../README.md");
+    let (_, table) = readme.split_once("| | here | in Redis |\n|---|---|---|\n").expect("the README has the table");
+    let told: Vec<&str> = table.lines().take_while(|line| line.starts_with('|')).collect();
+    let known = DIFFERENCES.iter().map(|line| format!("| {} | {} | {} |", line.command, line.here, line.there));
+    assert_eq!(told, known.collect::<Vec<String>>());
+}
