@@ -73,8 +73,10 @@ async fn a_life_that_is_over_or_beyond_all_clocks_is_no_expiry<B: Backend>() {
     }
     assert_eq!(stage.any().exists("k").await, Ok(0), "nothing was written");
     stage.any().set("k", "v").await.unwrap();
-    assert_eq!(stage.any().expire("k", i64::MAX).await, Err(Error::InvalidExpiry { command: "expire" }));
-    assert_eq!(stage.any().ttl("k").await, Ok(Ttl::Never));
+    for seconds in [i64::MAX, i64::MIN] {
+        assert_eq!(stage.any().expire("k", seconds).await, Err(Error::InvalidExpiry { command: "expire" }));
+        assert_eq!(stage.any().ttl("k").await, Ok(Ttl::Never));
+    }
     for seconds in [0, -1] {
         stage.any().set("k", "v").await.unwrap();
         assert_eq!(stage.any().expire("k", seconds).await, Ok(true));
@@ -82,9 +84,12 @@ async fn a_life_that_is_over_or_beyond_all_clocks_is_no_expiry<B: Backend>() {
         assert_eq!(stage.any().hincrbyex("h", "f", 1, seconds).await, Ok(1));
         assert_eq!(stage.any().exists("h").await, Ok(0));
     }
-    let refused = stage.any().hincrbyex("h", "f", 1, i64::MAX).await;
-    assert_eq!(refused, Err(Error::InvalidExpiry { command: "hincrbyex" }));
-    assert_eq!(stage.any().exists("h").await, Ok(0));
+    for seconds in [i64::MAX, i64::MIN] {
+        let refused = Err(Error::InvalidExpiry { command: "hincrbyex" });
+        assert_eq!(stage.any().hincrbyex("h", "f", 1, seconds).await, refused);
+        assert_eq!(stage.any().homed().hincrbyex("h", "f", 1, seconds).await, refused);
+        assert_eq!(stage.any().exists("h").await, Ok(0));
+    }
 }
 
 async fn what_has_expired_is_missing_everywhere_whatever_it_was<B: Backend>() {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use headcount_cluster::{SystemClock, WallClock, WallMs};
 use headcount_presence::api::Result;
-use headcount_presence::checks::{deadline, life};
+use headcount_presence::checks::{expiry, life};
 use headcount_presence::pubsub::Kind;
 use headcount_presence::{Ack, Arg, Args, Error, Presence, Subscription, Ttl, Type, Values};
 use redis::{Cmd, Value};
@@ -131,9 +131,7 @@ impl RedisPresence {
 
     async fn count(&self, key: &[u8], field: Option<&[u8]>, by: i64, seconds: Option<i64>) -> Result<i64> {
         let backend = self.begin()?;
-        if let Some(seconds @ 1..) = seconds {
-            deadline("hincrbyex", seconds, now())?;
-        }
+        seconds.map_or(Ok(None), |seconds| expiry("hincrbyex", seconds, now()))?;
         backend.limits.check_key(key)?;
         field.map_or(Ok(()), |field| backend.limits.check_counted_field(field))?;
         let (kind, name, needed) = field.map_or((b'v', &b""[..], Type::String), |field| (b'h', field, Type::Hash));
@@ -339,10 +337,9 @@ impl Presence for RedisPresence {
     async fn expire(&self, key: impl Arg, seconds: i64) -> Result<bool> {
         let key = Bytes::copy_from_slice(key.bytes());
         let backend = self.begin()?;
-        if seconds <= 0 {
+        if expiry("expire", seconds, now())?.is_none() {
             return Ok(self.del(key).await? > 0);
         }
-        deadline("expire", seconds, now())?;
         let mut expire = self.command("EXPIRE", &key);
         expire.arg(seconds);
         let existed = self.answer(backend.link.ask(&expire).await.and_then(reply::flag))?;
