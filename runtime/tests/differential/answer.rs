@@ -84,7 +84,10 @@ impl Answer {
     /// The kind of an error: its text, without what only explains it.
     fn refused(text: &str) -> Self {
         const EXPLAINED: [&str; 4] = ["WRONGTYPE", "ERR invalid expire time", "ERR timeout is", "ERR unknown command"];
-        let kind = EXPLAINED.into_iter().find(|kind| text.starts_with(kind)).unwrap_or(text);
+        let kind = match text {
+            "ERR decrement would overflow" => "ERR increment or decrement would overflow",
+            _ => EXPLAINED.into_iter().find(|kind| text.starts_with(kind)).unwrap_or(text),
+        };
         Self::Refused(kind.to_owned())
     }
 }

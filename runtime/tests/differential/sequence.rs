@@ -12,7 +12,8 @@ const LENGTH: usize = 50;
 
 const KEYS: [&[u8]; 4] = [b"a", b"b", b"c", b""];
 const VALUES: [&[u8]; 6] = [b"v", b"\xff\0", b"\r\n", b"a", b"b", b"0"];
-const NUMBERS: [&str; 6] = ["1", "-1", "0", "7", "9223372036854775807", "-9223372036854775808"];
+const NUMBERS: [&str; 4] = ["1", "-1", "0", "7"];
+const LARGE: [&str; 4] = ["9223372036854775807", "-9223372036854775808", "9223372036854775800", "-9223372036854775806"];
 const NO_NUMBERS: [&str; 9] = ["", "x", "+1", "01", " 1", "1.0", "-", "9223372036854775808", "-0"];
 const SECONDS: [&str; 8] = ["1", "2", "3", "100", "0", "-1", "9223372036854775807", "-9223372036854775808"];
 const TIMEOUTS: [&str; 6] = ["0.001", "0.002", "1e-3", "-1", "x", ""];
@@ -34,6 +35,18 @@ impl Step {
             Self::Command(words) => String::from_utf8_lossy(&words[0]).into_owned(),
             Self::Pass { .. } => String::new(),
         }
+    }
+
+    /// By how much it counts, if it does.
+    pub(crate) fn counts_by(&self) -> Option<i64> {
+        let Self::Command(words) = self else { return None };
+        let by = match self.name().as_str() {
+            "INCR" | "DECR" => return Some(1),
+            "INCRBY" | "DECRBY" => words.get(2)?,
+            "HINCRBY" => words.get(3)?,
+            _ => return None,
+        };
+        std::str::from_utf8(by).ok()?.parse().ok()
     }
 
     pub(crate) fn command(line: &str) -> Self {
@@ -111,7 +124,7 @@ fn key() -> impl Strategy<Value = Bytes> {
 }
 
 fn number() -> impl Strategy<Value = Bytes> {
-    prop_oneof![12 => select(&NUMBERS[..]), 1 => select(&NO_NUMBERS[..])].prop_map(word)
+    prop_oneof![16 => select(&NUMBERS[..]), 2 => select(&LARGE[..]), 1 => select(&NO_NUMBERS[..])].prop_map(word)
 }
 
 fn seconds() -> impl Strategy<Value = Bytes> {
