@@ -43,17 +43,17 @@ async fn compare() {
     println!("{:38}one at a time{:27}{AT_ONCE} at once", "", "");
     println!("{:26}{}", "", "    Local   cluster     Redis  ".repeat(2));
     for call in Call::ALL {
-        let mut line = format!("{:26}", call.label());
+        let mut cells = Vec::new();
         for tasks in [1, AT_ONCE] {
-            let local = rate(call, tasks, &[local.clone()], &[]).await;
+            let local = rate(call, tasks, std::slice::from_ref(&local), &[]).await;
             let in_cluster = rate(call, tasks, &nodes.iter().map(Node::presence).collect::<Vec<_>>(), &nodes).await;
             let there = match &redis {
                 Some((_, presences)) => format!("{:.1}", rate(call, tasks, presences, &[]).await),
                 None => "-".to_owned(),
             };
-            line += &format!("{local:>9.1} {in_cluster:>9.1} {there:>9}  ");
+            cells.push(format!("{local:>9.1} {in_cluster:>9.1} {there:>9}"));
         }
-        println!("{}", line.trim_end());
+        println!("{:26}{}", call.label(), cells.join("  "));
     }
     for node in nodes {
         node.leave().await;

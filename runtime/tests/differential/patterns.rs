@@ -20,16 +20,16 @@ const PATTERN_BYTES: &[u8] = b"aabc-]^\\*?[";
 #[test]
 fn a_pattern_matches_what_it_matches_in_redis() {
     let redis = Redis::start();
-    let (subscriber, asking) = (redis.connect(), redis.connect());
+    let (hearing, asking) = (redis.connect(), redis.connect());
     let topics = vec(vec(select(BYTES), 1..5), 1..6);
     let patterns = vec(vec(select(PATTERN_BYTES), 0..7), 20);
     let outcome = runner(2_000).run(&(topics, patterns), |(topics, patterns)| {
         let mut here = Local::new();
         let mut subscriptions = Vec::new();
         for topic in &topics {
-            let subscribed = here.presence().subscribe(topic).now_or_never().expect("there are no peers to wait for");
-            subscriptions.push(subscribed.unwrap());
-            subscriber.ask(&[vec![b"SUBSCRIBE".to_vec(), topic.clone()]]);
+            let subscription = here.presence().subscribe(topic).now_or_never().expect("there are no peers to wait for");
+            subscriptions.push(subscription.unwrap());
+            hearing.ask(&[vec![b"SUBSCRIBE".to_vec(), topic.clone()]]);
         }
         let listing: Vec<_> = patterns
             .iter()
@@ -37,7 +37,7 @@ fn a_pattern_matches_what_it_matches_in_redis() {
             .collect();
         let theirs = asking.ask(&listing);
         for topic in &topics {
-            subscriber.ask(&[vec![b"UNSUBSCRIBE".to_vec(), topic.clone()]]);
+            hearing.ask(&[vec![b"UNSUBSCRIBE".to_vec(), topic.clone()]]);
         }
         for (pattern, theirs) in patterns.iter().zip(theirs) {
             let step = Step::Command([&b"PUBSUB"[..], b"CHANNELS", pattern].map(Bytes::copy_from_slice).to_vec());
