@@ -5,7 +5,7 @@ use headcount::{Event, Limits, Presence};
 
 use crate::backend::Backend;
 use crate::differs::Addresses;
-use crate::stage::{Stage, next, until};
+use crate::stage::{Stage, next};
 
 cases![
     a_message_reaches_every_subscription_once_and_in_order,
@@ -61,11 +61,11 @@ async fn patterns_are_globs<B: Backend>() {
 async fn a_subscription_ends_when_it_is_dropped_or_ended<B: Backend>() {
     let stage = Stage::<B>::start().await;
     let presence = stage.any();
-    let forgotten = async || stage.any().channels(None).await.unwrap().is_empty();
+    let nobody = async |node: &B::Presence| node.channels(None).await.unwrap().is_empty();
     assert_eq!(presence.unsubscribe("t").await, Ok(0));
     let dropped = presence.subscribe("t").await.unwrap();
     drop(dropped);
-    until("it is forgotten", forgotten).await;
+    stage.everywhere("it is forgotten", nobody).await;
     let mut ended = [presence.subscribe("t").await.unwrap(), presence.subscribe("t").await.unwrap()];
     let session = presence.session();
     let mut of_session = session.subscribe("t").await.unwrap();
@@ -77,7 +77,7 @@ async fn a_subscription_ends_when_it_is_dropped_or_ended<B: Backend>() {
     assert_eq!(next(&mut of_session).await, Some(message(b"t", None, b"to the session")));
     drop(session);
     assert_eq!(next(&mut of_session).await, None, "it leaves with its session");
-    until("it is forgotten", forgotten).await;
+    stage.everywhere("it is forgotten", nobody).await;
     assert_eq!(stage.any().publish("t", "to nobody").await, Ok(0));
 }
 
