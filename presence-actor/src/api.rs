@@ -104,7 +104,7 @@ pub trait Presence: Clone + Send + Sync + 'static {
     /// Lets a key expire after `seconds`; zero or a negative number deletes it. Returns whether the key existed.
     ///
     /// # Errors
-    /// [`Error::InvalidExpiry`] when the deadline does not fit a clock; [`Error::Closed`].
+    /// [`Error::InvalidExpiry`] when the deadline does not fit a clock, in the future or the past; [`Error::Closed`].
     fn expire(&self, key: impl Arg, seconds: i64) -> impl Future<Output = Result<bool>> + Send;
 
     /// Takes a key's expiry away. Returns whether it had one.

@@ -110,6 +110,18 @@ pub fn deadline(command: &'static str, seconds: i64, now: WallMs) -> Result<Wall
     at.filter(|at| *at < 1 << 48).map(WallMs).ok_or(Error::InvalidExpiry { command })
 }
 
+/// A moment `seconds` from now, for commands that delete a key whose moment is not in the future: `None` stands for that.
+///
+/// # Errors
+/// As [`deadline`], and as in Redis when it is further in the past than a clock can hold.
+pub fn expiry(command: &'static str, seconds: i64, now: WallMs) -> Result<Option<WallMs>> {
+    match seconds {
+        1.. => deadline(command, seconds, now).map(Some),
+        _ if seconds < i64::MIN / 1000 => Err(Error::InvalidExpiry { command }),
+        _ => Ok(None),
+    }
+}
+
 /// A moment `seconds` from now, for commands that need a life of at least one.
 ///
 /// # Errors

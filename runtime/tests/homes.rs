@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use headcount::{Error, HomeRequires, LocalPresence, Node, Presence, TryAgain};
+use headcount::{Config, Error, HomeRequires, LocalPresence, Node, Presence, TryAgain};
 
 const DEADLINE: Duration = Duration::from_mins(1);
 
@@ -31,13 +31,17 @@ async fn three(requires: HomeRequires) -> [Node; 3] {
 }
 
 /// Tries until the answer is another than "try again".
-async fn persist<T, F: Future<Output = Result<T, Error>>>(mut call: impl FnMut() -> F) -> T {
+async fn persist<T, F: Future<Output = Result<T, Error>>>(call: impl FnMut() -> F) -> T {
+    persist_or(call).await.unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// As [`persist`], where another error is an answer too.
+async fn persist_or<T, F: Future<Output = Result<T, Error>>>(mut call: impl FnMut() -> F) -> Result<T, Error> {
     let tried = async {
         loop {
             match call().await {
-                Ok(answer) => return answer,
                 Err(Error::TryAgain(_)) => {}
-                Err(error) => panic!("{error}"),
+                answer => return answer,
             }
         }
     };
@@ -141,6 +145,29 @@ async fn without_the_majority_that_is_required_a_lock_is_refused() {
         }
     };
     tokio::time::timeout(DEADLINE, refused).await.expect("it says so");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_home_with_smaller_caps_refuses_by_name_and_in_its_words() {
+    let mut config = Config::default();
+    "127.0.0.1:0".clone_into(&mut config.listen);
+    config.limits.max_value_bytes = 4;
+    let small = Node::builder("small").config(config).start().await.unwrap();
+    small.ready().await.unwrap();
+    let large = start("large", &[&small], HomeRequires::Any).await;
+    let presence = large.presence();
+    for n in 0.. {
+        // Of these keys some have their home on either node.
+        match persist_or(|| presence.set_nx(format!("lock-{n}"), "too large there")).await {
+            Ok(set) => assert!(set),
+            Err(Error::RefusedByHome { home, reason }) => {
+                assert!(home == "small" && reason.contains("max_value_bytes"), "{home}: {reason}");
+                assert_eq!(presence.exists(format!("lock-{n}")).await, Ok(0));
+                return;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use headcount_cluster::WallMs;
 
 use crate::api::Result;
-use crate::checks::deadline;
+use crate::checks::expiry;
 use crate::dot::Owner;
 use crate::error::Error;
 use crate::homed::Answered;
@@ -61,9 +61,7 @@ impl State {
         now: WallMs,
     ) -> Result<i64> {
         // The deadline is checked before anything is written: both happen or neither.
-        if seconds > 0 {
-            deadline("hincrbyex", seconds, now)?;
-        }
+        expiry("hincrbyex", seconds, now)?;
         let sum = self.hincrby(owner, key, field, by, now)?;
         self.expire(key, seconds, now)?;
         Ok(sum)

@@ -6,7 +6,7 @@ use headcount_cluster::WallMs;
 
 use crate::api::Result;
 use crate::blob::Blob;
-use crate::checks::{deadline, life};
+use crate::checks::{expiry, life};
 use crate::dot::Owner;
 use crate::homed::{Answer, Answered, HomedCommand};
 use crate::op::{Action, Raw};
@@ -18,8 +18,10 @@ pub(crate) fn check_life(command: &HomedCommand, now: WallMs) -> Result<()> {
         HomedCommand::SetNx { seconds, .. } | HomedCommand::CompareAndSet { seconds, .. } => {
             seconds.map_or(Ok(()), |seconds| life("set", seconds, now).map(drop))
         }
-        HomedCommand::Count { seconds: Some(seconds @ 1..), .. } => deadline("hincrbyex", *seconds, now).map(drop),
-        HomedCommand::Count { .. } | HomedCommand::Pop { .. } | HomedCommand::Getset { .. } => Ok(()),
+        HomedCommand::Count { seconds, .. } => {
+            seconds.map_or(Ok(()), |seconds| expiry("hincrbyex", seconds, now).map(drop))
+        }
+        HomedCommand::Pop { .. } | HomedCommand::Getset { .. } => Ok(()),
     }
 }
 
@@ -97,9 +99,7 @@ impl State {
         now: WallMs,
     ) -> Result<Answer> {
         // The deadline is checked before anything is written: both happen or neither.
-        if let Some(seconds @ 1..) = seconds {
-            deadline("hincrbyex", seconds, now)?;
-        }
+        seconds.map_or(Ok(None), |seconds| expiry("hincrbyex", seconds, now))?;
         let mut answer = Answer::Nil;
         self.count(Owner::SHARED, key, field, by, now, |sum| {
             answer = Answer::Number(sum);

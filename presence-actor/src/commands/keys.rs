@@ -6,7 +6,7 @@ use headcount_cluster::WallMs;
 
 use super::observe::Observed;
 use crate::api::Result;
-use crate::checks::deadline;
+use crate::checks::expiry;
 use crate::op::{Action, Raw};
 use crate::reply::Ttl;
 use crate::state::State;
@@ -36,15 +36,12 @@ impl State {
     /// `EXPIRE key seconds`.
     pub fn expire(&mut self, key: &[u8], seconds: i64, now: WallMs) -> Result<bool> {
         self.check_open()?;
-        if seconds > 0 {
-            let at = deadline("expire", seconds, now)?;
-            if self.live(key, now).is_none() {
-                return Ok(false);
-            }
+        let Some(at) = expiry("expire", seconds, now)? else { return Ok(self.del(&[key], now)? > 0) };
+        let is_there = self.live(key, now).is_some();
+        if is_there {
             self.write_expiry(key, Some(at), now);
-            return Ok(true);
         }
-        Ok(self.del(&[key], now)? > 0)
+        Ok(is_there)
     }
 
     /// `PERSIST key`.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use headcount_cluster::{SystemClock, WallClock, WallMs};
 use headcount_presence::api::Result;
-use headcount_presence::checks::{deadline, life};
+use headcount_presence::checks::{expiry, life};
 use headcount_presence::pubsub::Kind;
 use headcount_presence::{Ack, Arg, Args, Error, Presence, Subscription, Ttl, Type, Values};
 use redis::{Cmd, Value};
@@ -131,9 +131,7 @@ impl RedisPresence {
 
     async fn count(&self, key: &[u8], field: Option<&[u8]>, by: i64, seconds: Option<i64>) -> Result<i64> {
         let backend = self.begin()?;
-        if let Some(seconds @ 1..) = seconds {
-            deadline("hincrbyex", seconds, now())?;
-        }
+        seconds.map_or(Ok(None), |seconds| expiry("hincrbyex", seconds, now()))?;
         backend.limits.check_key(key)?;
         field.map_or(Ok(()), |field| backend.limits.check_counted_field(field))?;
         let (kind, name, needed) = field.map_or((b'v', &b""[..], Type::String), |field| (b'h', field, Type::Hash));
@@ -294,8 +292,13 @@ impl Presence for RedisPresence {
         let backend = self.backend();
         backend.check_open()?;
         backend.limits.check_topic(pattern.unwrap_or_default().as_bytes())?;
-        let physical = [&escape_glob(&backend.prefix)[..], pattern.unwrap_or("*").as_bytes()].concat();
-        let found = backend.link.ask(redis::cmd("PUBSUB").arg("CHANNELS").arg(physical)).await;
+        let mut command = redis::cmd("PUBSUB");
+        command.arg("CHANNELS");
+        // In Redis `*` does not match the empty topic.
+        if pattern.is_some() || !backend.prefix.is_empty() {
+            command.arg([&escape_glob(&backend.prefix)[..], pattern.unwrap_or("*").as_bytes()].concat());
+        }
+        let found = backend.link.ask(&command).await;
         let mut topics = self.answer(found.and_then(reply::texts))?;
         for topic in &mut topics {
             *topic = topic.slice(backend.prefix.len().min(topic.len())..);
@@ -334,10 +337,9 @@ impl Presence for RedisPresence {
     async fn expire(&self, key: impl Arg, seconds: i64) -> Result<bool> {
         let key = Bytes::copy_from_slice(key.bytes());
         let backend = self.begin()?;
-        if seconds <= 0 {
+        if expiry("expire", seconds, now())?.is_none() {
             return Ok(self.del(key).await? > 0);
         }
-        deadline("expire", seconds, now())?;
         let mut expire = self.command("EXPIRE", &key);
         expire.arg(seconds);
         let existed = self.answer(backend.link.ask(&expire).await.and_then(reply::flag))?;
