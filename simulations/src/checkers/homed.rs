@@ -172,9 +172,19 @@ fn counters(history: &History, key: &Bytes, asks: &[(&Asked, Command)], verdict:
     }
 }
 
-/// Between two sums lies no more than what was asked for meanwhile: nothing was counted twice.
+/// How long a home may take to hear that a caller has given up.
+const SETTLED_MS: u64 = 2_000;
+
+/// Between two sums lies no more than what was asked for meanwhile: nothing was counted twice. What failed may have been counted until all held the same.
 fn growth(history: &History, key: &Bytes, counts: &[&Asked], verdict: &mut Verdict) {
     let sum = |asked: &Asked| if let Some((_, Ok(Reply::Integer(sum)))) = asked.answer { Some(sum) } else { None };
+    let whole: Vec<u64> = history
+        .samples
+        .iter()
+        .filter(|sample| sample.is_whole() && sample.holds_the_same())
+        .map(|sample| sample.at)
+        .collect();
+    let is_settled = |failed: u64, by: u64| whole.iter().any(|at| failed + SETTLED_MS <= *at && *at <= by);
     for later in counts {
         let Some(after) = sum(later) else { continue };
         let formers = counts.iter().filter(|former| sum(former).is_some() && span(former).1 < later.at);
@@ -186,7 +196,8 @@ fn growth(history: &History, key: &Bytes, counts: &[&Asked], verdict: &mut Verdi
         let may_count = |asked: &&&Asked| {
             let is_over = match asked.answer {
                 Some((at, Ok(_) | Err(Error::TryAgain(_)))) => at < from,
-                Some((_, Err(_))) | None => false,
+                Some((at, Err(_))) => is_settled(at, from),
+                None => false,
             };
             asked.at <= to && !is_over && !std::ptr::eq(**asked, *former)
         };
