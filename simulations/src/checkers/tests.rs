@@ -447,6 +447,28 @@ fn an_answer_is_given_again_only_when_all_that_had_it_may_have_ended() {
 }
 
 #[test]
+fn an_answer_is_given_again_by_who_started_alone_and_not_by_who_joined() {
+    for (knows_others, is_kept) in [(true, false), (false, true)] {
+        let mut history = truth();
+        history.plan.settings.home_requires = HomeRequires::Majority;
+        answer(&mut history, "GETSET swap s3", Reply::Bulk("s0".into()));
+        // As if the third had started between the two answers.
+        history.processes[2].from = 12_600;
+        for sample in history.samples.iter_mut().filter(|sample| sample.at < 12_600) {
+            sample.nodes[2] = None;
+        }
+        if !knows_others {
+            history
+                .samples
+                .iter_mut()
+                .filter_map(|sample| sample.nodes[2].as_mut())
+                .for_each(|seen| seen.members.clear());
+        }
+        assert_eq!(homed::check(&history).is_kept(), is_kept);
+    }
+}
+
+#[test]
 fn messages_come_once_in_order_and_none_is_lost_uncounted() {
     rejects(topics::check, "published later", |history| history.heard.swap(1, 3));
     rejects(topics::check, "2 times", |history| history.heard.insert(2, history.heard[1].clone()));
