@@ -27,6 +27,8 @@ async fn a_field_is_what_was_set_last<B: Backend>() {
 
 async fn of_a_field_that_is_given_twice_the_last_value_stays<B: Backend>() {
     let stage = Stage::<B>::start().await;
+    assert_eq!(stage.any().hset_multiple("twice", &[("f", "1"), ("f", "2")]).await, Ok(1));
+    assert_eq!(stage.any().hgetall("twice").await.unwrap(), [("f".into(), "2".into())]);
     assert_eq!(stage.any().hset_multiple("h", &[("f", "1"), ("g", "2"), ("f", "3")]).await, Ok(2));
     assert_eq!(stage.any().hset_multiple("h", &[("f", "4"), ("i", "5")]).await, Ok(1));
     assert_eq!(stage.any().hset_multiple("h", &[("f", "6")]).await, Ok(0));
