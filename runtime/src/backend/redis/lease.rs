@@ -232,7 +232,7 @@ async fn audit(backend: &Backend) -> Result<(), Fault> {
     if places.is_empty() {
         return Ok(());
     }
-    let mut call = backend.upkeep(&backend.scripts.audit);
+    let mut call = backend.scripts.audit.call([&backend.meta[..]]).arg(&origin);
     for ((slot, session), _) in &places {
         call = call.arg(format!("{origin}{}", suffix(*session))).arg(slot.encode());
     }
