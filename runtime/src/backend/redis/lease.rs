@@ -33,6 +33,12 @@ pub(super) enum Holding {
     Lost { why: String },
 }
 
+impl Holding {
+    pub(super) fn is_held(&self) -> bool {
+        matches!(self, Self::Held { .. })
+    }
+}
+
 /// Looks after a backend's lease.
 #[derive(Debug)]
 pub(super) struct Keeper {
