@@ -27,7 +27,7 @@
 //!
 //! # Layout
 //! - [`node`]: [`Node`], its builder, readiness, leaving
-//! - `backend`: other places to keep the data: `RedisPresence` (feature `redis`)
+//! - `backend`: other places to keep the data: `RedisPresence` and `RedisNode` (feature `redis`)
 //! - [`config`]: settings from a file, the environment and flags
 //! - `bin/headcount`: the program, with its console and its demo
 //!
@@ -40,7 +40,10 @@ pub mod config;
 pub mod node;
 
 #[cfg(feature = "redis")]
-pub use backend::redis::{RedisBuilder, RedisClients, RedisPresence};
+pub use backend::redis::{
+    Import, ImportError, ImportReport, RedisBuilder, RedisClients, RedisMember, RedisMemberEvent, RedisMembers,
+    RedisNode, RedisNodeBuilder, RedisPresence, RedisStats, Refusal, Refused,
+};
 pub use bytes::Bytes;
 pub use config::{Config, ConfigError};
 pub use headcount_cluster::{ClusterStats, GoneReason, Incarnation, Member, MemberState, NodeId, Origin};

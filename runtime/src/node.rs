@@ -158,7 +158,7 @@ impl Node {
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct NodeBuilder {
-    config: Config,
+    pub(crate) config: Config,
 }
 
 impl From<Config> for NodeBuilder {
@@ -231,6 +231,7 @@ impl NodeBuilder {
     /// # Errors
     /// [`NodeError`]; nothing is left running.
     pub async fn start(self) -> Result<Node, NodeError> {
+        self.config.check_in_cluster()?;
         let config = self.config.cluster_config()?;
         let limits = self.config.presence_limits();
         let (started, start) = oneshot::channel();
@@ -255,6 +256,7 @@ impl NodeBuilder {
     /// # Panics
     /// Outside of a tokio `LocalSet`.
     pub async fn start_on(self, world: World) -> Result<Node, NodeError> {
+        self.config.check_in_cluster()?;
         let config = self.config.cluster_config()?;
         let limits = self.config.presence_limits();
         let (started, start) = oneshot::channel();
@@ -468,6 +470,10 @@ pub enum NodeError {
     /// It could not join, or not listen.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// What it was to work on refuses it or is not there.
+    #[cfg(feature = "redis")]
+    #[error("{0}")]
+    Backend(#[from] headcount_presence::Error),
     /// The system gave it no thread or no event loop.
     #[error("the node's thread could not be started: {0}")]
     Thread(String),

@@ -16,7 +16,7 @@ use super::setting::{SETTINGS, Setting, VARIABLE_PREFIX, Value};
 use super::source::Source;
 
 /// Variables with our prefix that are not settings: they are the program's own.
-const PROGRAM_VARIABLES: [&str; 2] = ["HEADCOUNT_CONFIG", "HEADCOUNT_LOG"];
+const PROGRAM_VARIABLES: [&str; 3] = ["HEADCOUNT_CONFIG", "HEADCOUNT_LOG", "HEADCOUNT_IMPORT_FROM"];
 
 /// A configuration on its way through its layers.
 ///

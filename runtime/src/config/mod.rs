@@ -9,6 +9,7 @@
 
 mod error;
 mod layers;
+mod redis;
 mod setting;
 mod source;
 
@@ -22,6 +23,7 @@ use headcount_presence::limits::Limits;
 
 pub use error::{Advice, ConfigError};
 pub use layers::Layers;
+pub use redis::RedisConfig;
 pub use source::Source;
 
 /// Where a node listens unless it is told: reachable from this machine only.
@@ -59,6 +61,8 @@ pub struct Config {
     pub grace: Duration,
     /// What must hold for a key's home to carry commands out; the same on all nodes. Default [`HomeRequires::Any`].
     pub home_requires: HomeRequires,
+    /// A Redis in place of a cluster; then only the name and `limits` of the other settings mean anything.
+    pub redis: RedisConfig,
     /// Caps of the node's state and topics. `limits.grace` follows [`Config::grace`],
     /// `limits.home_requires` [`Config::home_requires`].
     pub limits: Limits,
@@ -78,6 +82,7 @@ impl Default for Config {
             detection_time: Duration::from_secs(3),
             grace: Duration::from_mins(10),
             home_requires: HomeRequires::default(),
+            redis: RedisConfig::default(),
             limits: Limits::default(),
         }
     }
@@ -121,6 +126,64 @@ impl Config {
         limits.grace = self.grace;
         limits.home_requires = self.home_requires;
         limits
+    }
+
+    /// Refuses what a node of a cluster would have to ignore.
+    pub(crate) fn check_in_cluster(&self) -> Result<(), ConfigError> {
+        match &self.redis.url {
+            None => Ok(()),
+            Some(url) => Err(ConfigError::bad_value(
+                "backend",
+                redis::without_secrets(url),
+                "unset for a node of a cluster; `NodeBuilder::redis` starts one over a Redis",
+            )),
+        }
+    }
+
+    /// The settings, by their keys, that were changed and that mean nothing over a Redis.
+    pub fn idle_over_redis(&self) -> Vec<&'static str> {
+        let idle = Self::default();
+        let changed = [
+            ("cluster", self.cluster != idle.cluster),
+            ("listen", self.listen != idle.listen),
+            ("advertise", self.advertise != idle.advertise),
+            ("seeds", self.seeds != idle.seeds),
+            ("join_timeout", self.join_timeout != idle.join_timeout),
+            ("require_join", self.require_join != idle.require_join),
+            ("gossip_interval", self.gossip_interval != idle.gossip_interval),
+            ("detection_time", self.detection_time != idle.detection_time),
+            ("grace", self.grace != idle.grace),
+            ("home_requires", self.home_requires != idle.home_requires),
+        ];
+        changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
+    }
+
+    /// How to reach the Redis, when there is one in place of a cluster.
+    ///
+    /// # Errors
+    /// [`ConfigError::BadValue`] for a setting that cannot work.
+    #[cfg(feature = "redis")]
+    pub fn redis_options(&self) -> Result<Option<crate::RedisBuilder>, ConfigError> {
+        setting::check_ranges(self)?;
+        let Some(url) = &self.redis.url else { return Ok(None) };
+        let options = crate::RedisPresence::builder().url(url).key_prefix(self.redis.key_prefix.as_str());
+        let options = options.lease(self.redis.lease).wait_for_redis(self.redis.wait_for_redis);
+        let options = options.connect_timeout(self.redis.connect_timeout).command_timeout(self.redis.command_timeout);
+        let Some(file) = &self.redis.root_certificates else { return Ok(Some(options)) };
+        match std::fs::read(file) {
+            Ok(pem) => Ok(Some(options.root_certificates(pem))),
+            Err(reason) => Err(ConfigError::bad_value(
+                "redis.root_certificates",
+                format!("{file:?}, which cannot be read: {reason}"),
+                "a file with certificates in PEM",
+            )),
+        }
+    }
+
+    /// The name of a node that listens nowhere.
+    #[cfg(feature = "redis")]
+    pub(crate) fn name_over_redis(&self) -> Result<NodeId, ConfigError> {
+        self.node_id(SocketAddr::from(([127, 0, 0, 1], 0)))
     }
 
     fn advertised(&self, listen: SocketAddr) -> Result<SocketAddr, ConfigError> {

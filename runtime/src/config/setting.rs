@@ -10,9 +10,14 @@ use headcount_presence::HomeRequires;
 
 use super::Config;
 use super::error::ConfigError;
+use super::redis::{is_address, without_secrets};
 
 /// What begins the name of every variable.
 pub(super) const VARIABLE_PREFIX: &str = "HEADCOUNT_";
+
+/// What may stand for `backend`, in words.
+const BACKENDS: &str =
+    "\"cluster\", or a Redis's address such as \"redis://127.0.0.1:6379/0\" (rediss:// is TLS, unix:///path a socket)";
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -30,6 +35,16 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting { key: "detection_time", slot: Slot::Time(|c| &mut c.detection_time, None) },
     Setting { key: "grace", slot: Slot::Time(|c| &mut c.grace, None) },
     Setting { key: "home_requires", slot: Slot::Homes(|c| &mut c.home_requires) },
+    Setting { key: "backend", slot: Slot::Backend(|c| &mut c.redis.url) },
+    Setting { key: "redis.key_prefix", slot: Slot::Text(|c| &mut c.redis.key_prefix) },
+    Setting { key: "redis.lease", slot: Slot::Time(|c| &mut c.redis.lease, Some((300, 3_600_000))) },
+    Setting {
+        key: "redis.wait_for_redis",
+        slot: Slot::Time(|c| &mut c.redis.wait_for_redis, Some((0, 7 * 86_400_000))),
+    },
+    Setting { key: "redis.connect_timeout", slot: Slot::Time(|c| &mut c.redis.connect_timeout, Some((10, 600_000))) },
+    Setting { key: "redis.command_timeout", slot: Slot::Time(|c| &mut c.redis.command_timeout, Some((10, 600_000))) },
+    Setting { key: "redis.root_certificates", slot: Slot::OptionalText(|c| &mut c.redis.root_certificates) },
     Setting { key: "limits.max_key_bytes", slot: Slot::Bytes(|c| &mut c.limits.max_key_bytes, (1, 64 * KIB)) },
     Setting { key: "limits.max_value_bytes", slot: Slot::Bytes(|c| &mut c.limits.max_value_bytes, (1, 4 * MIB)) },
     Setting { key: "limits.max_arguments", slot: Slot::Count(|c| &mut c.limits.max_arguments, (1, 1_000_000)) },
@@ -73,6 +88,7 @@ enum Slot {
     Switch(fn(&mut Config) -> &mut bool),
     Time(fn(&mut Config) -> &mut Duration, Option<(u64, u64)>),
     Homes(fn(&mut Config) -> &mut HomeRequires),
+    Backend(fn(&mut Config) -> &mut Option<String>),
     Count(fn(&mut Config) -> &mut usize, (usize, usize)),
     Bytes(fn(&mut Config) -> &mut usize, (usize, usize)),
 }
@@ -132,6 +148,20 @@ impl Setting {
                 let homes = text(value).and_then(|text| text.parse().ok());
                 *place(config) = homes.ok_or_else(|| misfit("\"any\" or \"majority\""))?;
             }
+            Slot::Backend(place) => {
+                let given = text(value).ok_or_else(|| misfit(BACKENDS))?;
+                *place(config) = match given.as_str() {
+                    "cluster" => None,
+                    url if is_address(url) => Some(given),
+                    other => {
+                        return Err(ConfigError::bad_value(
+                            self.key,
+                            format!("{:?}", without_secrets(other)),
+                            BACKENDS,
+                        ));
+                    }
+                };
+            }
             Slot::Switch(place) => *place(config) = switch(value).ok_or_else(|| misfit("true or false"))?,
             Slot::Time(place, _) => {
                 *place(config) =
@@ -171,6 +201,7 @@ impl Setting {
             | Slot::OptionalText(_)
             | Slot::Texts(_)
             | Slot::Homes(_)
+            | Slot::Backend(_)
             | Slot::Switch(_) => Ok(()),
         }
     }

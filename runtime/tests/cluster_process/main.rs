@@ -9,6 +9,8 @@
 //! - `joining`: seeds, dead or alive, and who is refused
 //! - `faults`: crashes, stops, returns, goodbyes
 //! - `demo`: the other task of the program
+//! - `import`: copying a Redis into a cluster
+//! - `redis`: the same program over a Redis (`server`)
 //! - `usage`: mistakes of the one who starts it, and the streams of the process
 
 #![allow(clippy::disallowed_methods)] // it waits for real processes, in real time
@@ -19,6 +21,15 @@
 mod commands;
 mod demo;
 mod faults;
+#[cfg(feature = "redis")]
+mod import;
 mod joining;
 mod process;
+#[cfg(feature = "redis")]
+mod redis;
+// Of what the other tests need of a Redis, these use a part.
+#[cfg(feature = "redis")]
+#[allow(dead_code)]
+#[path = "../redis/server.rs"]
+mod server;
 mod usage;

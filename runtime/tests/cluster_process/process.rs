@@ -26,6 +26,7 @@ pub(crate) struct Plan {
     pub(crate) address: String,
     cluster: String,
     seeds: Vec<String>,
+    redis: Option<String>,
     flags: Vec<String>,
 }
 
@@ -33,7 +34,14 @@ impl Plan {
     /// A node with a free address, and no seeds.
     pub(crate) fn new(name: &str) -> Self {
         let address = free_address();
-        Self { name: name.to_owned(), address, cluster: "test".to_owned(), seeds: Vec::new(), flags: Vec::new() }
+        let (cluster, seeds) = ("test".to_owned(), Vec::new());
+        Self { name: name.to_owned(), address, cluster, seeds, redis: None, flags: Vec::new() }
+    }
+
+    /// A node over a Redis.
+    #[cfg(feature = "redis")]
+    pub(crate) fn over(name: &str, url: &str) -> Self {
+        Self { redis: Some(url.to_owned()), ..Self::new(name) }
     }
 
     /// The same with the addresses of other plans as seeds.
@@ -57,7 +65,11 @@ impl Plan {
     /// Starts the process and does not wait for anything.
     pub(crate) fn spawn(&self) -> Node {
         let mut command = program();
-        command.args(["node", "--name", &self.name, "--listen", &self.address, "--cluster", &self.cluster]);
+        command.args(["node", "--name", &self.name]);
+        match &self.redis {
+            Some(url) => command.args(["--backend", url]),
+            None => command.args(["--listen", &self.address, "--cluster", &self.cluster]),
+        };
         if !self.seeds.is_empty() {
             command.args(["--seeds", &self.seeds.join(",")]);
         }

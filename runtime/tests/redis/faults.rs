@@ -135,11 +135,10 @@ async fn a_slow_redis_makes_calls_fail_in_time_and_costs_nobody_what_is_owned() 
     assert_eq!(a.scard("lobby").await, Ok(3));
 }
 
-#[tokio::test]
-async fn a_node_of_a_redis_cluster_is_refused_in_words() {
+/// A server that takes whatever a connection begins with, and refuses every command after it with these words.
+fn refusing(words: &'static str) -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
-    // Takes whatever is said, and has every command that has a key moved.
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
@@ -148,7 +147,7 @@ async fn a_node_of_a_redis_cluster_is_refused_in_words() {
                 while let Ok(1..) = stream.read(&mut bytes) {
                     let heard = String::from_utf8_lossy(&bytes).to_lowercase();
                     let answer = if heard.contains("eval") || heard.contains("get") {
-                        "-MOVED 3999 127.0.0.1:6381\r\n".to_owned()
+                        format!("-{words}\r\n")
                     } else {
                         "+OK\r\n".repeat(heard.matches("client\r\n").count().max(1))
                     };
@@ -158,10 +157,169 @@ async fn a_node_of_a_redis_cluster_is_refused_in_words() {
             });
         }
     });
-    let error = RedisPresence::builder().host("127.0.0.1", port).connect().await.unwrap_err();
-    let message = message(error);
-    assert!(
-        message.contains("MOVED") && message.contains("Redis Cluster, whose protocol headcount does not speak"),
-        "{message}"
-    );
+    port
+}
+
+#[tokio::test]
+async fn a_redis_that_cannot_be_worked_with_says_why_and_what_to_do() {
+    let cluster = "Redis Cluster, whose protocol headcount does not speak; give the address of a single Redis";
+    let table = [
+        ("MOVED 3999 127.0.0.1:6381", cluster),
+        ("ASK 3999 127.0.0.1:6381", cluster),
+        ("CLUSTERDOWN The cluster is down", cluster),
+        ("CROSSSLOT Keys in request don't hash to the same slot", cluster),
+        ("LOADING Redis is loading the dataset in memory", "it cannot serve now; try again later"),
+        ("READONLY You can't write against a read only replica.", "it is a replica; give the address of the primary"),
+        ("NOPERM this user has no permissions to run the 'eval' command", "what its ACL lets the user do"),
+        ("OOM command not allowed when used memory > 'maxmemory'.", "it has reached its maxmemory"),
+        ("NOIDEA what to do", "the command was not carried out"),
+    ];
+    for (words, expected) in table {
+        let error = RedisPresence::builder().host("127.0.0.1", refusing(words)).connect().await.unwrap_err();
+        let (message, code) = (message(error), words.split(' ').next().unwrap());
+        assert!(message.contains(code) && message.contains(expected), "{words}: {message}");
+    }
+}
+
+#[tokio::test]
+async fn who_is_answered_by_nobody_hears_so_when_connecting_has_taken_its_time() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let options = RedisPresence::builder().host("127.0.0.1", port).connect_timeout(Duration::from_millis(100));
+    let connected = tokio::time::timeout(DEADLINE, options.connect()).await.expect("it ends by itself");
+    let message = message(connected.unwrap_err());
+    assert!(message.contains("cannot be reached") && message.contains("timed out"), "{message}");
+}
+
+#[tokio::test]
+async fn a_user_without_scripts_a_full_redis_and_a_replica_are_told_by_the_real_one_too() {
+    let server = Server::start().await;
+    server.other(&["ACL", "SETUSER", "reader", "on", ">pw", "~*", "&*", "+@all", "-@scripting"]).await;
+    let error = server.options().user("reader").password("pw").connect().await.unwrap_err();
+    let told = message(error);
+    assert!(told.contains("NOPERM") && told.contains("ACL"), "{told}");
+
+    let a = server.presence("a").await;
+    a.sadd("lobby", "alice").await.unwrap();
+    server.other(&["CONFIG", "SET", "maxmemory", "1"]).await;
+    let told = message(a.sadd("lobby", "bob").await.unwrap_err());
+    assert!(told.contains("it has reached its maxmemory; removals and reads go on"), "{told}");
+    assert_eq!(a.smembers("lobby").await.unwrap(), ["alice"]);
+    assert_eq!(a.srem("lobby", "alice").await, Ok(1));
+    server.other(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    assert_eq!(a.sadd("lobby", "bob").await, Ok(1));
+
+    let replica = Server::start_with(&["--replicaof", "127.0.0.1", &server.port.to_string()]).await;
+    let told = message(replica.options().connect().await.unwrap_err());
+    assert!(told.contains("READONLY") && told.contains("give the address of the primary"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_forgets_its_scripts_or_has_its_password_changed_is_told_them_again_or_says_so() {
+    let server = Server::start().await;
+    let a = server.options().name("a").command_timeout(Duration::from_millis(500)).connect().await.unwrap();
+    a.owned().sadd("lobby", "alice").await.unwrap();
+    server.other(&["SCRIPT", "FLUSH"]).await;
+    assert_eq!(a.owned().sadd("lobby", "bob").await, Ok(1));
+    // With the password the connections go, and come back only to be refused.
+    server.other(&["CONFIG", "SET", "requirepass", "new"]).await;
+    let client = redis::Client::open(format!("redis://:new@127.0.0.1:{}", server.port)).unwrap();
+    let mut admin = client.get_multiplexed_async_connection().await.unwrap();
+    redis::cmd("CLIENT").arg("KILL").arg("TYPE").arg("normal").exec_async(&mut admin).await.unwrap();
+    until("it says why", || async {
+        let told = a.get("k").await.map_err(message);
+        told.is_err_and(|told| told.contains("NOAUTH") && told.contains("check user and password"))
+    })
+    .await;
+    redis::cmd("CONFIG").arg("SET").arg("requirepass").arg("").exec_async(&mut admin).await.unwrap();
+    until("it comes back", || async { a.scard("lobby").await == Ok(2) }).await;
+}
+
+/// What one writer believes of its own field.
+struct Believed {
+    acknowledged: i64,
+    tried: i64,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_load_nothing_that_was_acknowledged_as_owned_is_lost_with_the_data_of_the_redis() {
+    const WRITERS: usize = 16;
+    let mut server = Server::start().await;
+    let options = server.options().name("a").command_timeout(Duration::from_millis(500));
+    let a = options.connect().await.unwrap();
+    let b = server.presence("b").await;
+    let mut heard = b.subscribe("news").await.unwrap();
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let writers: Vec<_> = (0..WRITERS)
+        .map(|writer| {
+            let (mine, stopped) = (a.owned(), stopped.clone());
+            tokio::spawn(async move {
+                let (mut believed, mut failed) = (Believed { acknowledged: 0, tried: 0 }, 0);
+                while !*stopped.borrow() || believed.acknowledged == 0 {
+                    believed.tried += 1;
+                    match mine.hset("scores", format!("w{writer}"), believed.tried.to_string()).await {
+                        Ok(_) => believed.acknowledged = believed.tried,
+                        Err(_) => failed += 1,
+                    }
+                }
+                (believed, failed)
+            })
+        })
+        .collect();
+    let publishing = tokio::spawn({
+        let (a, stopped) = (a.clone(), stopped.clone());
+        async move {
+            while !*stopped.borrow() {
+                // While there is no Redis it fails.
+                let _ = a.publish("news", "n").await;
+            }
+        }
+    });
+    let popping = tokio::spawn({
+        let a = a.clone();
+        async move {
+            loop {
+                if let Ok(Some((_, job))) = a.blpop("jobs", Duration::ZERO).await {
+                    return job;
+                }
+            }
+        }
+    });
+    for _ in 0..2 {
+        until("there is load", || async { b.hlen("scores").await == Ok(WRITERS) }).await;
+        server.kill();
+        server.start_again().await;
+    }
+    until("everything is there again", || async { b.hlen("scores").await == Ok(WRITERS) }).await;
+    stop.send(true).unwrap();
+    let mut failures = 0;
+    let mut beliefs = Vec::new();
+    for writer in writers {
+        let (believed, failed) = writer.await.unwrap();
+        failures += failed;
+        beliefs.push(believed);
+    }
+    publishing.await.unwrap();
+    assert!(failures > 0, "some of the load met an outage");
+    for (writer, Believed { acknowledged, tried }) in beliefs.into_iter().enumerate() {
+        let field = format!("w{writer}");
+        until("what is there was acknowledged, or tried after that", || async {
+            let there = b.hget("scores", &field).await.unwrap().map(|there| String::from_utf8(there.to_vec()).unwrap());
+            there.is_some_and(|there| (acknowledged..=tried).contains(&there.parse().unwrap()))
+        })
+        .await;
+    }
+    until("b is subscribed again", || async { a.publish("news", "last").await.is_ok_and(|heard| heard > 0) }).await;
+    // Gaps of the outages and of a queue that nobody emptied meanwhile may have become one.
+    let mut gaps = 0;
+    loop {
+        match next(&mut heard).await.expect("the subscription goes on") {
+            Event::Message { payload, .. } if payload == "last" => break,
+            Event::Gap { .. } => gaps += 1,
+            _ => {}
+        }
+    }
+    assert!(gaps > 0, "messages were lost without a word");
+    b.rpush("jobs", "after").await.unwrap();
+    assert_eq!(popping.await.unwrap(), "after", "a blocked pop that is tried again waits on the new Redis");
 }

@@ -4,6 +4,10 @@
 
 mod commands;
 mod faults;
+mod import;
+mod interop;
+mod node;
 mod ownership;
 mod server;
+mod tls;
 mod topics;

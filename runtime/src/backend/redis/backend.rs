@@ -31,7 +31,10 @@ impl Belongs {
 
 #[derive(Debug)]
 pub(super) struct Backend {
+    /// How errors call it.
     pub(super) address: String,
+    /// Host and port, or a path.
+    pub(super) place: String,
     pub(super) prefix: Vec<u8>,
     /// What keys about owners begin with.
     pub(super) meta: Vec<u8>,
@@ -63,6 +66,14 @@ impl Drop for Backend {
 }
 
 impl Backend {
+    /// Stops without a word to Redis; returns whether it had not stopped before.
+    pub(super) fn stop(&self) -> bool {
+        let is_first = !self.closed.swap(true, Ordering::AcqRel);
+        drop(self.keeper.lock().take());
+        self.topics.subscribers.close();
+        is_first
+    }
+
     pub(super) fn check_open(&self) -> Result<(), Error> {
         if self.closed.load(Ordering::Acquire) { Err(Error::Closed) } else { Ok(()) }
     }
@@ -145,9 +156,8 @@ impl Backend {
     /// Under which origin this node holds its lease.
     async fn origin(&self, deadline: Instant) -> Result<String, Error> {
         let mut holding = self.holding.subscribe();
-        let is_held = |holding: &Holding| matches!(holding, Holding::Held { .. });
         // When the time is over what stands there says why.
-        let _ = tokio::time::timeout_at(deadline, holding.wait_for(is_held)).await;
+        let _ = tokio::time::timeout_at(deadline, holding.wait_for(Holding::is_held)).await;
         let holding = holding.borrow();
         match &*holding {
             Holding::Held { origin } => Ok(origin.clone()),

@@ -33,6 +33,12 @@ pub(super) enum Holding {
     Lost { why: String },
 }
 
+impl Holding {
+    pub(super) fn is_held(&self) -> bool {
+        matches!(self, Self::Held { .. })
+    }
+}
+
 /// Looks after a backend's lease.
 #[derive(Debug)]
 pub(super) struct Keeper {
@@ -232,7 +238,7 @@ async fn audit(backend: &Backend) -> Result<(), Fault> {
     if places.is_empty() {
         return Ok(());
     }
-    let mut call = backend.upkeep(&backend.scripts.audit);
+    let mut call = backend.scripts.audit.call([&backend.meta[..]]).arg(&origin);
     for ((slot, session), _) in &places {
         call = call.arg(format!("{origin}{}", suffix(*session))).arg(slot.encode());
     }

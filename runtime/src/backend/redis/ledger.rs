@@ -94,6 +94,11 @@ impl Ledger {
         }
     }
 
+    /// How many rows there are.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// Forgets the rows of a key.
     pub(super) fn forget_key(&mut self, key: &[u8]) {
         for place in self.of_key(key) {

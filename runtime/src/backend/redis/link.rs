@@ -90,6 +90,10 @@ impl Link {
         }
     }
 
+    pub(super) fn is_up(&self) -> bool {
+        matches!(*self.standing.borrow(), Standing::Up { .. })
+    }
+
     async fn connection(&self, deadline: Instant) -> Result<(u64, MultiplexedConnection), Fault> {
         let mut standing = self.standing.clone();
         let is_up = |standing: &Standing| matches!(standing, Standing::Up { .. });
@@ -109,7 +113,7 @@ impl Link {
 }
 
 /// Connects for the first time.
-async fn first_connection(client: &Client, timeouts: Timeouts) -> Result<MultiplexedConnection, RedisError> {
+pub(super) async fn first_connection(client: &Client, timeouts: Timeouts) -> Result<MultiplexedConnection, RedisError> {
     let until = Instant::now() + timeouts.wait;
     let mut pause = Pause::new();
     loop {

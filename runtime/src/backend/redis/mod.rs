@@ -9,13 +9,18 @@
 //! - `options`: [`RedisBuilder`]; `presence`: [`RedisPresence`]; `commands`: what it answers; `backend`: what all handles share
 //! - `link`: the connection for commands; `topics`: that for messages; `pops`: those of blocking pops; `fault`: what goes wrong
 //! - `scripts` and `lua/`: rows with owners, in one step; `ledger`: this process's copy of what it owns; `lease`: renewing, regaining, sweeping
+//! - `node`: [`RedisNode`], a presence that knows the others; `members`: who they are
+//! - `import`: [`Import`], which copies a Redis into any presence
 
 mod backend;
 mod commands;
 mod fault;
+mod import;
 mod lease;
 mod ledger;
 mod link;
+mod members;
+mod node;
 mod options;
 mod pops;
 mod presence;
@@ -24,6 +29,9 @@ mod scripts;
 mod task;
 mod topics;
 
+pub use self::import::{Import, ImportError, ImportReport, Refusal, Refused};
+pub use self::members::{RedisMember, RedisMemberEvent, RedisMembers};
+pub use self::node::{RedisNode, RedisNodeBuilder, RedisStats};
 pub use self::options::{RedisBuilder, RedisClients};
 pub use self::presence::RedisPresence;
 

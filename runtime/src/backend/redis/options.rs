@@ -13,6 +13,9 @@ use super::link::Timeouts;
 use super::presence::RedisPresence;
 use crate::NodeId;
 
+/// How a certificate begins in PEM.
+const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
+
 /// Clients of the caller's own, for each of the three things that a presence asks of a Redis. Each makes connections of its own.
 #[derive(Debug, Clone)]
 pub struct RedisClients {
@@ -40,13 +43,11 @@ pub struct RedisBuilder {
     pub(super) name: Option<String>,
     pub(super) lease: Duration,
     pub(super) timeouts: Timeouts,
-    pub(super) limits: Limits,
+    pub(super) limits: Option<Limits>,
 }
 
 impl Default for RedisBuilder {
     fn default() -> Self {
-        let mut limits = Limits::default();
-        limits.max_blocked_pops = 256;
         Self {
             url: "redis://127.0.0.1:6379/0".into(),
             address: None,
@@ -64,8 +65,22 @@ impl Default for RedisBuilder {
                 command: Duration::from_secs(2),
                 wait: Duration::ZERO,
             },
-            limits,
+            limits: None,
         }
+    }
+}
+
+impl From<&str> for RedisBuilder {
+    /// A builder with this address, and otherwise the defaults.
+    fn from(url: &str) -> Self {
+        Self::default().url(url)
+    }
+}
+
+impl From<String> for RedisBuilder {
+    /// A builder with this address, and otherwise the defaults.
+    fn from(url: String) -> Self {
+        Self::default().url(url)
     }
 }
 
@@ -165,7 +180,7 @@ impl RedisBuilder {
     /// Caps of what the API takes. Of a node's, those apply that say how large or many something may be in one call, and
     /// `max_subscriptions`, `subscriber_queue` and `max_blocked_pops` (a connection each, default 256).
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
+        self.limits = Some(limits);
         self
     }
 
@@ -177,11 +192,13 @@ impl RedisBuilder {
         if let Some(name) = &self.name {
             NodeId::new(name).map_err(|error| backend(error.to_string()))?;
         }
-        let clients = match self.clients.clone() {
-            Some(clients) => clients,
-            None => self.own_clients()?,
-        };
+        let clients = self.clients_or_own()?;
         RedisPresence::connect(self, clients).await
+    }
+
+    /// The caller's clients, or those that the rest makes.
+    pub(super) fn clients_or_own(&self) -> Result<RedisClients, Error> {
+        self.clients.clone().map_or_else(|| self.own_clients(), Ok)
     }
 
     fn own_clients(&self) -> Result<RedisClients, Error> {
@@ -189,6 +206,12 @@ impl RedisBuilder {
         let info = self.connection_info().map_err(invalid)?;
         let data = match &self.root_certificates {
             None => Client::open(info),
+            // It would be taken for an empty list, and every certificate refused.
+            Some(pem) if !pem.windows(BEGIN.len()).any(|words| words == BEGIN) => {
+                return Err(backend(
+                    "what was given as its root certificates has none in PEM (-----BEGIN CERTIFICATE-----)",
+                ));
+            }
             Some(pem) => {
                 Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert: Some(pem.clone()) })
             }

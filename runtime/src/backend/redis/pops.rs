@@ -59,7 +59,7 @@ struct Door {
 pub(super) struct Pops {
     client: Client,
     idle: Mutex<Vec<Door>>,
-    open: Arc<AtomicUsize>,
+    pub(super) open: Arc<AtomicUsize>,
 }
 
 /// One of the pops that are open.

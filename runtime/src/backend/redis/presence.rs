@@ -8,8 +8,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-use headcount_presence::Ack;
 use headcount_presence::api::Result;
+use headcount_presence::{Ack, Limits};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 
@@ -73,7 +73,9 @@ impl RedisPresence {
     }
 
     pub(super) async fn connect(options: RedisBuilder, clients: RedisClients) -> Result<Self> {
-        let address = format!("the Redis at {}", clients.data.get_connection_info().addr());
+        let place = clients.data.get_connection_info().addr().to_string();
+        let address = format!("the Redis at {place}");
+        let limits = options.limits.clone().unwrap_or_else(default_limits);
         let timeouts = options.timeouts;
         let linked = |client| {
             let address = &address;
@@ -90,7 +92,7 @@ impl RedisPresence {
             link,
             publishing,
             scripts: Scripts::new(),
-            topics: Topics::start(clients.subscribe, &options.key_prefix, options.limits.clone(), timeouts),
+            topics: Topics::start(clients.subscribe, &options.key_prefix, limits.clone(), timeouts),
             pops: Pops::new(clients.data),
             ledger: Mutex::new(Ledger::default()),
             holding: watch::Sender::new(none_yet),
@@ -99,9 +101,10 @@ impl RedisPresence {
             families: AtomicU64::new(1),
             sessions: AtomicU32::new(0),
             keeper: Mutex::new(None),
+            place,
             address,
             prefix: options.key_prefix,
-            limits: options.limits,
+            limits,
         });
         let keeper = Keeper::take(&backend, options.lease).await?;
         *backend.keeper.lock() = Some(Task::spawn(keeper.keep(Arc::downgrade(&backend), ends)));
@@ -119,13 +122,18 @@ impl RedisPresence {
     /// [`Error::Backend`] when Redis could not be told; the rows then go when the lease ends.
     pub async fn leave(self) -> Result<()> {
         let backend = &self.scope.backend;
-        if backend.closed.swap(true, Ordering::AcqRel) {
+        if !backend.stop() {
             return Ok(());
         }
-        drop(backend.keeper.lock().take());
-        backend.topics.subscribers.close();
         lease::leave(backend).await.map_err(|fault| backend.error(fault))
     }
+}
+
+/// A node's, but for blocked pops: each has a connection of its own here.
+pub(super) fn default_limits() -> Limits {
+    let mut limits = Limits::default();
+    limits.max_blocked_pops = 256;
+    limits
 }
 
 impl Scope {

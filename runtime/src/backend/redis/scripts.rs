@@ -27,7 +27,9 @@ macro_rules! scripts {
     };
 }
 
-scripts!(sadd, remove, hset, set, exchange, count, del, acquire, renew, sweep, release, leave, reassert, audit);
+scripts!(
+    sadd, remove, hset, set, exchange, count, del, acquire, renew, sweep, release, leave, reassert, audit, members
+);
 
 /// A script and its name in Redis.
 #[derive(Debug)]

@@ -24,6 +24,9 @@ pub(crate) enum Task {
     /// Run one node, with a console on standard input
     #[command(after_long_help = NODE_NOTES)]
     Node(Box<NodeTask>),
+    /// Copy the strings, sets, hashes and lists of a Redis into a running cluster
+    #[command(after_long_help = IMPORT_NOTES)]
+    Import(Box<ImportTask>),
     /// Show a whole cluster at work: nodes, players, a crash, and a check of everything at the end
     Demo(DemoTask),
 }
@@ -37,7 +40,10 @@ any other input closes the console and the node runs on. SIGINT and SIGTERM leav
 
 Two nodes on one machine:
   headcount node --name a --listen 127.0.0.1:7946
-  headcount node --name b --listen 127.0.0.1:7947 --seeds 127.0.0.1:7946";
+  headcount node --name b --listen 127.0.0.1:7947 --seeds 127.0.0.1:7946
+
+The same over a Redis:
+  headcount node --name a --backend redis://127.0.0.1:6379/0";
 
 #[derive(Debug, Default, Args)]
 pub(crate) struct NodeTask {
@@ -47,6 +53,23 @@ pub(crate) struct NodeTask {
     /// Where to listen, UDP and TCP alike [default: 127.0.0.1:7946]
     #[arg(long, value_name = "IP:PORT")]
     pub(crate) listen: Option<String>,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterFlags,
+    /// Fail instead of going on alone
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) require_join: Option<String>,
+    /// Where the data is: `cluster`, or a Redis as redis://user:password@host:port/database. A password is better given in
+    /// `HEADCOUNT_BACKEND` or the configuration file, where other users of the machine do not see it [default: cluster]
+    #[arg(long, value_name = "cluster|REDIS-URL")]
+    pub(crate) backend: Option<String>,
+    /// Do not read standard input; needed in the background of a terminal
+    #[arg(long)]
+    pub(crate) no_console: bool,
+}
+
+/// How to become a member of a cluster.
+#[derive(Debug, Default, Args)]
+pub(crate) struct ClusterFlags {
     /// Where other nodes reach this one [default: the listen address]
     #[arg(long, value_name = "IP:PORT")]
     pub(crate) advertise: Option<String>,
@@ -59,18 +82,47 @@ pub(crate) struct NodeTask {
     /// A TOML file with settings
     #[arg(long, value_name = "FILE", env = "HEADCOUNT_CONFIG", hide_env_values = true)]
     pub(crate) config: Option<PathBuf>,
-    /// How long to look for a first seed before going on alone [default: 10s]
+    /// How long to look for a first seed [default: 10s]
     #[arg(long, value_name = "TIME")]
     pub(crate) join_timeout: Option<String>,
-    /// Fail instead of going on alone
-    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    pub(crate) require_join: Option<String>,
     /// What a key's home needs to serve; the same on all nodes [default: any]
     #[arg(long, value_name = "any|majority")]
     pub(crate) home_requires: Option<String>,
-    /// Do not read standard input; needed in the background of a terminal
+}
+
+const IMPORT_NOTES: &str = "\
+It joins the cluster as a node called `import`, copies, waits until others have all of it, and leaves. The Redis is only read. \
+Deadlines come along, rounded up to a second. What nodes own in that Redis becomes shared: stop them first.
+
+Run it again when it was cut off: keys that are there whole are skipped, and of others what is missing is added. A key that holds \
+something else in the cluster is refused, unless --replace is given. It exits with 0 when every key was taken, with 1 when one could not be or \
+something failed, with 130 when it was stopped.
+
+  headcount import redis://127.0.0.1:6379/0 --dry-run
+  headcount import redis://127.0.0.1:6379/0 --seeds 127.0.0.1:7946 --cluster demo --pattern 'room*'";
+
+// Without Redis it is only there to be refused in words.
+#[cfg_attr(not(feature = "redis"), allow(dead_code))]
+#[derive(Debug, Args)]
+pub(crate) struct ImportTask {
+    /// The Redis to copy from: redis://user:password@host:port/database; rediss:// is TLS. Other users of the machine do not see
+    /// it when it is given in `HEADCOUNT_IMPORT_FROM`
+    #[arg(env = "HEADCOUNT_IMPORT_FROM", hide_env_values = true, value_name = "REDIS-URL")]
+    pub(crate) from: String,
+    /// Only keys that this glob matches
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) pattern: Option<String>,
+    /// Only tell what would be copied and what could not be; needs no cluster
     #[arg(long)]
-    pub(crate) no_console: bool,
+    pub(crate) dry_run: bool,
+    /// Put keys of the Redis in the place of what the cluster has under them
+    #[arg(long)]
+    pub(crate) replace: bool,
+    /// Where to listen while it copies, UDP and TCP alike [default: a free port of the address that reaches the seeds]
+    #[arg(long, value_name = "IP:PORT")]
+    pub(crate) listen: Option<String>,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterFlags,
 }
 
 #[derive(Debug, Args)]
@@ -93,7 +145,7 @@ mod tests {
     fn node(line: &str) -> NodeTask {
         match Arguments::try_parse_from(line.split(' ')).unwrap().task {
             Task::Node(task) => *task,
-            Task::Demo(_) => panic!("{line} is a node"),
+            Task::Import(_) | Task::Demo(_) => panic!("{line} is a node"),
         }
     }
 
@@ -109,7 +161,7 @@ mod tests {
              --seeds 127.0.0.1:7947,127.0.0.1:7948 --cluster demo",
         );
         assert_eq!(task.name.as_deref(), Some("a"));
-        assert_eq!(task.seeds.as_deref(), Some("127.0.0.1:7947,127.0.0.1:7948"));
+        assert_eq!(task.cluster.seeds.as_deref(), Some("127.0.0.1:7947,127.0.0.1:7948"));
         assert_eq!(task.require_join, None);
     }
 

@@ -16,6 +16,8 @@ use crate::args::Task;
 pub(crate) fn start(level: Option<&str>, task: &Task) -> Result<(), String> {
     let level = level.unwrap_or(match task {
         Task::Node(_) => "info",
+        // Its progress stands on stderr.
+        Task::Import(_) => "warn",
         // The demo tells its story by itself, warnings about the crash that it stages included.
         Task::Demo(_) => "error",
     });

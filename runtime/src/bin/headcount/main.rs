@@ -8,14 +8,19 @@
 //! - `args`: flags
 //! - `log`: what goes to stderr
 //! - `node`: `headcount node`, from start to leaving; `signals`: being told to leave
+//! - `served`: what it runs, a node of a cluster or one over a Redis
 //! - `console`: the words on standard input and the replies to them
+//! - `import`: `headcount import`, which copies a Redis into a cluster (feature `redis`)
 //! - `demo`: `headcount demo`
 
 mod args;
 mod console;
 mod demo;
+#[cfg(feature = "redis")]
+mod import;
 mod log;
 mod node;
+mod served;
 mod signals;
 
 use std::fmt::Display;
@@ -38,6 +43,10 @@ fn main() -> ExitCode {
     };
     let end = match arguments.task {
         Task::Node(task) => runtime.block_on(node::run(&task)),
+        #[cfg(feature = "redis")]
+        Task::Import(task) => runtime.block_on(import::run(&task)),
+        #[cfg(not(feature = "redis"))]
+        Task::Import(_) => Err(node::failure(node::WITHOUT_REDIS)),
         Task::Demo(task) => runtime.block_on(demo::run(&task)),
     };
     match end {

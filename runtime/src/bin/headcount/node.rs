@@ -8,22 +8,28 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use headcount::config::{Config, ConfigError, Layers};
-use headcount::{MemberState, Node, NodeBuilder, NodeError, Ready, ReadyBy};
+use headcount::{NodeBuilder, NodeError};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use crate::args::NodeTask;
+use crate::args::{ClusterFlags, NodeTask};
 use crate::console::{Console, End, Input, Output};
+use crate::served::{Clustered, Served};
 use crate::signals::Signals;
 
 /// How long the last replies may take to be read by whoever reads standard output.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// The exit code of a program that was stopped before it was done, as shells have it for Ctrl-C.
-const STOPPED: u8 = 130;
+pub(crate) const STOPPED: u8 = 130;
+
+/// What a program without Redis says to who wants one.
+#[cfg(not(feature = "redis"))]
+pub(crate) const WITHOUT_REDIS: &str = "this program was built without Redis, which is asked for here; build it with the cargo feature `redis`: \
+                             cargo install --path runtime --features redis";
 
 /// Why the program ends with an `error:` line.
-type Failure = Box<dyn Display>;
+pub(crate) type Failure = Box<dyn Display>;
 
 /// Runs a node until it is told to leave.
 ///
@@ -32,28 +38,64 @@ type Failure = Box<dyn Display>;
 pub(crate) async fn run(task: &NodeTask) -> Result<ExitCode, Failure> {
     let mut signals = Signals::new().map_err(|e| failure(format!("cannot listen for signals: {e}")))?;
     let config = load(task).map_err(failure)?;
+    if config.redis.url.is_some() {
+        return Box::pin(over_redis(task, config, &mut signals)).await;
+    }
     let cluster = config.cluster.clone();
-    let started = tokio::select! {
+    let Some(node) = start(NodeBuilder::from(config).start(), &mut signals).await? else {
+        return Ok(ExitCode::from(STOPPED));
+    };
+    live(Clustered { node, cluster }, task, &mut signals).await
+}
+
+#[cfg(feature = "redis")]
+async fn over_redis(task: &NodeTask, config: Config, signals: &mut Signals) -> Result<ExitCode, Failure> {
+    let idle = config.idle_over_redis();
+    if !idle.is_empty() {
+        warn!("over a Redis nodes find each other there, so these settings have no effect: {}", idle.join(", "));
+    }
+    let Some(options) = config.redis_options().map_err(failure)? else {
+        unreachable!("it has an address, or this would not have been called");
+    };
+    match start(Box::pin(NodeBuilder::from(config).redis(options).start()), signals).await? {
+        Some(node) => live(node, task, signals).await,
+        None => Ok(ExitCode::from(STOPPED)),
+    }
+}
+
+#[cfg(not(feature = "redis"))]
+fn over_redis(_: &NodeTask, _: Config, _: &mut Signals) -> std::future::Ready<Result<ExitCode, Failure>> {
+    std::future::ready(Err(failure(WITHOUT_REDIS)))
+}
+
+/// Starts a node; none when a signal came first.
+async fn start<N>(
+    starting: impl Future<Output = Result<N, NodeError>>,
+    signals: &mut Signals,
+) -> Result<Option<N>, Failure> {
+    tokio::select! {
         biased;
         signal = signals.next() => {
             info!("{signal} before the node had started: stopped");
-            return Ok(ExitCode::from(STOPPED));
+            Ok(None)
         }
-        started = NodeBuilder::from(config).start() => started,
-    };
-    let node = started.map_err(failure)?;
+        started = starting => started.map(Some).map_err(failure),
+    }
+}
+
+/// What a node does until it leaves.
+async fn live(node: impl Served, task: &NodeTask, signals: &mut Signals) -> Result<ExitCode, Failure> {
     let output = Output::start();
     let told = tokio::select! {
         biased;
         signal = signals.next() => Told::Signal(signal),
-        reason = node.stopped() => Told::Stopped(reason.to_string()),
-        told = serve(&node, &cluster, !task.no_console, &output) => told,
+        reason = node.stopped() => Told::Stopped(reason),
+        told = serve(&node, !task.no_console, &output) => told,
     };
     let end = match told {
-        Told::Signal(signal) => Ok(leave(node, signal, &mut signals).await),
-        Told::Console(words) => Ok(leave(node, words, &mut signals).await),
+        Told::Signal(signal) => Ok(leave(node, signal, signals).await),
+        Told::Console(words) => Ok(leave(node, words, signals).await),
         Told::Stopped(reason) => Err(failure(reason)),
-        Told::Failed(error) => Err(failure(error)),
     };
     output.finish(LAST_WORDS).await;
     end
@@ -64,39 +106,44 @@ enum Told {
     Signal(&'static str),
     Console(&'static str),
     Stopped(String),
-    Failed(NodeError),
 }
 
 /// File, environment and flags, in rising order.
 fn load(task: &NodeTask) -> Result<Config, ConfigError> {
+    layers(&task.cluster)?
+        .flag("--name", task.name.as_deref())?
+        .flag("--listen", task.listen.as_deref())?
+        .flag("--require-join", task.require_join.as_deref())?
+        .flag("--backend", task.backend.as_deref())?
+        .finish()
+}
+
+/// File, environment and the flags that every member of a cluster has, in rising order.
+pub(crate) fn layers(flags: &ClusterFlags) -> Result<Layers, ConfigError> {
     let mut layers = Layers::new();
-    if let Some(file) = &task.config {
+    if let Some(file) = &flags.config {
         layers = layers.file(file)?;
     }
     layers
         .environment(std::env::vars_os())?
-        .flag("--name", task.name.as_deref())?
-        .flag("--listen", task.listen.as_deref())?
-        .flag("--advertise", task.advertise.as_deref())?
-        .flag("--seeds", task.seeds.as_deref())?
-        .flag("--cluster", task.cluster.as_deref())?
-        .flag("--join-timeout", task.join_timeout.as_deref())?
-        .flag("--require-join", task.require_join.as_deref())?
-        .flag("--home-requires", task.home_requires.as_deref())?
-        .finish()
+        .flag("--advertise", flags.advertise.as_deref())?
+        .flag("--seeds", flags.seeds.as_deref())?
+        .flag("--cluster", flags.cluster.as_deref())?
+        .flag("--join-timeout", flags.join_timeout.as_deref())?
+        .flag("--home-requires", flags.home_requires.as_deref())
 }
 
 /// Says when the node is ready and answers the console; ends when the console says so. Commands that read or write
 /// wait until the node is ready, because before it a read would show less than the cluster knows; `MEMBERS`, `STATS` and
 /// `QUIT` do not, because an operator wants to know why it takes so long.
-async fn serve(node: &Node, cluster: &str, with_console: bool, output: &Output) -> Told {
+async fn serve(node: &impl Served, with_console: bool, output: &Output) -> Told {
     // Opened first, so that what is typed meanwhile is not lost to the terminal's own line buffer.
     let input = with_console.then(Input::start);
     let (told, ready) = watch::channel(false);
     let announce = async {
         match node.ready().await {
-            Ok(ready) => output.print(&ready_line(node, cluster, &ready)).await,
-            Err(error) => return Told::Failed(error),
+            Ok(words) => output.print(&format!("ready {words}\n")).await,
+            Err(reason) => return Told::Stopped(reason),
         }
         told.send_replace(true);
         std::future::pending().await
@@ -121,23 +168,8 @@ async fn serve(node: &Node, cluster: &str, with_console: bool, output: &Output) 
     }
 }
 
-fn ready_line(node: &Node, cluster: &str, ready: &Ready) -> String {
-    let me = node.me();
-    let others = node
-        .members()
-        .current()
-        .into_iter()
-        .filter(|(member, state)| *state == MemberState::Up && member.node != me.node);
-    let by = match &ready.how {
-        ReadyBy::First => "first".to_owned(),
-        ReadyBy::Synchronised { peer } => format!("synchronised({peer})"),
-        ReadyBy::Alone { .. } => "alone".to_owned(),
-    };
-    format!("ready {} {} cluster={cluster} members={} by={by}\n", me.node, me.addr, others.count() + 1)
-}
-
 /// Says goodbye to the peers; a second signal ends that at once.
-async fn leave(node: Node, told: &str, signals: &mut Signals) -> ExitCode {
+async fn leave(node: impl Served, told: &str, signals: &mut Signals) -> ExitCode {
     info!("{told}: leaving");
     tokio::select! {
         biased;
@@ -145,15 +177,15 @@ async fn leave(node: Node, told: &str, signals: &mut Signals) -> ExitCode {
             warn!("{signal} again: stopped without waiting for the goodbyes");
             ExitCode::from(STOPPED)
         }
-        report = node.leave() => {
-            if !report.unconfirmed.is_empty() {
-                warn!("{report}");
+        undone = node.leave() => {
+            if let Some(undone) = undone {
+                warn!("{undone}");
             }
             ExitCode::SUCCESS
         }
     }
 }
 
-fn failure(reason: impl Display + 'static) -> Failure {
+pub(crate) fn failure(reason: impl Display + 'static) -> Failure {
     Box::new(reason)
 }

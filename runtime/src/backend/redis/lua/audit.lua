@@ -1,5 +1,6 @@
 -- Looks whether owners still have what their node believes: a key may have expired, or another program removed or overwritten it. From ARGV[2]
--- on, in twos: the owner and the slot. Returns which of them, counted from 0, are lost.
+-- on, in twos: the owner and the slot. Returns which of them, counted from 0, are lost. Like a write it is refused without a lease: in a Redis that has just
+-- lost its data, or swept this origin, nothing was removed by anybody, and all of it is to be written again.
 local lost = {}
 for i = 2, #ARGV, 2 do
   local who, slot = ARGV[i], ARGV[i + 1]

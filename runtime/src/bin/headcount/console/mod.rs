@@ -14,12 +14,12 @@
 mod input;
 mod line;
 mod output;
-mod reply;
-mod report;
+pub(crate) mod reply;
+pub(crate) mod report;
 mod request;
 mod subscriptions;
 
-use headcount::{ClusterPresence, Error, Node, Presence as _};
+use headcount::{Error, Presence as _};
 use tokio::sync::watch;
 
 pub(crate) use input::Input;
@@ -28,6 +28,8 @@ pub(crate) use output::Output;
 use input::Line;
 use request::Request;
 use subscriptions::{Kind, Subscriptions};
+
+use crate::served::Served;
 
 /// Why a console ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,19 +43,18 @@ pub(crate) enum End {
 }
 
 /// A console on a node.
-#[derive(Debug)]
-pub(crate) struct Console<'a> {
-    node: &'a Node,
-    presence: ClusterPresence,
+pub(crate) struct Console<'a, N: Served> {
+    node: &'a N,
+    presence: N::Presence,
     output: &'a Output,
-    subscriptions: Subscriptions,
+    subscriptions: Subscriptions<N::Presence>,
     /// Whether it was said that the node is ready.
     ready: watch::Receiver<bool>,
 }
 
-impl<'a> Console<'a> {
+impl<'a, N: Served> Console<'a, N> {
     /// A console that has not read anything.
-    pub(crate) fn new(node: &'a Node, output: &'a Output, ready: watch::Receiver<bool>) -> Self {
+    pub(crate) fn new(node: &'a N, output: &'a Output, ready: watch::Receiver<bool>) -> Self {
         let presence = node.presence();
         let subscriptions = Subscriptions::new(presence.clone(), output.clone());
         Self { node, presence, output, subscriptions, ready }
@@ -109,9 +110,9 @@ impl<'a> Console<'a> {
             Request::Psubscribe(patterns) => self.subscriptions.add(Kind::Pattern, patterns).await?,
             Request::Unsubscribe(topics) => self.subscriptions.remove(Kind::Topic, topics).await,
             Request::Punsubscribe(patterns) => self.subscriptions.remove(Kind::Pattern, patterns).await,
-            Request::Members => report::members(&self.node.me(), &self.node.members().current()),
-            Request::Stats => report::stats(&self.node.stats()),
-            Request::Digest => format!("\"{:016x}\"\n", self.node.digest()),
+            Request::Members => self.node.members().await?,
+            Request::Stats => self.node.stats(),
+            Request::Digest => format!("\"{:016x}\"\n", self.node.digest()?),
             Request::Ping(None) => "PONG\n".to_owned(),
             Request::Ping(Some(words)) => reply::bulk(&words),
             Request::Help => report::HELP.to_owned(),

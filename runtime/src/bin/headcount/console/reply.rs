@@ -38,7 +38,7 @@ pub(super) fn subscription(what: &str, topic: Option<&Bytes>, count: usize) -> S
 }
 
 /// A topic or pattern as a word: bare where it reads back as itself, else quoted.
-pub(super) fn word(bytes: &[u8]) -> String {
+pub(crate) fn word(bytes: &[u8]) -> String {
     let bare = !bytes.is_empty() && bytes.iter().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\'' | b'\\'));
     if bare { bytes.escape_ascii().to_string() } else { quoted(bytes) }
 }

@@ -6,6 +6,8 @@
 use std::fmt::Write as _;
 
 use headcount::{Member, MemberState, NodeStats};
+#[cfg(feature = "redis")]
+use headcount::{RedisMember, RedisStats};
 
 pub(super) const HELP: &str = "\
 Strings    SET key value [EX seconds], SETEX key seconds value, GET key, INCR key, DECR key, INCRBY key n, DECRBY key n
@@ -25,7 +27,7 @@ Quote values with blanks: \"hello all\" with \\n \\t \\xHH \\\" inside, or 'sing
 ";
 
 /// A line for each member, this node first.
-pub(super) fn members(me: &Member, members: &[(Member, MemberState)]) -> String {
+pub(crate) fn members(me: &Member, members: &[(Member, MemberState)]) -> String {
     let name = members.iter().map(|(member, _)| member.node.as_str().len()).max().unwrap_or(0);
     let addr = members.iter().map(|(member, _)| member.addr.to_string().len()).max().unwrap_or(0);
     let line = |(member, state): &(Member, MemberState)| {
@@ -41,6 +43,31 @@ pub(super) fn members(me: &Member, members: &[(Member, MemberState)]) -> String 
     members.iter().map(line).collect()
 }
 
+/// A line for each member over a Redis, by name. Where each runs the Redis does not know.
+#[cfg(feature = "redis")]
+pub(crate) fn redis_members(me: &str, members: &[(RedisMember, MemberState)]) -> String {
+    let name = members.iter().map(|(member, _)| member.name.len()).max().unwrap_or(0);
+    let line = |(member, state): &(RedisMember, MemberState)| {
+        let mark = if member.name == me { "  (this node)" } else { "" };
+        format!("{:name$}  -  {:4}  lease {}{mark}\n", member.name, state_name(*state), member.origin)
+    };
+    members.iter().map(line).collect()
+}
+
+/// A line `name:value` for each count of a node over a Redis.
+#[cfg(feature = "redis")]
+pub(crate) fn redis_stats(stats: &RedisStats) -> String {
+    format!(
+        "connected:{}\nlease_held:{}\nowned_rows:{}\ntopics:{}\nblocked_pops:{}\nmembers_up:{}\n",
+        u8::from(stats.connected),
+        u8::from(stats.lease_held),
+        stats.owned_rows,
+        stats.topics,
+        stats.blocked_pops,
+        stats.members_up,
+    )
+}
+
 /// A state in a word.
 fn state_name(state: MemberState) -> &'static str {
     match state {
@@ -51,7 +78,7 @@ fn state_name(state: MemberState) -> &'static str {
 }
 
 /// A line `name:value` for each count, as Redis's `INFO` has them.
-pub(super) fn stats(stats: &NodeStats) -> String {
+pub(crate) fn stats(stats: &NodeStats) -> String {
     let (presence, cluster) = (&stats.presence, &stats.cluster);
     let owned: usize = presence.owned_rows.iter().map(|(_, rows)| rows).sum();
     let mut text = String::new();

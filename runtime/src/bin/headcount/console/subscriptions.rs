@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use headcount::{ClusterPresence, Error, Event, Presence as _, Subscription};
+use headcount::{Error, Event, Presence, Subscription};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::output::Output;
@@ -40,14 +40,14 @@ impl Kind {
 
 /// All subscriptions of a console.
 #[derive(Debug)]
-pub(super) struct Subscriptions {
-    presence: ClusterPresence,
+pub(super) struct Subscriptions<P> {
+    presence: P,
     output: Output,
     tasks: BTreeMap<(Kind, Bytes), AbortOnDropHandle<()>>,
 }
 
-impl Subscriptions {
-    pub(super) fn new(presence: ClusterPresence, output: Output) -> Self {
+impl<P: Presence> Subscriptions<P> {
+    pub(super) fn new(presence: P, output: Output) -> Self {
         Self { presence, output, tasks: BTreeMap::new() }
     }
 
