@@ -71,9 +71,10 @@ pub(super) fn svg(history: &History) -> String {
     for tenth in 0..=10 {
         let at = end * tenth / 10;
         put(format!(
-            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
+            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"{}\">{}</text>",
             x(at),
             bottom + 18.0,
+            if tenth < 10 { "middle" } else { "end" },
             &clock(at)[..5]
         ));
     }
