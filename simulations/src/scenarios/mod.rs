@@ -9,6 +9,7 @@ mod cold_restart;
 mod cut_off;
 mod dead_seed;
 mod flapping_link;
+mod flood;
 mod hearsay;
 mod lock_race;
 mod long_partition_past_grace;
@@ -49,7 +50,7 @@ impl Scenario {
 }
 
 /// All of them, `storm` first.
-pub const ALL: [Scenario; 17] = [
+pub const ALL: [Scenario; 18] = [
     storm::SCENARIO,
     split_brain::SCENARIO,
     flapping_link::SCENARIO,
@@ -67,6 +68,7 @@ pub const ALL: [Scenario; 17] = [
     slow_subscriber::SCENARIO,
     hearsay::SCENARIO,
     cut_off::SCENARIO,
+    flood::SCENARIO,
 ];
 
 /// The one of this name.
