@@ -80,11 +80,11 @@ fn lost_majority(history: &History, from: u64, to: u64) -> bool {
             process.from > from || history.samples.iter().all(|sample| sample.at > from || !sample.is_whole());
         has_joined_late && around.any(|sample| is_split(sample, process.origin))
     });
-    2 * ended > there.len() || joined || has_another_root(history, there, from, to)
+    2 * ended > there.len() || joined || has_another_root(history, &there, from, to)
 }
 
 /// Whether somebody was there, or became ready, who has met none of the others, nor anybody who has met them: it counts none of them.
-fn has_another_root(history: &History, there: BTreeSet<Origin>, from: u64, to: u64) -> bool {
+fn has_another_root(history: &History, there: &BTreeSet<Origin>, from: u64, to: u64) -> bool {
     let Some(first) = there.first() else { return false };
     let mut rooted = acquaintances(history, *first, from);
     if !there.is_subset(&rooted) {
