@@ -22,7 +22,7 @@ use headcount_cluster::Origin;
 
 use super::Verdict;
 use super::stability::is_quiet;
-use crate::history::{Asked, History, Sample, Shown};
+use crate::history::{Asked, History, Sample, Seen, Shown};
 use crate::model::words;
 use crate::plan::{Ask, Fault, HomeRequires, Via};
 
@@ -82,12 +82,16 @@ fn lost_majority(history: &History, from: u64, to: u64) -> bool {
             process.from > from || history.samples.iter().all(|sample| sample.at > from || !sample.is_whole());
         has_joined_late && around.any(|sample| is_split(sample, process.origin))
     });
-    2 * ended > there.len() || joined || has_another_root(history, there, from, to)
+    2 * ended > there.len() || joined || has_another_root(history, &there, from, to)
 }
 
-/// Whether somebody became ready who has met none of those that were there, nor anybody who has met them: it counts none of them.
-fn has_another_root(history: &History, there: BTreeSet<Origin>, from: u64, to: u64) -> bool {
-    let mut rooted: BTreeSet<Origin> = there.into_iter().flat_map(|origin| history.lineage(origin)).collect();
+/// Whether somebody was there, or became ready, who has met none of the others, nor anybody who has met them: it counts none of them.
+fn has_another_root(history: &History, there: &BTreeSet<Origin>, from: u64, to: u64) -> bool {
+    let Some(first) = there.first() else { return false };
+    let mut rooted = acquaintances(history, *first, from);
+    if !there.is_subset(&rooted) {
+        return true;
+    }
     for sample in history.samples.iter().filter(|sample| from < sample.at && sample.at <= to + LOOKED_AT_EVERY_MS) {
         for (_, seen) in sample.running().filter(|(_, seen)| seen.ready) {
             if rooted.contains(&seen.origin) {
@@ -100,6 +104,31 @@ fn has_another_root(history: &History, there: BTreeSet<Origin>, from: u64, to: u
         }
     }
     false
+}
+
+/// All that somebody has met until then, and those whom these have met, with the origins under which they went on.
+fn acquaintances(history: &History, one: Origin, until: u64) -> BTreeSet<Origin> {
+    let met: Vec<&Seen> = history
+        .samples
+        .iter()
+        .filter(|sample| sample.at <= until)
+        .flat_map(Sample::running)
+        .map(|(_, seen)| seen)
+        .collect();
+    let mut found: BTreeSet<Origin> = history.lineage(one).into_iter().collect();
+    loop {
+        let before = found.len();
+        for seen in &met {
+            let knows_some = found.contains(&seen.origin) || seen.members.keys().any(|member| found.contains(member));
+            if knows_some {
+                let both = seen.members.keys().chain([&seen.origin]);
+                found.extend(both.flat_map(|origin| history.lineage(*origin)));
+            }
+        }
+        if found.len() == before {
+            return found;
+        }
+    }
 }
 
 /// Whether some other two nodes that run are not together.
