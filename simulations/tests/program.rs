@@ -18,7 +18,7 @@ fn gives_one_history(line: &str, times: usize) {
 
 #[test]
 fn every_scenario_is_one_history_in_the_world_of_cores_in_any_process_and_surroundings() {
-    gives_one_history("meta --world core", 15);
+    gives_one_history("meta --world core", headcount_simulations::scenarios::ALL.len());
 }
 
 #[test]

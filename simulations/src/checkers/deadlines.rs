@@ -92,8 +92,10 @@ fn judge(key: &Bytes, sets: &[Set<'_>], asked: &Asked, reply: &Reply, verdict: &
     // One that had seen all the others, so that nothing but its own deadline can end it.
     let last =
         seen.iter().find(|set| seen.iter().all(|other| std::ptr::eq(*other, **set) || other.is_seen_by(set.asked)));
+    // A process that stands still answers later than it was asked.
+    let answered = asked.answer.as_ref().map_or(asked.at, |(at, _)| *at);
     if let Some(set) = last
-        && asked.at + ROUNDED_MS < set.deadline
+        && answered + ROUNDED_MS < set.deadline
     {
         verdict.judge(*reply == Reply::Bulk(set.value.clone()), asked.at, || told("the last was set by client", set));
     }

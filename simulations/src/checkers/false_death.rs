@@ -68,7 +68,20 @@ fn given_up(history: &History, process: &Process, verdict: &mut Verdict) {
         let up = |sample: &&Sample| held(sample, seen, *node) == Some(MemberState::Up);
         history.samples[..index].iter().rfind(up).map_or(0, |sample| sample.at)
     };
-    let since = observers.iter().map(silent_since).min().unwrap_or(at);
+    // Who knows his rows and has never met him gives him up too, when the grace has passed since its own start.
+    let never_met = |(node, seen): &(usize, &Seen)| {
+        history.samples[..=index].iter().all(|sample| held(sample, seen, *node).is_none())
+    };
+    let strangers = [index - 1, index].into_iter().flat_map(|index| history.samples[index].running());
+    let started = strangers.filter(|one| one.1.origin != process.origin && never_met(one)).filter_map(|(_, seen)| {
+        history.processes.iter().find(|other| other.origin == seen.origin).map(|other| other.from)
+    });
+    // And who has ended since the sample before may have been the first.
+    let ended = history.samples[index - 1]
+        .running()
+        .filter(|(_, seen)| history.ended(seen.origin).is_some_and(|end| end <= at));
+    let ended: Vec<(usize, &Seen)> = ended.filter(|(_, seen)| seen.members.contains_key(&process.origin)).collect();
+    let since = observers.iter().chain(&ended).map(silent_since).chain(started).min().unwrap_or(at);
     verdict.judge(at >= since + history.plan.settings.grace_ms, at, || {
         let nodes: Vec<usize> = observers.iter().map(|(node, _)| *node).collect();
         format!(

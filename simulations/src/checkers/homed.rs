@@ -369,7 +369,7 @@ fn judge_rest(
             });
         }
     }
-    if asks.iter().any(|(asked, command)| is_unknown_pop(asked, command)) {
+    if asks.iter().any(|(asked, command)| is_unknown_pop(history, asked, command)) {
         return;
     }
     let taken: BTreeSet<&Bytes> = popped.iter().map(|(element, _)| element).collect();
@@ -387,13 +387,17 @@ fn judge_rest(
 }
 
 /// Whether it is not known what a pop took.
-fn is_unknown_pop(asked: &Asked, command: &Command) -> bool {
+fn is_unknown_pop(history: &History, asked: &Asked, command: &Command) -> bool {
     let is_pop =
         matches!(command, Command::Rpop { .. } | Command::Lpop { .. } | Command::Brpop { .. } | Command::Blpop { .. });
     let is_known = match &asked.answer {
         Some((_, Ok(_) | Err(Error::TryAgain(_)))) => true,
-        // Given up by its client, it is put back; by a process that died, nobody knows.
-        None => asked.given_up.is_some(),
+        // Given up by its client, it is put back; by a process that died then, nobody knows.
+        None => {
+            let died = asked.process.and_then(|process| history.ended(process));
+            let lived_on = |given_up: u64| died.is_none_or(|died| given_up + SETTLED_MS < died);
+            asked.given_up.is_some_and(lived_on)
+        }
         Some((_, Err(_))) => false,
     };
     is_pop && !is_known

@@ -436,6 +436,21 @@ fn homes_answer_once() {
 }
 
 #[test]
+fn what_a_pop_took_is_unknown_when_its_process_dies_around_its_giving_up() {
+    let lost = |died: Option<u64>| {
+        let mut history = truth();
+        shown_in_the_end(&mut history, "queue", |shown| *shown = Shown::List(vec!["e3".into()]));
+        let pop = asked(&mut history, "BLPOP queue more 1");
+        (pop.answer, pop.given_up) = (None, Some(14_000));
+        let process = pop.process;
+        let of_it = history.processes.iter_mut().filter(|one| Some(one.origin) == process);
+        of_it.for_each(|one| one.until = died.map(|at| (at, End::Died)));
+        homed::check(&history).broken.iter().any(|breach| breach.words.contains("nobody popped it"))
+    };
+    assert_eq!([None, Some(14_500), Some(19_000)].map(lost), [true, false, true]);
+}
+
+#[test]
 fn an_answer_is_given_again_only_when_all_that_had_it_may_have_ended() {
     let mut history = truth();
     history.plan.settings.home_requires = HomeRequires::Majority;
