@@ -9,7 +9,8 @@
 //! - whoever reads on the same process after his homed call was answered sees what it wrote
 //!
 //! That is promised for all times under `majority`, as long as not more than half of the nodes that were there ended in the time that two answers span
-//! (all that had the first may be among those) and nobody joined a split cluster in it; under `any`, for answers between which nodes neither came nor went nor lost each other ([`is_quiet`]).
+//! (all that had the first may be among those), nobody joined a split cluster in it, and nobody started where it reached none of them and went
+//! on alone; under `any`, for answers between which nodes neither came nor went nor lost each other ([`is_quiet`]).
 //! An answer that says that the outcome is unknown may stand for any outcome, and so may a call that was never answered; one that says
 //! `TRYAGAIN` had no effect.
 
@@ -21,9 +22,12 @@ use headcount_cluster::Origin;
 
 use super::Verdict;
 use super::stability::is_quiet;
-use crate::history::{Asked, History, Sample, Shown};
+use crate::history::{Asked, History, Sample, Seen, Shown};
 use crate::model::words;
 use crate::plan::{Ask, Fault, HomeRequires, Via};
+
+/// Nodes are looked at at least as often as this.
+const LOOKED_AT_EVERY_MS: u64 = 1_000;
 
 /// Judges a history.
 pub(super) fn check(history: &History) -> Verdict {
@@ -59,7 +63,7 @@ fn must_differ(history: &History, one: &Asked, other: &Asked) -> bool {
     }
 }
 
-/// Whether all that had an answer may have ended, or somebody joined while the cluster was split. Who was ready then was counted.
+/// Whether all that had an answer may have ended, or somebody joined while the cluster was split, or began another. Who was ready then was counted.
 fn lost_majority(history: &History, from: u64, to: u64) -> bool {
     let before = history.samples.iter().rfind(|sample| sample.at <= from);
     let there: BTreeSet<Origin> = before
@@ -78,7 +82,53 @@ fn lost_majority(history: &History, from: u64, to: u64) -> bool {
             process.from > from || history.samples.iter().all(|sample| sample.at > from || !sample.is_whole());
         has_joined_late && around.any(|sample| is_split(sample, process.origin))
     });
-    2 * ended > there.len() || joined
+    2 * ended > there.len() || joined || has_another_root(history, &there, from, to)
+}
+
+/// Whether somebody was there, or became ready, who has met none of the others, nor anybody who has met them: it counts none of them.
+fn has_another_root(history: &History, there: &BTreeSet<Origin>, from: u64, to: u64) -> bool {
+    let Some(first) = there.first() else { return false };
+    let mut rooted = acquaintances(history, *first, from);
+    if !there.is_subset(&rooted) {
+        return true;
+    }
+    for sample in history.samples.iter().filter(|sample| from < sample.at && sample.at <= to + LOOKED_AT_EVERY_MS) {
+        for (_, seen) in sample.running().filter(|(_, seen)| seen.ready) {
+            if rooted.contains(&seen.origin) {
+                continue;
+            }
+            if !seen.members.keys().any(|member| rooted.contains(member)) {
+                return true;
+            }
+            rooted.extend(history.lineage(seen.origin));
+        }
+    }
+    false
+}
+
+/// All that somebody has met until then, and those whom these have met, with the origins under which they went on.
+fn acquaintances(history: &History, one: Origin, until: u64) -> BTreeSet<Origin> {
+    let met: Vec<&Seen> = history
+        .samples
+        .iter()
+        .filter(|sample| sample.at <= until)
+        .flat_map(Sample::running)
+        .map(|(_, seen)| seen)
+        .collect();
+    let mut found: BTreeSet<Origin> = history.lineage(one).into_iter().collect();
+    loop {
+        let before = found.len();
+        for seen in &met {
+            let knows_some = found.contains(&seen.origin) || seen.members.keys().any(|member| found.contains(member));
+            if knows_some {
+                let both = seen.members.keys().chain([&seen.origin]);
+                found.extend(both.flat_map(|origin| history.lineage(*origin)));
+            }
+        }
+        if found.len() == before {
+            return found;
+        }
+    }
 }
 
 /// Whether some other two nodes that run are not together.

@@ -1,8 +1,8 @@
 //! G4: what a node knows of an origin never goes back, and is never more than its author has written.
 //!
-//! An origin that is dead may be forgotten: its entry leaves the vector, and what is remembered of it instead is not below what it was. How much an author had written is known
-//! while it runs, and after it died, because whoever plays looks once more before it kills; what it wrote while it was leaving is not,
-//! so nothing is said about more than was seen of one that left.
+//! An origin that a node holds for Gone may be forgotten: its entry leaves the vector, and what is remembered of it instead is not below
+//! what it was. How much an author had written is known while it runs, and after it died, because whoever plays looks once more before it
+//! kills; what it wrote while it was leaving is not, so nothing is said about more than was seen of one that left.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,8 @@ pub(super) fn check(history: &History) -> Verdict {
         for (node, seen) in sample.running() {
             let before = known.entry(seen.origin).or_default();
             for (author, former) in before.iter() {
-                let may_be_forgotten = ended(history, *author, sample.at);
+                // Whom a node holds for a member it has not given up.
+                let may_be_forgotten = *author != seen.origin && !seen.members.contains_key(author);
                 let now = if may_be_forgotten { seen.knows(*author) } else { seen.vector.get(author).copied() };
                 let is_kept = now.map_or(remembers_too_many, |now| now >= *former);
                 verdict.judge(is_kept, sample.at, || {
@@ -61,9 +62,4 @@ fn most_written(history: &History, author: Origin, written: &Vector) -> Option<u
         Some((_, End::Left | End::Reincarnated)) => None,
         Some((_, End::Died)) | None => written.get(&author).copied(),
     }
-}
-
-fn ended(history: &History, origin: Origin, at: u64) -> bool {
-    let process = history.processes.iter().find(|process| process.origin == origin);
-    process.is_none_or(|process| process.until.is_some_and(|(until, _)| until <= at))
 }

@@ -447,6 +447,32 @@ fn an_answer_is_given_again_only_when_all_that_had_it_may_have_ended() {
 }
 
 #[test]
+fn an_answer_is_given_again_by_who_started_alone_and_not_by_who_joined() {
+    // One that had been there for long, and one that started between the answers.
+    for (from, knows_others, is_kept) in
+        [(1_000, true, false), (1_000, false, true), (12_600, true, false), (12_600, false, true)]
+    {
+        let mut history = truth();
+        history.plan.settings.home_requires = HomeRequires::Majority;
+        answer(&mut history, "GETSET swap s3", Reply::Bulk("s0".into()));
+        history.processes[2].from = from;
+        let third = history.processes[2].origin;
+        for sample in &mut history.samples {
+            if sample.at < from {
+                sample.nodes[2] = None;
+            }
+            if !knows_others {
+                for seen in sample.nodes.iter_mut().flatten() {
+                    seen.members.remove(&third);
+                }
+                sample.nodes[2].iter_mut().for_each(|seen| seen.members.clear());
+            }
+        }
+        assert_eq!(homed::check(&history).is_kept(), is_kept, "{from} {knows_others}");
+    }
+}
+
+#[test]
 fn messages_come_once_in_order_and_none_is_lost_uncounted() {
     rejects(topics::check, "published later", |history| history.heard.swap(1, 3));
     rejects(topics::check, "2 times", |history| history.heard.insert(2, history.heard[1].clone()));
