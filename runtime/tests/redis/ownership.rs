@@ -205,6 +205,26 @@ async fn however_often_a_redis_loses_its_data_what_is_owned_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_taken_from_what_stands_where_a_dead_nodes_counter_has_expired() {
+    let server = Server::start().await;
+    let (a, b) = (server.presence("a").await, server.presence("b").await);
+    b.incr("hits").await.unwrap();
+    b.hincrby("rooms", "r1", 1).await.unwrap();
+    a.owned().incrby("hits", 3).await.unwrap();
+    a.owned().hincrby("rooms", "r1", 3).await.unwrap();
+    a.owned().incr("games").await.unwrap();
+    drop(a);
+    for key in ["hits", "rooms", "games"] {
+        server.other(&["PEXPIRE", key, "1"]).await;
+    }
+    until("they have expired", || async { b.exists(["hits", "rooms", "games"]).await == Ok(0) }).await;
+    b.sadd("games", "chess").await.unwrap();
+    swept(&server, 1).await;
+    assert_eq!(b.exists(["hits", "rooms"]).await, Ok(0));
+    assert_eq!(b.smembers("games").await.unwrap(), ["chess"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_others_wrote_into_an_empty_redis_is_theirs_when_the_owner_comes_back() {
     let server = Server::start().await;
     let (a, b) = (server.presence("a").await, server.presence("b").await);

@@ -101,13 +101,14 @@ local function drop_row(who, slot, content)
   local at = record and index_of(record, who)
   if not at then return end
   table.remove(record.owners, at)
-  local last = #record.owners == 0
-  if string.sub(row, 1, 1) == 's' then
+  local last, value = #record.owners == 0, value_of(key, row)
+  if not value then
+    -- It has expired, or somebody has removed it, and what stands there now is of another type: nothing of it is left to take.
+  elseif string.sub(row, 1, 1) == 's' then
     if last then remove_row(key, row) end
   elseif string.sub(content, 1, 1) == '=' then
-    local value = value_of(key, row)
     -- Another program may have written it since; then it is not ours to remove.
-    if value and digest(value) == content then remove_row(key, row) end
+    if digest(value) == content then remove_row(key, row) end
   else
     if content ~= '0' then
       add_to(key, row, string.sub(content, 1, 1) == '-' and string.sub(content, 2) or '-' .. content)
