@@ -88,6 +88,11 @@ impl Agreement {
     pub(super) fn lapses(&self) -> u64 {
         self.lapses
     }
+
+    #[cfg(test)]
+    pub(super) fn is_of(&self, view: u64) -> bool {
+        self.view == view
+    }
 }
 
 impl State {
@@ -98,7 +103,7 @@ impl State {
         me.chain(peers.map(|(origin, peer)| (*origin, &peer.member.node))).collect()
     }
 
-    fn view_number(&self) -> u64 {
+    pub(super) fn view_number(&self) -> u64 {
         let names: Vec<u8> = self.view_origins().iter().flat_map(|origin| origin.0.to_le_bytes()).collect();
         xxhash_rust::xxh3::xxh3_64(&names)
     }
@@ -145,8 +150,8 @@ impl State {
     }
 
     /// A node that joins counts those whom it has never met, as the others do: a majority without them would be none.
-    pub(crate) fn count_absent(&mut self, absent: impl IntoIterator<Item = NodeId>, now: WallMs) {
-        if self.readiness.is_ready() {
+    pub(crate) fn count_absent(&mut self, absent: Vec<NodeId>, now: WallMs) {
+        if self.readiness.is_ready() || absent.is_empty() {
             return;
         }
         let known: BTreeSet<&NodeId> =

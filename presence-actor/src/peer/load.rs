@@ -202,9 +202,8 @@ impl State {
 
     /// An origin is known up to `seq` by a snapshot.
     fn join(&mut self, ix: OriginIx, seq: u64) {
-        let state = self.origins.get_mut(ix);
-        if seq > state.applied && ix != self.me {
-            state.applied = seq;
+        if seq > self.origins.get(ix).applied && ix != self.me {
+            let state = self.origins.advance(ix, seq);
             state.log.clear();
             state.inbox.drop_through(seq);
         }

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use headcount_cluster::codec::{self, CodecError};
-use headcount_cluster::{GoneReason, Hlc, Origin, WallMs};
+use headcount_cluster::{GoneReason, Hlc, NodeId, Origin, WallMs};
 
 use super::repair::Lag;
 use super::{Contact, Peer};
@@ -56,7 +56,9 @@ impl State {
                 peer.contact = Contact::Greeted;
                 if ready {
                     // Who is Up is absent here until it is met.
-                    self.count_absent(up.iter().map(|(_, node)| node.clone()).chain(absent), now);
+                    let unmet = up.iter().filter(|(origin, _)| !self.peers.contains_key(origin));
+                    let unmet: Vec<NodeId> = unmet.map(|(_, node)| node.clone()).chain(absent).collect();
+                    self.count_absent(unmet, now);
                     self.expect_to_meet(up);
                 }
                 self.handle_vector(from, &known, ready, true);
@@ -167,7 +169,8 @@ impl State {
         let was_ready = std::mem::replace(&mut peer.ready, ready);
         peer.told(known, |origin| origins.find(origin).is_some());
         if was_ready != ready {
-            self.unsettle();
+            self.readiness.heard(from, ready);
+            self.view_changed();
         }
         let behind: Vec<(Origin, u64)> =
             known.iter().filter(|(origin, seq)| *origin != me && *seq > self.expected(*origin)).collect();
@@ -310,8 +313,7 @@ impl State {
         let erase = self.resolve(author, seq, &op.action);
         self.keyspace.apply(op, &erase, Effect::Whole, &self.origins);
         self.note_behind_sweep(author, seq, op);
-        let state = self.origins.get_mut(author);
-        state.applied = seq;
+        let state = self.origins.advance(author, seq);
         state.log.append(seq, self.gossip_round, |bytes| bytes.extend_from_slice(raw));
         self.stats.remote_ops += 1;
         self.note_homed(author, seq, op);

@@ -13,7 +13,7 @@ use rand::seq::IteratorRandom;
 use super::Peer;
 use crate::dot::OriginIx;
 use crate::limits::PATIENCE_ROUNDS;
-use crate::origin::{OriginState, Standing};
+use crate::origin::OriginState;
 use crate::state::State;
 use crate::wire::{self, Frame, WireVector};
 
@@ -166,12 +166,12 @@ impl State {
     /// that: it could end with rows that the dead had removed, and nobody might remember.
     pub(crate) fn lacks_dead(&self, known: &BTreeMap<Origin, u64>) -> bool {
         let lacks = |state: &OriginState| {
-            let next = || known.get(&state.origin).copied().unwrap_or(0) + 1;
-            state.standing == Standing::Gone && !state.log.reaches(next(), state.applied)
+            let next = known.get(&state.origin).copied().unwrap_or(0) + 1;
+            !state.log.reaches(next, state.applied)
         };
         let forgotten =
             |(origin, seq): (&Origin, &u64)| self.origins.forgotten.get(*origin).is_some_and(|it| it > *seq);
-        self.origins.iter().any(|(_, state)| lacks(state)) || known.iter().any(forgotten)
+        self.origins.gone().any(|(_, state)| lacks(state)) || known.iter().any(forgotten)
     }
 
     /// The next operations that a peer asked for.
