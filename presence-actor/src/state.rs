@@ -374,7 +374,7 @@ impl State {
 
     /// A member is not heard of: its owned rows are hidden.
     pub fn handle_member_down(&mut self, member: &Member, now: WallMs) {
-        if let Some(peer) = self.peers.get_mut(&member.origin()) {
+        if let Some(peer) = self.peers.get_mut(member.origin()) {
             // What it wants to hear stays known: it is told again only on a new link, and this one may live on.
             peer.up = false;
         }

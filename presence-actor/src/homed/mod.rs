@@ -158,7 +158,7 @@ impl State {
             self.homed.restless = true;
             return true;
         }
-        let Some(peer) = self.peers.get_mut(&to).filter(|peer| peer.is_greeted()) else { return false };
+        let Some(peer) = self.peers.get_mut(to).filter(|peer| peer.is_greeted()) else { return false };
         peer.send(&frame);
         self.output = true;
         true

@@ -96,7 +96,7 @@ impl State {
         }
         self.last_load_id += 1;
         let id = self.last_load_id;
-        let Some(peer) = self.peers.get_mut(&from) else { return };
+        let Some(peer) = self.peers.get_mut(from) else { return };
         peer.send(&Frame::SnapshotRequest { id });
         let heard_in = self.gossip_round;
         self.load = Some(Load { from, id, chunks: VecDeque::new(), bytes: 0, heard_in, merge: None });

@@ -216,7 +216,7 @@ impl State {
 
     /// What was under way on a link is void.
     fn reset_link(&mut self, peer: Origin) {
-        let Some(state) = self.peers.get_mut(&peer) else { return };
+        let Some(state) = self.peers.get_mut(peer) else { return };
         let lost = state.queue.iter().filter(|item| matches!(item, Item::Message { .. })).count();
         self.stats.messages_dropped += lost as u64;
         let fresh = Peer::new(state.member.clone());
@@ -233,7 +233,7 @@ impl State {
 
     /// Forgets a peer that is Gone.
     pub(crate) fn forget_peer(&mut self, peer: Origin) {
-        self.peers.remove(&peer);
+        self.peers.remove(peer);
         self.readiness.heard(peer, false);
         self.interest.forget(peer);
         self.abandon_load(peer);

@@ -40,10 +40,10 @@ impl Deref for Peers {
 }
 
 impl Peers {
-    pub(crate) fn get_mut(&mut self, origin: &Origin) -> Option<&mut Peer> {
-        let peer = self.known.get_mut(origin)?;
+    pub(crate) fn get_mut(&mut self, origin: Origin) -> Option<&mut Peer> {
+        let peer = self.known.get_mut(&origin)?;
         if let Touched::Some(touched) = &mut self.touched {
-            touched.insert(*origin);
+            touched.insert(origin);
         }
         Some(peer)
     }
@@ -61,8 +61,8 @@ impl Peers {
         self.known.values_mut()
     }
 
-    pub(crate) fn remove(&mut self, origin: &Origin) {
-        self.known.remove(origin);
+    pub(crate) fn remove(&mut self, origin: Origin) {
+        self.known.remove(&origin);
     }
 
     /// There is something for all of them.

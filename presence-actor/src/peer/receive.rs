@@ -52,7 +52,7 @@ impl State {
             Frame::Hello { known, ready, gone, held, up, absent } => {
                 let reason = if held { GoneReason::GraceOver } else { GoneReason::Superseded };
                 self.handle_gone(&gone, reason, now);
-                let Some(peer) = self.peers.get_mut(&from) else { return Ok(()) };
+                let Some(peer) = self.peers.get_mut(from) else { return Ok(()) };
                 peer.contact = Contact::Greeted;
                 if ready {
                     // Who is Up is absent here until it is met.
@@ -74,7 +74,7 @@ impl State {
             Frame::Applied { seq } => self.handle_confirmed(from, seq),
             Frame::Interest { version, reset, count } => self.handle_interest(from, version, reset, count, tail)?,
             Frame::InterestNoted { version } => {
-                if let Some(peer) = self.peers.get_mut(&from) {
+                if let Some(peer) = self.peers.get_mut(from) {
                     peer.interest_noted = peer.interest_noted.max(version);
                 }
             }
@@ -113,7 +113,7 @@ impl State {
             {
                 self.homed.missing.remove(&node);
             }
-            let linked = self.peers.get_mut(origin).filter(|peer| peer.is_linked());
+            let linked = self.peers.get_mut(*origin).filter(|peer| peer.is_linked());
             if let (GoneReason::Left, Some(peer)) = (reason, linked) {
                 // The word of a third node has overtaken the goodbye: what the leaver sends before it is still
                 // to come, and it wants its goodbye confirmed.
@@ -139,7 +139,7 @@ impl State {
     fn handle_confirmed(&mut self, from: Origin, seq: u64) {
         let (me, head) = (self.origin(), self.origins.get(self.me).applied);
         self.homed_progress();
-        let Some(peer) = self.peers.get_mut(&from) else { return };
+        let Some(peer) = self.peers.get_mut(from) else { return };
         if seq > head {
             self.events.push_back(StateEvent::IdentityReused { peer: from });
             return;
@@ -157,7 +157,7 @@ impl State {
         let mine = self.origins.get(self.me);
         let reaches = resync && mine.log.reaches(said + 1, mine.applied) && !self.lacks_dead(&known.iter().collect());
         let origins = &self.origins;
-        let Some(peer) = self.peers.get_mut(&from) else { return };
+        let Some(peer) = self.peers.get_mut(from) else { return };
         if resync {
             peer.cursor = reaches.then_some(said + 1);
             // What it confirmed before is history of another link; what it says now is the truth.
@@ -292,7 +292,7 @@ impl State {
         }
         self.observe_stamp(stamp, from, now);
         if author == from
-            && let Some(peer) = self.peers.get_mut(&from)
+            && let Some(peer) = self.peers.get_mut(from)
         {
             peer.confirmation_owed = Some(self.origins.get(ix).applied);
         }
@@ -347,7 +347,7 @@ impl State {
                     state.inbox.waiting_since = None;
                     self.blocked.remove(&ix);
                     let (origin, applied) = (state.origin, state.applied);
-                    if let Some(peer) = self.peers.get_mut(&origin) {
+                    if let Some(peer) = self.peers.get_mut(origin) {
                         peer.confirmation_owed = Some(applied);
                     }
                 }
@@ -371,7 +371,7 @@ impl State {
             let named: Subscribers<'_> = codec::take(&mut tail)?;
             self.interest.set(from, named.kind, named.name.0, named.count);
         }
-        if let Some(peer) = self.peers.get_mut(&from) {
+        if let Some(peer) = self.peers.get_mut(from) {
             peer.send(&Frame::InterestNoted { version });
         }
         Ok(())
