@@ -385,6 +385,53 @@ fn what_was_acknowledged_is_there_in_the_end() {
     rejects(acknowledged::check, "SADD set of-all", |history| lose(history, "SADD set of-all"));
 }
 
+/// Takes all that one origin wrote from a node, from some time on.
+fn forget(history: &mut History, node: usize, author: Origin, from: u64) {
+    let seen = history.samples.iter_mut().filter(|sample| sample.at >= from).filter_map(|it| it.nodes[node].as_mut());
+    seen.for_each(|seen| {
+        seen.vector.remove(&author);
+        seen.forgotten.remove(&author);
+    });
+}
+
+#[test]
+fn what_was_acknowledged_by_who_took_a_new_incarnation_is_there_in_the_end() {
+    // The first node goes on under another origin, and everybody forgets the one that wrote, from the beginning or after having heard of it.
+    let go_on = |history: &mut History, lives: bool| {
+        let (at, old, new) = (27_000, history.processes[0].origin, Origin(77));
+        history.processes[0].until = Some((at, if lives { End::Reincarnated } else { End::Died }));
+        if lives {
+            let again = crate::history::Process { node: 0, origin: new, from: at, until: None };
+            history.processes.push(again);
+        }
+        for sample in history.samples.iter_mut().filter(|sample| sample.at >= at) {
+            for seen in sample.nodes.iter_mut().flatten() {
+                seen.origin = if seen.origin == old { new } else { seen.origin };
+                if let Some(state) = seen.members.remove(&old) {
+                    seen.members.insert(new, state);
+                }
+                seen.linked.iter_mut().filter(|peer| **peer == old).for_each(|peer| *peer = new);
+                seen.linked.sort_unstable();
+            }
+        }
+        old
+    };
+    rejects(acknowledged::check, "SADD set c", |history| {
+        let old = go_on(history, true);
+        (0..3).for_each(|node| forget(history, node, old, 0));
+    });
+    // It died, and one that lives was seen to have what it wrote.
+    rejects(acknowledged::check, "SADD set c", |history| {
+        let old = go_on(history, false);
+        (0..3).for_each(|node| forget(history, node, old, 33_000));
+    });
+    // It died, and nobody who lives was.
+    let mut history = truth();
+    let old = go_on(&mut history, false);
+    (0..3).for_each(|node| forget(&mut history, node, old, 0));
+    assert!(acknowledged::check(&history).is_kept());
+}
+
 #[test]
 fn homes_answer_once() {
     let check = homed::check;
