@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::StreamExt;
 use futures::future::{AbortHandle, Abortable, LocalBoxFuture};
 use headcount::{Ack, ClusterPresence, Command, Error, Event, MemberState, Presence, Reply, Subscription};
@@ -98,7 +99,7 @@ impl Client {
                 let work = self.work(ask);
                 self.start(index, work, stage);
             }
-            Ask::Command { .. } | Ask::Subscribe { .. } | Ask::Unsubscribe { .. } => {
+            Ask::Command { .. } | Ask::CompareAndSet { .. } | Ask::Subscribe { .. } | Ask::Unsubscribe { .. } => {
                 if self.is_busy() {
                     return;
                 }
@@ -154,6 +155,11 @@ impl Client {
         match ask {
             Ask::Command { via, words } => {
                 Box::pin(run(self.base.clone(), Rc::clone(&self.session), *via, words.clone()))
+            }
+            Ask::CompareAndSet { key, expected, new, seconds } => {
+                let (base, key, new, seconds) = (self.base.clone(), key.clone(), new.clone(), *seconds);
+                let expected = expected.as_ref().map(|expected| Bytes::from(expected.clone()));
+                Box::pin(async move { Ok((exchange(base, key, expected, new, seconds).await?, None)) })
             }
             Ask::Subscribe { topic } => {
                 self.topics.push(topic.clone());
@@ -277,6 +283,23 @@ async fn run(
         Via::All => base.acknowledged(Ack::All, ACKNOWLEDGED_WITHIN),
     };
     Ok((command.execute(&handle).await?, None))
+}
+
+/// Replaces what is expected under a key, or what the node shows; answers what that was.
+async fn exchange(
+    presence: ClusterPresence,
+    key: String,
+    expected: Option<Bytes>,
+    new: Option<String>,
+    seconds: Option<i64>,
+) -> Result<Reply, Error> {
+    let expected = if expected.is_some() { expected } else { presence.get(&*key).await? };
+    let (old, new) = (expected.as_deref(), new.as_deref());
+    let is_done = match (new, seconds) {
+        (Some(new), Some(seconds)) => presence.compare_and_set_ex(&*key, old, new, seconds).await?,
+        (new, _) => presence.compare_and_set(&*key, old, new.map(str::as_bytes)).await?,
+    };
+    Ok(if is_done { expected.map_or(Reply::Nil, Reply::Bulk) } else { Reply::Integer(0) })
 }
 
 /// Whether a client reads what it is told.

@@ -26,6 +26,9 @@ impl Keys {
         let mut keys = Self { owned: BTreeSet::new(), all: BTreeSet::new() };
         for step in &plan.steps {
             let Event::Ask { ask, .. } = &step.event else { continue };
+            if let Ask::CompareAndSet { key, .. } = ask {
+                keys.all.insert(key.clone());
+            }
             let (Ask::Command { via, .. }, Some(command)) = (ask, words::command(ask)) else { continue };
             for key in words::keys(&command) {
                 let key = String::from_utf8_lossy(&key).into_owned();
