@@ -21,6 +21,7 @@ mod streams;
 mod tests;
 mod topics;
 mod verdict;
+mod watchers;
 mod witness;
 
 use crate::history::History;
@@ -40,6 +41,7 @@ pub fn check(history: &History) -> Vec<Verdict> {
         acknowledged::check(history),
         homed::check(history),
         topics::check(history),
+        watchers::check(history),
         leaks::check(history),
         bounds::check(history),
     ]

@@ -80,6 +80,12 @@ fn plan() -> Plan {
     told.command(24_000, 11, 1, Via::Shared, "SET lease theirs NX EX 5");
     told.command(13_600, 0, 0, Via::Shared, "LPOP queue");
     told.command(13_700, 1, 1, Via::Shared, "BLPOP queue more 1");
+    told.ask(7_500, 12, 1, Ask::Watch { key: "set".to_owned() });
+    told.ask(7_500, 13, 0, Ask::Follow { topic: "room".to_owned() });
+    told.ask(8_000, 14, 1, Ask::Track { topic: "room".to_owned(), meta: "stays".to_owned() });
+    told.ask(8_500, 15, 1, Ask::Track { topic: "room".to_owned(), meta: "leaves".to_owned() });
+    told.ask(9_500, 15, 1, Ask::Untrack);
+    told.ask(8_500, 16, 2, Ask::Track { topic: "room".to_owned(), meta: "dies".to_owned() });
     told.command(9_000, 3, 2, Via::Shared, "SETEX brief 5 v");
     told.command(10_000, 1, 1, Via::Shared, "GET brief");
     told.command(14_900, 1, 1, Via::Shared, "EXISTS brief");
@@ -131,8 +137,8 @@ fn rejects(check: fn(&History) -> Verdict, words: &str, lie: impl FnOnce(&mut Hi
 
 impl PartialEq for History {
     fn eq(&self, other: &Self) -> bool {
-        (&self.asked, &self.heard, &self.processes, &self.samples)
-            == (&other.asked, &other.heard, &other.processes, &other.samples)
+        (&self.asked, &self.heard, &self.copied, &self.processes, &self.samples)
+            == (&other.asked, &other.heard, &other.copied, &other.processes, &other.samples)
             && self.plan == other.plan
     }
 }
@@ -784,4 +790,38 @@ fn the_living_are_not_given_up_before_the_grace_is_over() {
             seen(sample, 0).members.remove(&alive);
         });
     });
+}
+
+#[test]
+fn an_element_comes_back_only_for_somebody_who_did_not_get_it() {
+    let again = |history: &mut History| {
+        disturb(history, 11_500);
+        asked(history, "LPOP queue").at = 11_450;
+        asked(history, "LPOP queue").answer = Some((11_600, Ok(Reply::Bulk("e0".into()))));
+        answer(history, "BLPOP queue more 1", Reply::Array(vec!["queue".into(), "e0".into()].into()));
+    };
+    rejects(homed::check, "one element", again);
+    // A third had popped it on another side, and gave up.
+    let mut history = truth();
+    again(&mut history);
+    let mut third = asked(&mut history, "LPOP queue").clone();
+    (third.client, third.answer, third.given_up) = (12, None, Some(11_700));
+    history.asked.push(third);
+    let verdict = homed::check(&history);
+    assert!(!verdict.broken.iter().any(|breach| breach.words.contains("one element")), "{verdict:?}");
+}
+
+#[test]
+fn who_follows_a_key_or_a_topic_knows_what_is_there() {
+    let check = watchers::check;
+    rejects(check, "is there", |history| history.copied[0].known = Shown::Missing);
+    rejects(check, "is there", |history| shown_in_the_end(history, "set", |shown| *shown = Shown::Missing));
+    rejects(check, "what does not fit", |history| history.copied[0].misfit = Some((9_000, "a change".to_owned())));
+    let key = "headcount:presence:room";
+    rejects(check, "tracked are", |history| shown_in_the_end(history, key, |shown| *shown = Shown::Missing));
+    rejects(check, "tracked are", |history| {
+        let is_untrack = |asked: &Asked| asked.ask == Ask::Untrack;
+        history.asked.retain(|asked| !is_untrack(asked));
+    });
+    rejects(leaks::check, "watches is", |history| drop(history.copied.pop()));
 }
