@@ -13,6 +13,7 @@ mod fate;
 mod homed;
 mod joiners;
 mod leaks;
+mod mixed;
 mod orphans;
 mod owned;
 mod stability;
@@ -37,6 +38,7 @@ pub fn check(history: &History) -> Vec<Verdict> {
         false_death::check(history),
         streams::check(history),
         witness::check(history),
+        mixed::check(history),
         deadlines::check(history),
         acknowledged::check(history),
         homed::check(history),
