@@ -13,6 +13,7 @@ mod fate;
 mod homed;
 mod joiners;
 mod leaks;
+mod mixed;
 mod orphans;
 mod owned;
 mod stability;
@@ -21,6 +22,7 @@ mod streams;
 mod tests;
 mod topics;
 mod verdict;
+mod watchers;
 mod witness;
 
 use crate::history::History;
@@ -36,10 +38,12 @@ pub fn check(history: &History) -> Vec<Verdict> {
         false_death::check(history),
         streams::check(history),
         witness::check(history),
+        mixed::check(history),
         deadlines::check(history),
         acknowledged::check(history),
         homed::check(history),
         topics::check(history),
+        watchers::check(history),
         leaks::check(history),
         bounds::check(history),
     ]

@@ -80,6 +80,17 @@ fn plan() -> Plan {
     told.command(24_000, 11, 1, Via::Shared, "SET lease theirs NX EX 5");
     told.command(13_600, 0, 0, Via::Shared, "LPOP queue");
     told.command(13_700, 1, 1, Via::Shared, "BLPOP queue more 1");
+    for (n, line) in
+        ["SADD mixed a", "SET mixed v", "DEL mixed", "HSET mixed f 1", "HINCRBY mixed f 2"].iter().enumerate()
+    {
+        told.command(9_050 + 300 * n as u64, n as u32 % 2, n % 2, Via::Shared, line);
+    }
+    told.ask(7_500, 12, 1, Ask::Watch { key: "set".to_owned() });
+    told.ask(7_500, 13, 0, Ask::Follow { topic: "room".to_owned() });
+    told.ask(8_000, 14, 1, Ask::Track { topic: "room".to_owned(), meta: "stays".to_owned() });
+    told.ask(8_500, 15, 1, Ask::Track { topic: "room".to_owned(), meta: "leaves".to_owned() });
+    told.ask(9_500, 15, 1, Ask::Untrack);
+    told.ask(8_500, 16, 2, Ask::Track { topic: "room".to_owned(), meta: "dies".to_owned() });
     told.command(9_000, 3, 2, Via::Shared, "SETEX brief 5 v");
     told.command(10_000, 1, 1, Via::Shared, "GET brief");
     told.command(14_900, 1, 1, Via::Shared, "EXISTS brief");
@@ -131,8 +142,8 @@ fn rejects(check: fn(&History) -> Verdict, words: &str, lie: impl FnOnce(&mut Hi
 
 impl PartialEq for History {
     fn eq(&self, other: &Self) -> bool {
-        (&self.asked, &self.heard, &self.processes, &self.samples)
-            == (&other.asked, &other.heard, &other.processes, &other.samples)
+        (&self.asked, &self.heard, &self.copied, &self.processes, &self.samples)
+            == (&other.asked, &other.heard, &other.copied, &other.processes, &other.samples)
             && self.plan == other.plan
     }
 }
@@ -219,6 +230,13 @@ fn rows_of_the_dead_are_not_to_be_seen() {
         let late = history.samples.iter_mut().filter(|sample| sample.at > 31_000 && sample.at < 34_000);
         late.for_each(|sample| add(seen(sample, 0), "own", "mortal"));
     });
+    rejects(orphans::check, "for Up, which ended at", |history| {
+        let dead = history.processes[2].origin;
+        let late = history.samples.iter_mut().filter(|sample| sample.at > 26_000 && sample.at < 38_000);
+        late.for_each(|sample| {
+            seen(sample, 0).members.insert(dead, MemberState::Up);
+        });
+    });
     rejects(orphans::check, "whose owner has ended", |history| add(last(history, 1), "own", "mortal"));
     rejects(orphans::check, "whose owner has ended", |history| add(last(history, 2), "own", "brief"));
     rejects(orphans::check, "whose owner has ended", |history| {
@@ -231,6 +249,11 @@ fn rows_of_the_dead_are_not_to_be_seen() {
 fn rows_of_the_living_are_to_be_seen() {
     let forget = |seen: &mut Seen| set(seen, "own").retain(|member| member != "alive");
     rejects(false_death::check, "alive", |history| forget(last(history, 0)));
+    rejects(false_death::check, "holds the owner for Up", |history| {
+        // Also of an owner that dies later.
+        let before = history.samples.iter_mut().filter(|sample| sample.at > 12_000 && sample.at < 20_000);
+        before.for_each(|sample| set(seen(sample, 0), "own").retain(|member| member != "mortal"));
+    });
     rejects(false_death::check, "holds the owner for Up", |history| {
         let while_another_was_dead =
             history.samples.iter_mut().filter(|sample| sample.at > 29_000 && sample.at < 33_500);
@@ -784,4 +807,54 @@ fn the_living_are_not_given_up_before_the_grace_is_over() {
             seen(sample, 0).members.remove(&alive);
         });
     });
+}
+
+#[test]
+fn an_element_comes_back_only_for_somebody_who_did_not_get_it() {
+    let again = |history: &mut History| {
+        disturb(history, 11_500);
+        asked(history, "LPOP queue").at = 11_450;
+        asked(history, "LPOP queue").answer = Some((11_600, Ok(Reply::Bulk("e0".into()))));
+        answer(history, "BLPOP queue more 1", Reply::Array(vec!["queue".into(), "e0".into()].into()));
+    };
+    rejects(homed::check, "one element", again);
+    // A third had popped it on another side, and gave up.
+    let mut history = truth();
+    again(&mut history);
+    let mut third = asked(&mut history, "LPOP queue").clone();
+    (third.client, third.answer, third.given_up) = (12, None, Some(11_700));
+    history.asked.push(third);
+    let verdict = homed::check(&history);
+    assert!(!verdict.broken.iter().any(|breach| breach.words.contains("one element")), "{verdict:?}");
+}
+
+#[test]
+fn who_follows_a_key_or_a_topic_knows_what_is_there() {
+    let check = watchers::check;
+    rejects(check, "is there", |history| history.copied[0].known = Shown::Missing);
+    rejects(check, "is there", |history| shown_in_the_end(history, "set", |shown| *shown = Shown::Missing));
+    rejects(check, "what does not fit", |history| history.copied[0].misfit = Some((9_000, "a change".to_owned())));
+    let key = "headcount:presence:room";
+    rejects(check, "tracked are", |history| shown_in_the_end(history, key, |shown| *shown = Shown::Missing));
+    rejects(check, "tracked are", |history| {
+        let is_untrack = |asked: &Asked| asked.ask == Ask::Untrack;
+        history.asked.retain(|asked| !is_untrack(asked));
+    });
+    rejects(leaks::check, "watches is", |history| drop(history.copied.pop()));
+}
+
+#[test]
+fn of_several_types_the_last_is_left() {
+    for wrong in [Shown::Missing, Shown::Value("v".into()), Shown::Hash(vec![("f".into(), "1".into())])] {
+        rejects(mixed::check, "is left by the last who wrote", |history| {
+            shown_in_the_end(history, "mixed", |shown| *shown = wrong.clone());
+        });
+    }
+    // Written at once: nothing is said.
+    let mut history = truth();
+    let (author, (_, last)) =
+        (asked(&mut history, "SET mixed v").process.unwrap(), asked(&mut history, "SET mixed v").wrote.unwrap());
+    let before = mixed::check(&history).judged;
+    asked(&mut history, "DEL mixed").saw.insert(author, last - 1);
+    assert!(mixed::check(&history).judged < before);
 }

@@ -26,6 +26,25 @@ pub enum Ask {
         /// For how long.
         seconds: Option<i64>,
     },
+    /// Keep a copy of what is under a key, for as long as the process lives.
+    Watch {
+        /// The key.
+        key: String,
+    },
+    /// Keep a copy of who is present under a topic, for as long as the process lives.
+    Follow {
+        /// The topic.
+        topic: String,
+    },
+    /// Be present under a topic, and nowhere else any more.
+    Track {
+        /// The topic.
+        topic: String,
+        /// What is known of who is present.
+        meta: String,
+    },
+    /// Be present nowhere any more.
+    Untrack,
     /// Hear a topic from here on.
     Subscribe {
         /// The topic.
@@ -76,6 +95,10 @@ impl fmt::Display for Ask {
                 let life = seconds.map_or_else(String::new, |seconds| format!(" for {seconds} s"));
                 write!(f, "compare {key} with {expected} and set {new}{life}")
             }
+            Self::Watch { key } => write!(f, "watch {key}"),
+            Self::Follow { topic } => write!(f, "follow who is present under {topic}"),
+            Self::Track { topic, meta } => write!(f, "be present under {topic} with {meta}"),
+            Self::Untrack => f.write_str("be present no more"),
             Self::Subscribe { topic } => write!(f, "subscribe {topic}"),
             Self::Unsubscribe { topic } => write!(f, "unsubscribe {topic}"),
             Self::Dawdle => f.write_str("stop reading"),

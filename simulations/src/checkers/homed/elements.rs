@@ -19,11 +19,7 @@ const SETTLED_MS: u64 = 2_000;
 pub(super) fn judge(excuses: &Excuses, key: &Key, verdict: &mut Verdict) {
     let (history, key, Some(asks)) = (excuses.history, key.name, key.commands()) else { return };
     let is_queue = asks.iter().all(|(_, command)| {
-        let is_pop = matches!(
-            command,
-            Command::Rpop { .. } | Command::Lpop { .. } | Command::Brpop { .. } | Command::Blpop { .. }
-        );
-        is_pop || is_read(command) || matches!(command, Command::Rpush { .. } | Command::Lpush { .. })
+        is_pop(command) || is_read(command) || matches!(command, Command::Rpush { .. } | Command::Lpush { .. })
     });
     if !is_queue {
         return;
@@ -46,9 +42,27 @@ pub(super) fn judge(excuses: &Excuses, key: &Key, verdict: &mut Verdict) {
     let is_unique = |element: &Bytes| pushed.get(element).is_some_and(|pushes| pushes.len() == 1);
     let unique =
         popped.iter().filter(|(element, _)| is_unique(element)).map(|(element, asked)| (element.clone(), *asked));
-    all_differ(excuses, key, unique, "one element", verdict);
+    let returned: Vec<&Asked> =
+        asks.iter().filter(|(asked, command)| may_be_returned(asked, command)).map(|(asked, _)| *asked).collect();
+    let must_differ = |one: &Asked, other: &Asked| {
+        // An element that was taken on two sides comes back for the one that nobody waits for any more.
+        let comes_back =
+            || returned.iter().any(|pop| pop.at <= span(other).1 && !excuses.must_differ_at_once(one, pop));
+        excuses.must_differ_at_once(one, other) || excuses.must_differ(one, other) && !comes_back()
+    };
+    all_differ(must_differ, key, unique, "one element", verdict);
     lines(history, key, &asks, verdict);
     judge_rest(history, key, &asks, &pushed, &popped, verdict);
+}
+
+/// Whether a pop may have taken something that is put back, because its caller did not get it.
+fn may_be_returned(asked: &Asked, command: &Command) -> bool {
+    let is_empty = matches!(asked.answer, Some((_, Ok(Reply::Nil))));
+    is_pop(command) && (done(asked) != Done::Yes || is_empty)
+}
+
+fn is_pop(command: &Command) -> bool {
+    matches!(command, Command::Rpop { .. } | Command::Lpop { .. } | Command::Brpop { .. } | Command::Blpop { .. })
 }
 
 /// What a pop gave from this key.
@@ -115,15 +129,13 @@ fn judge_rest(
 
 /// Whether it is not known what a pop took.
 fn is_unknown_pop(history: &History, asked: &Asked, command: &Command) -> bool {
-    let is_pop =
-        matches!(command, Command::Rpop { .. } | Command::Lpop { .. } | Command::Brpop { .. } | Command::Blpop { .. });
     // Given up by its client, it is put back; by a process that died then, nobody knows.
     let is_put_back = || {
         let died = asked.process.and_then(|process| history.ended(process));
         let lived_on = |given_up: u64| died.is_none_or(|died| given_up + SETTLED_MS < died);
         asked.given_up.is_some_and(lived_on)
     };
-    is_pop && done(asked) == Done::Perhaps && !is_put_back()
+    is_pop(command) && done(asked) == Done::Perhaps && !is_put_back()
 }
 
 /// How much longer somebody must have waited, and goes on waiting, for an element to have been his for sure.

@@ -56,11 +56,21 @@ impl<'a> Excuses<'a> {
         self.is_in_force(first, second.at, span(second).1)
     }
 
-    /// Whether whoever carried out, by then, what was asked at some moment had to know what somebody else was answered.
-    pub(super) fn is_in_force(&self, answered: &Asked, at: u64, by: u64) -> bool {
-        let from = answered.at.min(at);
+    /// The same, whatever all had in between.
+    pub(super) fn must_differ_at_once(&self, one: &Asked, other: &Asked) -> bool {
+        let (from, by) = (one.at.min(other.at), span(one).1.max(span(other).1));
+        self.is_undisputed(from, by)
+    }
+
+    /// Whether there is one home at a time, and each knows what the one before did.
+    fn is_undisputed(&self, from: u64, by: u64) -> bool {
         is_quiet(self.history, from, by)
             || self.history.plan.settings.home_requires == HomeRequires::Majority && !self.lost_majority(from, by)
+    }
+
+    /// Whether whoever carried out, by then, what was asked at some moment had to know what somebody else was answered.
+    pub(super) fn is_in_force(&self, answered: &Asked, at: u64, by: u64) -> bool {
+        self.is_undisputed(answered.at.min(at), by)
             || self.had_by_all(answered, at).is_some_and(|since| !self.is_lost(since, by))
     }
 

@@ -141,7 +141,7 @@ fn told(asked: &Asked) -> String {
 
 /// Judges that no two answers are the same where they must differ.
 fn all_differ<'a, T: Ord + std::fmt::Debug>(
-    excuses: &Excuses,
+    must_differ: impl Fn(&Asked, &Asked) -> bool,
     key: &Bytes,
     answers: impl IntoIterator<Item = (T, &'a Asked)>,
     what: &str,
@@ -150,7 +150,7 @@ fn all_differ<'a, T: Ord + std::fmt::Debug>(
     let mut first: BTreeMap<T, Vec<&Asked>> = BTreeMap::new();
     for (answer, asked) in answers {
         let same = first.entry(answer).or_default();
-        let twin = same.iter().find(|other| excuses.must_differ(other, asked));
+        let twin = same.iter().find(|other| must_differ(other, asked));
         verdict.judge(twin.is_none(), span(asked).1, || {
             format!(
                 "{what} of {key:?} twice: to {}, and to {}",

@@ -32,5 +32,5 @@ pub(super) fn judge(excuses: &Excuses, key: &Key, verdict: &mut Verdict) {
     };
     let asks = key.asks.iter().filter(|(_, question)| !question.is_read());
     let returned = asks.filter_map(|(asked, _)| Some((replaced(asked)?, *asked)));
-    all_differ(excuses, key.name, returned, "one former value", verdict);
+    all_differ(|one, other| excuses.must_differ(one, other), key.name, returned, "one former value", verdict);
 }
