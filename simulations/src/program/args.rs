@@ -79,6 +79,9 @@ pub(super) struct Output {
     /// Print what happens in the plan
     #[arg(long)]
     pub(super) print: bool,
+    /// Print what clients were answered and heard, and when
+    #[arg(long)]
+    pub(super) answers: bool,
 }
 
 #[derive(Debug, Args)]
