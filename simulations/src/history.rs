@@ -102,6 +102,8 @@ pub struct Heard {
     pub subscription: u32,
     /// When.
     pub at: u64,
+    /// What its node knew then, of forgotten origins too.
+    pub saw: Vector,
     /// In which of its reader's turns: all that is heard in one turn had been waiting when it began.
     pub turn: u64,
     /// What.
@@ -141,6 +143,8 @@ pub struct Sample {
     pub nodes: Vec<Option<Seen>>,
     /// What had passed between nodes until then.
     pub carried: Carried,
+    /// How many snapshots a fault had broken until then: when one breaks is not in the plan.
+    pub broken_snapshots: u64,
 }
 
 /// A node as it was seen.
@@ -166,6 +170,8 @@ pub struct Seen {
     pub forgotten: Vector,
     /// Its counts.
     pub stats: Stats,
+    /// How many messages it has dropped that each peer should have been sent, where it dropped any.
+    pub dropped_for: BTreeMap<Origin, u64>,
     /// What readers see under the keys to which the plan's clients add owned rows; in the last sample, under all keys that they
     /// speak of.
     pub keys: BTreeMap<String, Shown>,

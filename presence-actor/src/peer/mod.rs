@@ -86,6 +86,8 @@ pub(crate) struct Peer {
     pub(crate) queued_bytes: usize,
     /// How many messages are in `queue`.
     pub(crate) queued_messages: usize,
+    /// How many messages to it were dropped, by whatever link.
+    pub(crate) dropped_messages: u64,
     /// Whose turn it is, when there are own operations to push and others to repair.
     pub(crate) turn: Turn,
     pub(crate) repairs: VecDeque<Repair>,
@@ -114,6 +116,7 @@ impl Peer {
             queue: VecDeque::new(),
             queued_bytes: 0,
             queued_messages: 0,
+            dropped_messages: 0,
             turn: Turn::Push,
             repairs: VecDeque::new(),
             serving: None,
@@ -217,6 +220,7 @@ impl State {
     fn reset_link(&mut self, peer: Origin) {
         let Some(state) = self.peers.get_mut(&peer) else { return };
         let lost = state.queue.iter().filter(|item| matches!(item, Item::Message { .. })).count();
+        state.dropped_messages += lost as u64;
         self.stats.messages_dropped += lost as u64;
         let fresh = Peer::new(state.member.clone());
         let old = std::mem::replace(state, fresh);
@@ -226,6 +230,7 @@ impl State {
         state.ready = old.ready;
         state.retired = old.retired;
         state.confirmed = old.confirmed;
+        state.dropped_messages = old.dropped_messages;
         self.interest.forget(peer);
         self.abandon_load(peer);
     }
@@ -241,6 +246,11 @@ impl State {
     /// Whether a peer reads so little that what it has to be told does not fit any more: its link should be closed.
     pub fn is_overwhelmed(&self, peer: Origin) -> bool {
         self.peers.get(&peer).is_some_and(|peer| peer.queue.len() - peer.queued_messages > MAX_QUEUED_FRAMES)
+    }
+
+    /// How many messages were dropped that each peer that may come back should have been sent.
+    pub fn messages_dropped_for_peers(&self) -> impl Iterator<Item = (Origin, u64)> {
+        self.peers.iter().map(|(origin, peer)| (*origin, peer.dropped_messages))
     }
 
     /// The linked peers for which something waits to be sent, in a fixed order. Of the others

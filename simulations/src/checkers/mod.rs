@@ -10,9 +10,11 @@ mod convergence;
 mod deadlines;
 mod false_death;
 mod fate;
+mod found;
 mod homed;
 mod joiners;
 mod leaks;
+mod losses;
 mod orphans;
 mod owned;
 mod stability;
@@ -40,6 +42,7 @@ pub fn check(history: &History) -> Vec<Verdict> {
         acknowledged::check(history),
         homed::check(history),
         topics::check(history),
+        found::check(history),
         leaks::check(history),
         bounds::check(history),
     ]

@@ -497,21 +497,59 @@ fn messages_come_once_in_order_and_none_is_lost_uncounted() {
     });
     rejects(topics::check, "nobody has published there", |history| history.heard[0].at = 1_000);
     rejects(topics::check, "nobody has published there", |history| history.heard[0].topic = "olds".to_owned());
-    rejects(topics::check, "missed 1 messages", |history| drop(history.heard.remove(2)));
-    rejects(topics::check, "missed 7 messages", |history| history.heard.clear());
+    rejects(topics::check, "missed `PUBLISH news m2`", |history| drop(history.heard.remove(2)));
+    rejects(topics::check, "missed `PUBLISH news late`", |history| history.heard.clear());
+}
+
+#[test]
+fn who_hears_a_message_finds_what_was_written_before_it() {
+    rejects(found::check, "and finds 0 of them", |history| history.heard[3].saw.clear());
+    rejects(found::check, "hears b\"m4\"", |history| {
+        let author = history.heard[4].process;
+        let publisher = history.heard[4].saw.keys().copied().find(|origin| *origin != author).unwrap();
+        for heard in &mut history.heard {
+            *heard.saw.get_mut(&publisher).unwrap() -= 1;
+        }
+    });
 }
 
 #[test]
 fn a_message_whose_loss_was_counted_is_not_held_against_anybody() {
-    let mut history = truth();
-    history.heard.remove(2);
-    let samples = history.samples.iter_mut().filter(|sample| sample.at > 16_000);
-    samples.for_each(|sample| seen(sample, 0).stats.messages_dropped = 1);
-    assert!(topics::check(&history).is_kept());
+    // Counted by whom, for whom, and when.
+    for (by, of, between, is_kept) in [
+        (0, 1, 15_000..15_400, true),
+        (0, 2, 15_000..15_400, false),
+        (2, 1, 15_000..15_400, false),
+        (0, 1, 8_000..9_000, false),
+        (0, 1, 19_000..20_000, false),
+    ] {
+        let mut history = truth();
+        history.heard.remove(2);
+        let peer = history.processes[of].origin;
+        let count = |history: &mut History, from: u64| {
+            let samples = history.samples.iter_mut().filter(|sample| sample.at > from);
+            for seen in samples.filter_map(|sample| sample.nodes[by].as_mut()) {
+                seen.stats.messages_dropped += 1;
+                *seen.dropped_for.entry(peer).or_default() += 1;
+            }
+        };
+        count(&mut history, between.start);
+        assert_eq!(topics::check(&history).is_kept(), is_kept, "by {by} for {of} in {between:?}");
+        history.heard.remove(2);
+        assert!(!topics::check(&history).is_kept(), "one that was counted excuses one");
+        count(&mut history, between.end);
+        let excuses_two = is_kept && between.end < 16_000;
+        assert_eq!(topics::check(&history).is_kept(), excuses_two, "by {by} for {of} in {between:?}, twice");
+    }
 
     let mut history = truth();
     history.heard[2].event = Event::Gap { missed: Some(1) };
     assert!(topics::check(&history).is_kept());
+    history.heard.remove(5);
+    assert!(!topics::check(&history).is_kept(), "a gap says nothing about what came after it");
+    history.heard.remove(3);
+    history.heard[2].event = Event::Gap { missed: Some(3) };
+    assert!(!topics::check(&history).is_kept(), "however much it says");
 }
 
 #[test]

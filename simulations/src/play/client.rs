@@ -190,6 +190,7 @@ impl Client {
             topic: topic.to_owned(),
             subscription: *begun - 1,
             process: self.base.shared().read(|state, _| state.origin()),
+            shared: Arc::clone(self.base.shared()),
             ears: Rc::clone(&self.ears),
             turn: Cell::new(0),
             clock: Rc::clone(&self.clock),
@@ -294,6 +295,7 @@ struct Reader {
     subscription: u32,
     /// The process under its incarnation when it subscribed.
     process: Origin,
+    shared: Arc<Shared>,
     ears: Rc<Ears>,
     /// How often it had read all that there was.
     turn: Cell<u64>,
@@ -312,6 +314,7 @@ impl Reader {
                 topic: self.topic.clone(),
                 subscription: self.subscription,
                 at: (self.clock)(),
+                saw: self.shared.read(|state, _| known(state)),
                 turn: self.turn.get(),
                 event,
             };

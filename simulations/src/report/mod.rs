@@ -215,6 +215,7 @@ mod tests {
             vector: BTreeMap::new(),
             forgotten: BTreeMap::new(),
             stats: Stats::default(),
+            dropped_for: BTreeMap::new(),
             keys: BTreeMap::new(),
             topics: Vec::new(),
         };
@@ -224,6 +225,7 @@ mod tests {
             at,
             nodes: vec![Some(seen(0, one)), Some(seen(1, other)), None],
             carried: carried(at),
+            broken_snapshots: 0,
         };
         let processes = (0..2).map(|node| Process {
             node,
