@@ -5,6 +5,7 @@
 //! Each is shown to reject false histories in its tests, because a checker that accepts everything looks like one that works.
 
 mod acknowledged;
+mod ahead;
 mod bounds;
 mod convergence;
 mod deadlines;

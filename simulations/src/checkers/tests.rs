@@ -45,6 +45,8 @@ fn plan() -> Plan {
     {
         told.command(8_000 + 100 * n as u64, 0, 0, Via::Shared, line);
     }
+    told.command(10_200, 0, 0, Via::Shared, "SADD other c z nowhere-else");
+    told.command(10_300, 0, 0, Via::Shared, "SINTER other set");
     told.command(10_500, 1, 1, Via::Shared, "SREM set b");
     told.command(10_600, 1, 1, Via::Majority, "SADD set of-most");
     told.command(10_700, 3, 2, Via::All, "SADD set of-all");
@@ -319,8 +321,61 @@ fn answers_follow_from_what_a_node_had_seen() {
         ("LRANGE list 0 -1", Reply::Array(vec!["p".into(), "q".into(), "o".into(), "r".into()].into())),
         ("RPUSH list r", Reply::Integer(3)),
         ("SMEMBERS set", Reply::Array(vec!["a".into()].into())),
+        ("SINTER other set", Reply::Array(vec!["c".into()].into())),
+        ("SINTER other set", Reply::Array(vec!["c".into(), "z".into(), "nowhere-else".into()].into())),
     ] {
         rejects(witness::check, words, |history| answer(history, words, reply));
+    }
+}
+
+#[test]
+fn what_was_written_while_a_snapshot_was_loaded_has_a_witness_too() {
+    let without = |member: &'static str| {
+        move |shown: &mut Shown| {
+            if let Shown::Set(members) = shown {
+                members.retain(|other| other != member);
+            }
+        }
+    };
+    rejects(witness::check, "which nothing took away", |history| {
+        asked(history, "SADD set z").loading = true;
+        shown_in_the_end(history, "set", without("c"));
+    });
+    rejects(witness::check, "may be", |history| {
+        asked(history, "INCRBY sum 4").loading = true;
+        shown_in_the_end(history, "sum", |shown| *shown = Shown::Value("8".into()));
+    });
+    rejects(witness::check, "had seen it took away", |history| {
+        asked(history, "SREM set a").loading = true;
+        shown_in_the_end(history, "set", |shown| {
+            if let Shown::Set(members) = shown {
+                members.insert(0, "a".into());
+            }
+        });
+    });
+}
+
+#[test]
+fn a_removal_may_have_taken_what_its_node_saw_of_a_snapshot_and_nothing_that_came_later() {
+    for (is_loading, has_loaded, was_later) in
+        [(false, false, false), (true, false, false), (false, true, false), (true, true, true)]
+    {
+        let mut history = truth();
+        let (addition, removal) = (asked(&mut history, "SADD set a b").clone(), asked(&mut history, "SREM set b"));
+        let author = addition.process.unwrap();
+        removal.loading = is_loading;
+        *removal.saw.get_mut(&author).unwrap() = 0;
+        let process = removal.process.unwrap();
+        if has_loaded {
+            let since = history.samples.iter_mut().filter(|sample| sample.at > 9_500);
+            since.for_each(|sample| seen(sample, 1).stats.snapshots_loaded = 1);
+        }
+        if was_later {
+            asked(&mut history, "SADD set a b").at = 12_000;
+        }
+        assert_eq!(history.processes[1].origin, process);
+        let may_have_taken_it = (is_loading || has_loaded) && !was_later;
+        assert_eq!(witness::check(&history).is_kept(), may_have_taken_it, "{is_loading} {has_loaded} {was_later}");
     }
 }
 
