@@ -172,6 +172,8 @@ pub struct Seen {
     pub stats: Stats,
     /// How many messages it has dropped that each peer should have been sent, where it dropped any.
     pub dropped_for: BTreeMap<Origin, u64>,
+    /// How many messages of each publisher it has dropped, where it dropped any.
+    pub dropped_of: BTreeMap<Origin, u64>,
     /// What readers see under the keys to which the plan's clients add owned rows; in the last sample, under all keys that they
     /// speak of.
     pub keys: BTreeMap<String, Shown>,

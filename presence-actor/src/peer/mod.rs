@@ -5,6 +5,7 @@
 //! a slow peer costs no memory and loses no operation. Messages are queued, bounded, and remember after which of
 //! this node's operations they were published, so that a subscriber who reads finds what was written before.
 
+pub(crate) mod early;
 pub(crate) mod forgetting;
 pub(crate) mod load;
 pub(crate) mod readiness;
@@ -237,6 +238,7 @@ impl State {
 
     /// Forgets a peer that is Gone.
     pub(crate) fn forget_peer(&mut self, peer: Origin) {
+        self.drop_early(peer);
         self.peers.remove(&peer);
         self.interest.forget(peer);
         self.abandon_load(peer);

@@ -2,9 +2,9 @@
 //!
 //! A message had to come when its subscription was confirmed before and lived on, on a process that was quietly together with the publisher's
 //! around that time. Two things may have become of it instead. A subscriber that is slow loses what waits for it: a `Gap` says how many, and
-//! stands between what was heard before and after. Or the publisher's node had no room for the subscriber's: it counts that for each peer, so
-//! that what was dropped for one excuses nothing at another, and what was dropped then nothing at another time. A message that is dropped for
-//! a node is missed by all subscriptions there and is counted once.
+//! stands between what was heard before and after. Or the publisher's node had no room for the subscriber's, or that none for what it still
+//! had to wait with: they count that for each peer, so that what was dropped for one excuses nothing at another, and what was dropped then
+//! nothing at another time. A message that is dropped for a node is missed by all subscriptions there and is counted once.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use headcount_cluster::Origin;
 use super::Verdict;
 use super::stability::is_quiet;
 use super::topics::{Published, Subscribed, subscriptions};
-use crate::history::{Heard, History};
+use crate::history::{Heard, History, Seen};
 
 /// How long a message may be under way, and how long before its end a subscription is sure to hear.
 const UNDER_WAY_MS: u64 = 3_000;
@@ -124,17 +124,28 @@ fn gaps(events: &[&Heard]) -> Vec<Loss> {
     found
 }
 
-/// What a process counted as dropped for another, between one look and the next.
+/// What one process counted as dropped for another, and the other as dropped of it.
 fn dropped_between(history: &History, (publisher, subscriber): Direction) -> Vec<Loss> {
-    let (publishers, subscribers) = (history.lineage(publisher), history.lineage(subscriber));
-    let Some(node) = history.processes.iter().find(|process| process.origin == publisher).map(|one| one.node) else {
-        return Vec::new();
-    };
+    let mut losses = counted(history, publisher, |seen| &seen.dropped_for, subscriber);
+    losses.extend(counted(history, subscriber, |seen| &seen.dropped_of, publisher));
+    losses
+}
+
+/// How a process's count of another grew between one look and the next.
+fn counted(
+    history: &History,
+    counter: Origin,
+    counts: impl Fn(&Seen) -> &BTreeMap<Origin, u64>,
+    counted: Origin,
+) -> Vec<Loss> {
+    let (counters, counted) = (history.lineage(counter), history.lineage(counted));
+    let Some(process) = history.processes.iter().find(|process| process.origin == counter) else { return Vec::new() };
     let mut before: BTreeMap<Origin, u64> = BTreeMap::new();
     let (mut losses, mut looked_at) = (Vec::new(), 0);
     for sample in &history.samples {
-        let Some(seen) = sample.nodes[node].as_ref().filter(|seen| publishers.contains(&seen.origin)) else { continue };
-        for (peer, count) in seen.dropped_for.iter().filter(|(peer, _)| subscribers.contains(peer)) {
+        let seen = sample.nodes[process.node].as_ref().filter(|seen| counters.contains(&seen.origin));
+        let Some(seen) = seen else { continue };
+        for (peer, count) in counts(seen).iter().filter(|(peer, _)| counted.contains(peer)) {
             let former = before.insert(*peer, *count).unwrap_or_default();
             if *count > former {
                 // What waited when its link broke was published before.

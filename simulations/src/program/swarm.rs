@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
@@ -51,7 +52,7 @@ const ENOUGH_MINUTES: u64 = 100;
 
 pub(super) fn run(task: &SwarmTask) -> Result<bool, Failure> {
     let seed = seeds(task)?;
-    let count = if task.regressions { regressions::all().len() as u64 } else { numbers(task).count() as u64 };
+    let count = if task.regressions { regressions::all().len() as u64 } else { task.seeds };
     let jobs = task.jobs.map_or_else(|| thread::available_parallelism().map_or(1, usize::from), usize::from);
     let bar = bar(count);
     #[allow(clippy::disallowed_methods)] // How fast the machine is, is no part of any history.
@@ -92,8 +93,8 @@ fn bar(count: u64) -> ProgressBar {
 }
 
 /// The numbers of the seeds.
-fn numbers(task: &SwarmTask) -> impl Iterator<Item = u64> {
-    (task.from..task.from.saturating_add(task.seeds)).filter(|seed| !task.without.contains(seed))
+fn numbers(task: &SwarmTask) -> Range<u64> {
+    task.from..task.from.saturating_add(task.seeds)
 }
 
 /// The plan of each seed, the first, the second and so on.

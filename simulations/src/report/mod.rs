@@ -216,6 +216,7 @@ mod tests {
             forgotten: BTreeMap::new(),
             stats: Stats::default(),
             dropped_for: BTreeMap::new(),
+            dropped_of: BTreeMap::new(),
             keys: BTreeMap::new(),
             topics: Vec::new(),
         };
