@@ -10,7 +10,8 @@
 //!
 //! That is promised for all times under `majority`, as long as not more than half of the nodes that were there ended in the time that two answers span
 //! (all that had the first may be among those), nobody joined a split cluster in it, and nobody started where it reached none of them and went
-//! on alone; under `any`, for answers between which nodes neither came nor went nor lost each other ([`is_quiet`]).
+//! on alone; under `any`, for answers between which nodes neither came nor went nor lost each other ([`is_quiet`]), and for those between which they only came
+//! and went, and who was answered first lived on ([`super::handover`]).
 //! An answer that says that the outcome is unknown may stand for any outcome, and so may a call that was never answered; one that says
 //! `TRYAGAIN` had no effect.
 
@@ -21,6 +22,7 @@ use headcount::{Command, Error, Reply};
 use headcount_cluster::Origin;
 
 use super::Verdict;
+use super::handover::knows_the_first;
 use super::stability::is_quiet;
 use crate::history::{Asked, History, Sample, Seen, Shown};
 use crate::model::words;
@@ -55,10 +57,10 @@ fn span(asked: &Asked) -> (u64, u64) {
 
 /// Whether two answers had to differ.
 fn must_differ(history: &History, one: &Asked, other: &Asked) -> bool {
-    let (one, other) = (span(one), span(other));
-    let (from, to) = (one.0.min(other.0), one.1.max(other.1));
+    let spans = (span(one), span(other));
+    let (from, to) = (spans.0.0.min(spans.1.0), spans.0.1.max(spans.1.1));
     match history.plan.settings.home_requires {
-        HomeRequires::Any => is_quiet(history, from, to),
+        HomeRequires::Any => is_quiet(history, from, to) || knows_the_first(history, one, other, (from, to)),
         HomeRequires::Majority => is_quiet(history, from, to) || !lost_majority(history, from, to),
     }
 }

@@ -12,6 +12,7 @@ mod deadlines;
 mod false_death;
 mod fate;
 mod found;
+mod handover;
 mod homed;
 mod joiners;
 mod leaks;
