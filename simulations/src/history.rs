@@ -51,6 +51,8 @@ pub struct Asked {
     pub ask: Ask,
     /// When.
     pub at: u64,
+    /// When the node took it, which is later when it stood still; `None` when it never did.
+    pub begun: Option<u64>,
     /// What the node knew immediately before, of forgotten origins too.
     pub saw: Vector,
     /// Whether it was loading a snapshot then: readers see rows of it that `saw` does not cover yet.
@@ -76,6 +78,7 @@ impl Asked {
             process: None,
             ask: ask.clone(),
             at,
+            begun: None,
             saw: Vector::new(),
             loading: false,
             memory_bytes: 0,

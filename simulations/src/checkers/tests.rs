@@ -673,7 +673,9 @@ fn caps_hold() {
         let again = history.heard.last().unwrap().clone();
         history.heard.push(again);
     });
-    rejects(bounds::check, "subscriptions", |history| last(history, 1).stats.subscriptions = 1_000_001);
+    rejects(bounds::check, "subscriptions", |history| {
+        history.plan.settings.max_subscriptions = 0;
+    });
 }
 
 #[test]
@@ -725,8 +727,12 @@ fn caps_of_what_waits_and_of_memory_hold() {
     rejects(bounds::check, "was granted `SADD set c`", |history| {
         asked(history, "SADD set c").memory_bytes = usize::MAX;
     });
-    rejects(bounds::check, "origins", |history| last(history, 1).stats.origins = 2_000);
-    rejects(bounds::check, "open_calls", |history| last(history, 1).stats.open_calls = usize::MAX);
+    rejects(bounds::check, "origins", |history| last(history, 1).stats.origins += 1);
+    rejects(bounds::check, "has 2 blocked pops open, 1 may be", |history| {
+        history.plan.settings.max_blocked_pops = 1;
+        asked(history, "BLPOP line 8").process = asked(history, "BLPOP line 9").process;
+    });
+    rejects(bounds::check, "calls to homes open, 0 may be", |history| history.plan.settings.max_homed_calls = 0);
 }
 
 #[test]

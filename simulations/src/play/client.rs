@@ -203,7 +203,8 @@ impl Client {
         let is_done = Rc::new(Cell::new(false));
         let (abort, registration) = AbortHandle::new_pair();
         self.pending = Some(Pending { index, is_done: Rc::clone(&is_done), abort });
-        let observed = observed(Arc::clone(self.base.shared()), Rc::clone(&self.notes), index, work);
+        let (shared, notes) = (Arc::clone(self.base.shared()), Rc::clone(&self.notes));
+        let observed = observed(shared, Rc::clone(&self.clock), notes, index, work);
         let (notes, clock) = (Rc::clone(&self.notes), Rc::clone(&self.clock));
         let job = async move {
             let Ok(outcome) = Abortable::new(observed, registration).await else { return };
@@ -239,6 +240,7 @@ fn holders(ask: &Ask, look: &Look) -> usize {
 /// Carries work out, and notes what the node knew before its first poll and what it wrote in it.
 async fn observed<T>(
     shared: Arc<Shared>,
+    clock: Clock,
     notes: Rc<RefCell<Notebook>>,
     index: usize,
     mut work: LocalBoxFuture<'static, T>,
@@ -250,6 +252,7 @@ async fn observed<T>(
     {
         let asked = &mut notes.borrow_mut().asked[index];
         asked.process = Some(origin);
+        asked.begun = Some(clock());
         asked.saw = saw;
         asked.loading = loading;
         asked.memory_bytes = memory_bytes;
