@@ -238,11 +238,11 @@ impl State {
 
     /// Forgets a peer that is Gone.
     pub(crate) fn forget_peer(&mut self, peer: Origin) {
-        self.drop_early(peer);
         self.peers.remove(&peer);
         self.interest.forget(peer);
         self.abandon_load(peer);
         self.lags.retain(|_, lag| lag.from != peer);
+        self.drop_early(peer);
     }
 
     /// Whether a peer reads so little that what it has to be told does not fit any more: its link should be closed.
