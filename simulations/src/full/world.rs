@@ -217,6 +217,15 @@ impl World {
         }
     }
 
+    /// Cuts what one group of machines says to another, which it still hears.
+    pub fn partition_one_way(&mut self, from: &[&str], to: &[&str]) {
+        self.note(format!("{} do not hear {} any more", to.join(" "), from.join(" ")));
+        for (from, to) in from.iter().flat_map(|from| to.iter().map(move |to| (from, to))) {
+            let (from, to) = self.direction(from, to);
+            self.fabric.set_cut(from, to, true);
+        }
+    }
+
     /// Cuts one direction: what `from` says does not reach `to`, which it still hears.
     pub fn cut(&mut self, from: &str, to: &str) {
         self.note(format!("{to} does not hear {from} any more"));

@@ -126,6 +126,26 @@ fn what_one_direction_carries_waits_for_its_mending_while_the_other_goes_on() {
 }
 
 #[test]
+fn who_is_not_heard_by_a_group_hears_all_of_it_until_the_network_heals() {
+    Simulation::new(11).nodes(3).run(|world| {
+        world.start_all();
+        world.settle();
+        world.partition_one_way(&["n0"], &["n1", "n2"]);
+        for node in ["n0", "n1", "n2"] {
+            world.on(node, async move |presence| presence.sadd("set", node).await.unwrap());
+        }
+        world.run_for(SECOND);
+        assert_eq!(members(world, "n0", "set"), set(&["n0", "n1", "n2"]));
+        for node in ["n1", "n2"] {
+            assert_eq!(members(world, node, "set"), set(&["n1", "n2"]));
+        }
+        world.heal();
+        world.settle();
+        assert_eq!(members(world, "n2", "set").len(), 3);
+    });
+}
+
+#[test]
 fn slow_lossy_and_repeating_links_delay_and_lose_nothing() {
     Simulation::new(4).nodes(3).run(|world| {
         world.start_all();
