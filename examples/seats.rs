@@ -5,7 +5,7 @@
 //! it is the same, in virtual time. `--with-a-bug` has the servers look whether a seat is free and then take it, and shows how a failure
 //! reads: that ends with an error, as it should.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use headcount::{ClusterPresence, Error, HomeRequires, Presence};
@@ -59,7 +59,10 @@ fn story(world: &mut World) {
             _ => world.run_for(Duration::from_millis(400)), // a partition of four seconds: both sides notice
         }
     }
-    world.until("everybody has a seat", Duration::from_mins(1), |world| seated(world).len() >= PLAYERS);
+    world.until("everybody has a seat", Duration::from_mins(1), |world| {
+        let players: BTreeSet<String> = seated(world).into_iter().map(|(_, player)| player).collect();
+        players.len() == PLAYERS
+    });
     let mut seats = BTreeMap::new();
     for (seat, player) in seated(world) {
         if let Some(other) = seats.insert(seat.clone(), player.clone()) {

@@ -21,6 +21,7 @@ use crate::limits::Limits;
 use crate::notices::{Memory, Notices};
 use crate::op::{Action, Op, Seen};
 use crate::origin::{Origins, Standing};
+use crate::peer::early::Early;
 use crate::peer::forgetting::Forgetting;
 use crate::peer::load::Load;
 use crate::peer::peers::Peers;
@@ -128,6 +129,8 @@ pub struct State {
     pub(crate) unapplied: Option<Unapplied>,
     /// and whether operations that waited for others may be applied after it.
     pub(crate) draining: bool,
+    /// Messages that came before what was written before them.
+    pub(crate) early: Early,
     pub(crate) load: Option<Load>,
     /// What is left of a load that ended: to be dropped where nobody waits.
     pub(crate) litter: Option<Load>,
@@ -187,6 +190,7 @@ impl State {
             lags: BTreeMap::new(),
             unapplied: None,
             draining: false,
+            early: Early::default(),
             load: None,
             litter: None,
             last_load_id: 0,

@@ -66,8 +66,8 @@ pub(crate) enum Frame {
     Interest { version: u64, reset: bool, count: u64 },
     /// The sender has taken note of the peer's interest up to this version.
     InterestNoted { version: u64 },
-    /// Messages; [`Message`]s follow.
-    Messages { count: u64 },
+    /// Messages; [`Message`]s follow. `after` is the last of the sender's own operations before any of them.
+    Messages { after: u64, count: u64 },
     /// Origins that are Gone for good.
     Gone { origins: Vec<Origin>, reason: GoneReason },
     /// Asks for a snapshot under a number of the sender's choice.
@@ -193,6 +193,7 @@ pub(crate) fn decode(payload: &mut &[u8]) -> Result<Frame, CodecError> {
         }
         Frame::Ops { first: seq, .. }
         | Frame::Applied { seq }
+        | Frame::Messages { after: seq, .. }
         | Frame::Ask { number: seq, .. }
         | Frame::Answer { number: seq, .. }
         | Frame::Confirmed { number: seq }
@@ -204,7 +205,6 @@ pub(crate) fn decode(payload: &mut &[u8]) -> Result<Frame, CodecError> {
         Frame::BeyondLog { .. }
         | Frame::Interest { .. }
         | Frame::InterestNoted { .. }
-        | Frame::Messages { .. }
         | Frame::Gone { .. }
         | Frame::SnapshotRequest { .. }
         | Frame::SnapshotRefused { .. }
@@ -323,7 +323,7 @@ mod tests {
             (Frame::Applied { seq: 1 }, 5),
             (Frame::Interest { version: 1, reset: false, count: 0 }, 6),
             (Frame::InterestNoted { version: 1 }, 7),
-            (Frame::Messages { count: 0 }, 8),
+            (Frame::Messages { after: 0, count: 0 }, 8),
             (Frame::Gone { origins: vec![], reason: GoneReason::Left }, 9),
             (Frame::SnapshotRequest { id: 1 }, 10),
             (Frame::SnapshotRefused { id: 1 }, 11),

@@ -56,6 +56,8 @@ pub struct Asked {
     pub ask: Ask,
     /// When.
     pub at: u64,
+    /// When the node took it, which is later when it stood still; `None` when it never did.
+    pub begun: Option<u64>,
     /// What the node knew immediately before, of forgotten origins too.
     pub saw: Vector,
     /// Whether it was loading a snapshot then: readers see rows of it that `saw` does not cover yet.
@@ -81,6 +83,7 @@ impl Asked {
             process: None,
             ask: ask.clone(),
             at,
+            begun: None,
             saw: Vector::new(),
             loading: false,
             memory_bytes: 0,
@@ -107,6 +110,8 @@ pub struct Heard {
     pub subscription: u32,
     /// When.
     pub at: u64,
+    /// What its node knew then, of forgotten origins too.
+    pub saw: Vector,
     /// In which of its reader's turns: all that is heard in one turn had been waiting when it began.
     pub turn: u64,
     /// What.
@@ -163,6 +168,8 @@ pub struct Sample {
     pub nodes: Vec<Option<Seen>>,
     /// What had passed between nodes until then.
     pub carried: Carried,
+    /// How many snapshots a fault had broken until then: when one breaks is not in the plan.
+    pub broken_snapshots: u64,
 }
 
 /// A node as it was seen.
@@ -188,6 +195,10 @@ pub struct Seen {
     pub forgotten: Vector,
     /// Its counts.
     pub stats: Stats,
+    /// How many messages it has dropped that each peer should have been sent, where it dropped any.
+    pub dropped_for: BTreeMap<Origin, u64>,
+    /// How many messages of each publisher it has dropped, where it dropped any.
+    pub dropped_of: BTreeMap<Origin, u64>,
     /// What readers see under the keys to which the plan's clients add owned rows; in the last sample, under all keys that they
     /// speak of.
     pub keys: BTreeMap<String, Shown>,

@@ -92,6 +92,7 @@ impl State {
                 self.output = true;
                 addressed += subscribers as usize;
             } else {
+                peer.dropped_messages += 1;
                 self.stats.messages_dropped += 1;
             }
         }

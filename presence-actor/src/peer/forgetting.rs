@@ -98,6 +98,7 @@ impl State {
             peer.repairs.retain(|repair| repair.origin != ix);
         }
         self.lags.remove(&origin);
+        self.early.forget(origin);
         self.keyspace.spent.forget_origin(origin);
         self.origins.forget(ix);
     }

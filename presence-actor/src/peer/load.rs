@@ -197,6 +197,7 @@ impl State {
         for peer in self.linked_peers() {
             self.tell_vector(peer, true);
         }
+        self.hand_out_early();
         self.update_readiness();
     }
 

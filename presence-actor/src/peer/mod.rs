@@ -5,6 +5,7 @@
 //! a slow peer costs no memory and loses no operation. Messages are queued, bounded, and remember after which of
 //! this node's operations they were published, so that a subscriber who reads finds what was written before.
 
+pub(crate) mod early;
 pub(crate) mod forgetting;
 pub(crate) mod load;
 pub(crate) mod peers;
@@ -87,6 +88,8 @@ pub(crate) struct Peer {
     pub(crate) queued_bytes: usize,
     /// How many messages are in `queue`.
     pub(crate) queued_messages: usize,
+    /// How many messages to it were dropped, by whatever link.
+    pub(crate) dropped_messages: u64,
     /// Whose turn it is, when there are own operations to push and others to repair.
     pub(crate) turn: Turn,
     pub(crate) repairs: VecDeque<Repair>,
@@ -115,6 +118,7 @@ impl Peer {
             queue: VecDeque::new(),
             queued_bytes: 0,
             queued_messages: 0,
+            dropped_messages: 0,
             turn: Turn::Push,
             repairs: VecDeque::new(),
             serving: None,
@@ -218,6 +222,7 @@ impl State {
     fn reset_link(&mut self, peer: Origin) {
         let Some(state) = self.peers.get_mut(peer) else { return };
         let lost = state.queue.iter().filter(|item| matches!(item, Item::Message { .. })).count();
+        state.dropped_messages += lost as u64;
         self.stats.messages_dropped += lost as u64;
         let fresh = Peer::new(state.member.clone());
         let old = std::mem::replace(state, fresh);
@@ -227,6 +232,7 @@ impl State {
         state.ready = old.ready;
         state.retired = old.retired;
         state.confirmed = old.confirmed;
+        state.dropped_messages = old.dropped_messages;
         self.interest.forget(peer);
         self.abandon_load(peer);
     }
@@ -238,11 +244,17 @@ impl State {
         self.interest.forget(peer);
         self.abandon_load(peer);
         self.lags.retain(|_, lag| lag.from != peer);
+        self.drop_early(peer);
     }
 
     /// Whether a peer reads so little that what it has to be told does not fit any more: its link should be closed.
     pub fn is_overwhelmed(&self, peer: Origin) -> bool {
         self.peers.get(&peer).is_some_and(|peer| peer.queue.len() - peer.queued_messages > MAX_QUEUED_FRAMES)
+    }
+
+    /// How many messages were dropped that each peer that may come back should have been sent.
+    pub fn messages_dropped_for_peers(&self) -> impl Iterator<Item = (Origin, u64)> {
+        self.peers.iter().map(|(origin, peer)| (*origin, peer.dropped_messages))
     }
 
     /// The linked peers for which something waits to be sent, in a fixed order. Of the others

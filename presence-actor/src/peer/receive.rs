@@ -13,7 +13,7 @@ use crate::op::Op;
 use crate::origin::Standing;
 use crate::shared::keyspace::Effect;
 use crate::state::{State, StateEvent};
-use crate::wire::{self, Frame, Known, Message, Subscribers};
+use crate::wire::{self, Frame, Known, Subscribers};
 
 /// What is left of a run of an origin's operations.
 #[derive(Debug)]
@@ -78,11 +78,9 @@ impl State {
                     peer.interest_noted = peer.interest_noted.max(version);
                 }
             }
-            Frame::Messages { .. } => {
-                while !tail.is_empty() {
-                    let message: Message<'_> = codec::take(&mut tail)?;
-                    self.deliver(message.topic.0, message.payload.0);
-                }
+            Frame::Messages { after, .. } => {
+                let start = payload.len() - tail.len();
+                self.take_messages(from, after, payload.slice(start..))?;
             }
             Frame::Gone { origins, reason } => self.handle_gone(&origins, reason, now),
             frame @ (Frame::Ask { .. }
@@ -259,6 +257,7 @@ impl State {
         }
         self.repeat_erasures();
         self.tell_watchers(Some(self.origin()), now);
+        self.hand_out_early();
         Ok(())
     }
 

@@ -89,16 +89,18 @@ impl State {
         let cursor = peer.cursor.unwrap_or(u64::MAX);
         let mut count = 0;
         let mut body_bytes = 0;
+        let mut last = 0;
         for item in &peer.queue {
             match item {
                 Item::Message { after, bytes } if *after < cursor && (count == 0 || body_bytes < frame_bytes) => {
+                    last = *after;
                     count += 1;
                     body_bytes += bytes.len();
                 }
                 Item::Message { .. } | Item::Frame(_) | Item::InterestReset { .. } | Item::Interest { .. } => break,
             }
         }
-        let mut frame = wire::encode(&Frame::Messages { count });
+        let mut frame = wire::encode(&Frame::Messages { after: last, count });
         frame.reserve(body_bytes);
         for _ in 0..count {
             if let Some(Item::Message { bytes, .. }) = peer.queue.pop_front() {

@@ -9,6 +9,7 @@ use headcount_cluster::GoneReason;
 use super::world::{World, member};
 use crate::dot::Owner;
 use crate::limits::Limits;
+use crate::pubsub::interest::Kind;
 use crate::state::StateEvent;
 
 /// First in, first out per origin is not enough.
@@ -309,7 +310,6 @@ fn a_node_that_was_given_up_asserts_what_it_owns_again_and_loses_nothing_it_wrot
 /// Subscribe, then request: the reply has an address, because interest and messages travel in one order.
 #[test]
 fn a_message_never_overtakes_the_interest_of_its_publisher() {
-    use crate::pubsub::interest::Kind;
     let mut world = World::new(2);
     let family = world.nodes[0].open_family();
     let (_, mailbox, _) = world.nodes[0].subscribe(Kind::Topic, b"reply", family, Owner::SHARED).unwrap();
@@ -331,7 +331,6 @@ fn a_message_never_overtakes_the_interest_of_its_publisher() {
 
 #[test]
 fn what_was_written_before_a_message_is_there_when_it_arrives() {
-    use crate::pubsub::interest::Kind;
     let mut world = World::new(2);
     let family = world.nodes[1].open_family();
     let (_, mailbox, _) = world.nodes[1].subscribe(Kind::Topic, b"changed", family, Owner::SHARED).unwrap();
@@ -482,6 +481,95 @@ fn a_snapshot_under_fire_is_exact() {
     world.assert_converged();
     world.check_invariants();
     assert_eq!(world.everywhere("games").as_deref(), Some("3000"));
+}
+
+/// Who hears of something finds it, though the operation before the message still waits for what it observed of a third node.
+#[test]
+fn a_message_waits_with_the_operation_before_it() {
+    let mut world = World::new(3);
+    let family = world.nodes[2].open_family();
+    let (_, mailbox, _) = world.nodes[2].subscribe(Kind::Topic, b"changed", family, Owner::SHARED).unwrap();
+    world.flush();
+    world.cut(0, 2);
+    world.sadd(0, "lobby", "alice");
+    world.flush();
+    world.srem(1, "lobby", "alice");
+    world.sadd(1, "lobby", "bob");
+    for message in [&b"bob is there"[..], b"still"] {
+        world.nodes[1].publish(b"changed", message).unwrap();
+    }
+    world.flush();
+    assert_eq!((next(&mailbox), world.smembers(2, "lobby").len()), (None, 0));
+    world.link(0, 2);
+    world.settle();
+    assert_eq!(world.smembers(2, "lobby"), ["bob"]);
+    assert_eq!(next(&mailbox).as_deref(), Some(&b"bob is there"[..]));
+    assert_eq!(next(&mailbox).as_deref(), Some(&b"still"[..]));
+    assert_eq!(world.nodes[2].stats().messages_dropped, 0);
+}
+
+/// The log does not reach back to what the subscriber's node lacks, so that nothing is pushed to it until it has loaded a snapshot.
+/// Found by the simulations, storm 74.
+#[test]
+fn a_message_waits_for_the_snapshot_that_has_what_was_written_before_it() {
+    let mut world = World::with(3, &Limits { oplog_bytes: 0, ..Limits::default() });
+    let family = world.nodes[1].open_family();
+    let (_, mailbox, _) = world.nodes[1].subscribe(Kind::Topic, b"changed", family, Owner::SHARED).unwrap();
+    world.settle();
+    world.cut(0, 1);
+    world.cut(1, 2);
+    world.fill(0, "lobby", 2_000);
+    world.gossip(0);
+    world.link(0, 1);
+    world.link(1, 2);
+    let mut heard = 0;
+    for round in 0..60 {
+        world.set(0, "round", &round.to_string());
+        world.nodes[0].publish(b"changed", round.to_string().as_bytes()).unwrap();
+        world.gossip(round % 3);
+        for _ in 0..3 {
+            (0..3).for_each(|node| world.transmit(node, 1));
+            for (from, to) in [(0, 1), (1, 0), (1, 2), (2, 1), (0, 2), (2, 0)] {
+                world.deliver(from, to, round % 2 == 0);
+            }
+            world.work_a_slice();
+            while let Some(payload) = next(&mailbox) {
+                heard += 1;
+                let written: usize = std::str::from_utf8(&payload).unwrap().parse().unwrap();
+                let found = world.get(1, "round").map_or(0, |round| round.parse().unwrap());
+                assert!(found >= written, "hears {written} and finds {found}");
+            }
+        }
+        world.pass(200);
+    }
+    world.settle();
+    while next(&mailbox).is_some() {
+        heard += 1;
+    }
+    assert!(heard > 30, "{heard}");
+}
+
+#[test]
+fn messages_that_wait_are_bounded_and_those_of_the_dead_are_dropped_and_both_are_counted() {
+    let mut world = World::with(3, &Limits { peer_queue_bytes: 100, ..Limits::default() });
+    let family = world.nodes[2].open_family();
+    let (_, mailbox, _) = world.nodes[2].subscribe(Kind::Topic, b"changed", family, Owner::SHARED).unwrap();
+    world.flush();
+    world.cut(0, 2);
+    world.sadd(0, "lobby", "alice");
+    world.flush();
+    world.srem(1, "lobby", "alice");
+    for _ in 0..3 {
+        world.nodes[1].publish(b"changed", &[b'x'; 40]).unwrap();
+        world.flush();
+    }
+    assert_eq!(world.nodes[2].stats().messages_dropped, 1, "the third does not fit");
+    world.isolate(1);
+    world.gone_at(2, 1);
+    assert_eq!(world.nodes[2].stats().messages_dropped, 3);
+    let publisher = world.origin(1);
+    assert_eq!(world.nodes[2].messages_dropped_of_peers().collect::<Vec<_>>(), [(publisher, 3)]);
+    assert_eq!(next(&mailbox), None);
 }
 
 fn next(mailbox: &crate::pubsub::Mailbox<crate::pubsub::Event>) -> Option<bytes::Bytes> {

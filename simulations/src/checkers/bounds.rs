@@ -2,27 +2,29 @@
 //!
 //! Memory is capped for what a node takes itself, and what its peers write is taken all the same: together not more than each node's cap. So a node that
 //! is over its cap refuses whatever may add to it.
-//! A subscriber that begins to read finds no more messages than its queue holds.
+//! A subscriber that begins to read finds no more messages than its queue holds. Of calls and blocked pops no more are open at a time than a node takes;
+//! that is judged by what its clients wait for.
 
 use std::collections::BTreeMap;
 
-use headcount::{Command, Config, Event};
+use headcount::{Command, Error, Event};
+use headcount_cluster::Origin;
 
 use super::Verdict;
-use crate::history::{History, Seen};
+use crate::history::{Asked, History, Seen};
 use crate::model::words;
 use crate::plan::{Ask, Via};
 
-/// What one command may add beyond the memory's cap, because it is judged before it is carried out.
-const ONE_COMMAND: usize = 4 * 1024 * 1024;
+/// What a word of a command may take as a row, besides its bytes.
+const ROW_BYTES: usize = 512;
 
 /// Judges a history.
 pub(super) fn check(history: &History) -> Verdict {
     let mut verdict = Verdict::of("G9", "every cap holds under overload");
-    let config = history.plan.settings.config();
+    let one_command = longest_command(history);
     for sample in &history.samples {
         for (node, seen) in sample.running() {
-            for (what, is, cap) in gauges(history, &config, seen) {
+            for (what, is, cap) in gauges(history, one_command, sample.at, seen) {
                 verdict.judge(is <= cap, sample.at, || {
                     format!("n{node} ({}): {what} is {is}, over its cap of {cap}", seen.origin)
                 });
@@ -32,6 +34,9 @@ pub(super) fn check(history: &History) -> Verdict {
     histories_kept(history, &mut verdict);
     refusals(history, &mut verdict);
     backlogs(history, &mut verdict);
+    let settings = &history.plan.settings;
+    waits(history, ("calls to homes", settings.max_homed_calls), is_homed, &mut verdict);
+    waits(history, ("blocked pops", settings.max_blocked_pops), is_blocked, &mut verdict);
     verdict
 }
 
@@ -52,21 +57,78 @@ fn histories_kept(history: &History, verdict: &mut Verdict) {
     }
 }
 
-fn gauges(history: &History, config: &Config, seen: &Seen) -> Vec<(&'static str, usize, usize)> {
-    let limits = &config.limits;
-    let nodes = history.plan.nodes;
-    // Processes that were, and the origins that each may remember of before.
-    let origins = history.processes.len() + headcount_presence::limits::MAX_FORGOTTEN_ORIGINS;
-    let calls = nodes * 2 * (limits.max_homed_calls + limits.max_blocked_pops);
+/// What one command may add beyond the memory's cap, because it is judged before it is carried out.
+fn longest_command(history: &History) -> usize {
+    let words = history.asked.iter().map(|asked| match &asked.ask {
+        Ask::Command { words, .. } => (words.len(), words.split(' ').count()),
+        Ask::CompareAndSet { key, new, .. } => (key.len() + new.as_ref().map_or(0, String::len), 2),
+        Ask::Track { topic, meta } => (topic.len() + meta.len(), 2),
+        Ask::Watch { .. }
+        | Ask::Follow { .. }
+        | Ask::Untrack
+        | Ask::Subscribe { .. }
+        | Ask::Unsubscribe { .. }
+        | Ask::Dawdle
+        | Ask::Listen
+        | Ask::GiveUp
+        | Ask::EndSession => (0, 0),
+    });
+    words.map(|(bytes, words)| bytes + words * ROW_BYTES).max().unwrap_or_default()
+}
+
+fn gauges(history: &History, one_command: usize, at: u64, seen: &Seen) -> Vec<(&'static str, usize, usize)> {
+    let settings = &history.plan.settings;
+    let memory = settings.max_memory_bytes.saturating_add(one_command).saturating_mul(history.plan.nodes);
+    // Nobody knows more origins than there have been.
+    let origins = history.processes.iter().filter(|process| process.from <= at).count();
     vec![
-        ("memory_bytes", seen.stats.memory_bytes, (limits.max_memory_bytes + ONE_COMMAND).saturating_mul(nodes)),
-        ("subscriptions", seen.stats.subscriptions, limits.max_subscriptions),
-        ("queued_bytes", seen.stats.queued_bytes, limits.peer_queue_bytes),
-        ("watches", seen.stats.watches, limits.max_watches),
-        ("open_calls", seen.stats.open_calls, calls),
+        ("memory_bytes", seen.stats.memory_bytes, memory),
+        ("subscriptions", seen.stats.subscriptions, settings.max_subscriptions),
+        ("queued_bytes", seen.stats.queued_bytes, settings.peer_queue_bytes),
         ("origins", seen.stats.origins, origins),
         ("garbage_frames", seen.stats.garbage_frames as usize, 0),
     ]
+}
+
+fn is_homed(ask: &Ask) -> bool {
+    let is_counted = matches!(ask, Ask::Command { via: Via::Homed, .. });
+    if matches!(ask, Ask::CompareAndSet { .. }) {
+        return true;
+    }
+    match words::command(ask) {
+        Some(Command::Incrby { .. }) => is_counted,
+        Some(Command::Set { nx, .. }) => nx,
+        Some(Command::Lpop { .. } | Command::Rpop { .. } | Command::Getset { .. } | Command::Setnx { .. }) => true,
+        _ => false,
+    }
+}
+
+fn is_blocked(ask: &Ask) -> bool {
+    matches!(words::command(ask), Some(Command::Blpop { .. } | Command::Brpop { .. }))
+}
+
+/// What clients of one process wait for at the same time, and were not refused.
+fn waits(history: &History, (what, cap): (&str, usize), is_meant: fn(&Ask) -> bool, verdict: &mut Verdict) {
+    let mut open: BTreeMap<Origin, Vec<&Asked>> = BTreeMap::new();
+    let mut meant: Vec<&Asked> = history.asked.iter().filter(|asked| is_meant(&asked.ask)).collect();
+    meant.sort_by_key(|asked| asked.begun);
+    for asked in meant {
+        let (Some(process), Some(begun)) = (asked.process, asked.begun) else { continue };
+        if matches!(asked.answer, Some((_, Err(Error::TooMany { .. })))) {
+            continue;
+        }
+        let open = open.entry(process).or_default();
+        open.retain(|former| waits_until(former) > begun);
+        open.push(asked);
+        verdict.judge(open.len() <= cap, begun, || {
+            format!("n{} ({process}) has {} {what} open, {cap} may be: {:?}", asked.node, open.len(), open)
+        });
+    }
+}
+
+fn waits_until(asked: &Asked) -> u64 {
+    let answered = asked.answer.as_ref().map(|(at, _)| *at);
+    answered.or(asked.given_up).unwrap_or(u64::MAX)
 }
 
 /// What a node takes that has no room for it.

@@ -33,7 +33,7 @@ impl Set<'_> {
 
 /// Judges a history.
 pub(super) fn check(history: &History) -> Verdict {
-    let mut verdict = Verdict::of("G5", "what has a life is shown until its deadline, and not from then on");
+    let mut verdict = Verdict::of("deadlines", "what has a life is shown until its deadline, and not from then on");
     if history.plan.faults().any(|(_, fault)| matches!(fault, Fault::SetClock { .. })) {
         return verdict;
     }

@@ -5,14 +5,18 @@
 //! Each is shown to reject false histories in its tests, because a checker that accepts everything looks like one that works.
 
 mod acknowledged;
+mod ahead;
 mod bounds;
 mod convergence;
 mod deadlines;
 mod false_death;
 mod fate;
+mod found;
+mod handover;
 mod homed;
 mod joiners;
 mod leaks;
+mod losses;
 mod mixed;
 mod orphans;
 mod owned;
@@ -44,6 +48,7 @@ pub fn check(history: &History) -> Vec<Verdict> {
         homed::check(history),
         topics::check(history),
         watchers::check(history),
+        found::check(history),
         leaks::check(history),
         bounds::check(history),
     ]

@@ -71,13 +71,12 @@ pub(super) fn is_quiet(history: &History, from: u64, to: u64) -> bool {
         let is_within = |at: u64| begin <= at && at <= end;
         !is_within(process.from) && process.until.is_none_or(|(until, _)| !is_within(until))
     };
-    // Samples are in order, and this is asked of every answer.
-    let first = history.samples.partition_point(|sample| sample.at < begin);
-    let mut samples = history.samples[first..].iter().take_while(|sample| sample.at <= end).peekable();
+    let mut samples = within(history, begin, end).iter().peekable();
     samples.peek().is_some()
         && samples.all(Sample::is_whole)
         && history.processes.iter().all(steady)
         && history.plan.faults().all(|(at, fault)| at > end || until(history, at, fault) < begin)
+        && !breaks_a_snapshot(history, begin, end)
 }
 
 /// Whether no fault was in force, from one time to another, that can break or hold up anything between processes that live.
@@ -87,25 +86,51 @@ pub(super) fn is_undisturbed(history: &History, from: u64, to: u64) -> bool {
     };
     let mut faults = history.plan.faults().filter(|(_, fault)| !is_of_processes(fault));
     faults.all(|(at, fault)| at > to || until(history, at, fault) + MARGIN_MS < from)
+        && !breaks_a_snapshot(history, from.saturating_sub(MARGIN_MS), to)
+}
+
+/// The samples from one time to another. They are in order, and this is asked of every answer.
+fn within(history: &History, from: u64, to: u64) -> &[Sample] {
+    let first = history.samples.partition_point(|sample| sample.at < from);
+    let end = history.samples.partition_point(|sample| sample.at <= to);
+    &history.samples[first.min(end)..end]
+}
+
+/// Whether a snapshot was broken by a fault, which breaks a link for a moment, between the samples around these times.
+fn breaks_a_snapshot(history: &History, from: u64, to: u64) -> bool {
+    let broken = |sample: Option<&Sample>| sample.map(|sample| sample.broken_snapshots);
+    let first = history.samples.partition_point(|sample| sample.at < from).saturating_sub(1);
+    let after = history.samples.partition_point(|sample| sample.at <= to);
+    let last = history.samples.get(after).or(history.samples.last());
+    broken(history.samples.get(first)) != broken(last)
 }
 
 /// Until when a fault can break or hold up something.
 fn until(history: &History, at: u64, fault: &Fault) -> u64 {
     let healed = history.calm_at.max(at);
     let ends = |ends: &dyn Fn(&Fault) -> bool| {
-        let later = history.plan.faults().find(|(then, other)| *then >= at && ends(other));
+        let later = history.plan.faults().find(|(then, other)| *then >= at && *other != fault && ends(other));
         later.map_or(healed, |(then, _)| then)
     };
     match *fault {
-        Fault::Pause { node } => ends(&|other| *other == Fault::Resume { node }),
+        Fault::Pause { node } => {
+            ends(&|other| [Fault::Resume { node }, Fault::Crash { node }, Fault::PowerOff { node }].contains(other))
+        }
         Fault::Cut { from, to } => ends(&|other| *other == Fault::Mend { from, to }),
         Fault::Narrow { from, to, .. } => ends(&|other| *other == Fault::Widen { from, to }),
         Fault::Delay { max_ms, .. } if max_ms <= LONGEST_DELAY_MS => 0,
+        // What was sent last is still under way then.
+        Fault::Delay { from, to, max_ms, .. } => {
+            let is_other =
+                |other: &Fault| matches!(*other, Fault::Delay { from: f, to: t, .. } if (f, t) == (from, to));
+            ends(&is_other) + u64::from(max_ms)
+        }
         Fault::Lose { from, to, percent } => {
             let is_other = |other: &Fault| matches!(*other, Fault::Lose { from: f, to: t, percent: p } if (f, t) == (from, to) && p != percent);
             if percent == 0 { 0 } else { ends(&is_other) }
         }
-        Fault::Delay { .. } | Fault::Clog { .. } | Fault::BreakSnapshot { .. } => healed,
+        // What is stuck keeps its time of arrival, whatever comes later.
+        Fault::Clog { ms, .. } => at + u64::from(ms),
         Fault::Start { .. }
         | Fault::Crash { .. }
         | Fault::PowerOff { .. }
@@ -113,7 +138,7 @@ fn until(history: &History, at: u64, fault: &Fault) -> u64 {
         | Fault::Resume { .. }
         | Fault::Mend { .. }
         | Fault::Widen { .. } => at,
-        // Datagrams that come twice and clocks that are wrong break nothing.
-        Fault::Repeat { .. } | Fault::SetClock { .. } => 0,
+        // Datagrams that come twice and clocks that are wrong break nothing, and a snapshot breaks when one passes: see `breaks_a_snapshot`.
+        Fault::Repeat { .. } | Fault::SetClock { .. } | Fault::BreakSnapshot { .. } => 0,
     }
 }

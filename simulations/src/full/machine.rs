@@ -21,7 +21,7 @@ use futures::future::LocalBoxFuture;
 use headcount::{ClusterPresence, Config, Node};
 use headcount_cluster::World as Outside;
 use tokio::sync::mpsc;
-use tokio::task::LocalSet;
+use tokio::task::{AbortHandle, LocalSet};
 
 use super::clock::MachineClock;
 use super::fabric::Fabric;
@@ -51,6 +51,8 @@ struct Inner {
 /// A node that has started.
 struct Process {
     node: Node,
+    /// The user's server, while it runs.
+    server: Option<AbortHandle>,
     jobs: mpsc::UnboundedSender<LocalBoxFuture<'static, ()>>,
 }
 
@@ -137,6 +139,13 @@ impl Machine {
         process.as_ref().is_some_and(|process| process.jobs.send(Box::pin(job)).is_ok())
     }
 
+    /// Ends the user's server, as a `main` does that is told to leave: what it holds is dropped, and nothing is said about how it ended.
+    pub(crate) fn end_server(&self) {
+        if let Some(server) = self.inner.process.borrow().as_ref().and_then(|process| process.server.as_ref()) {
+            server.abort();
+        }
+    }
+
     /// Takes the node out of the process, which takes no more jobs and goes on with those that it has.
     pub(crate) fn take_node(&self) -> Option<Node> {
         self.inner.wanted.set(false);
@@ -172,16 +181,17 @@ impl Machine {
         let node = Node::builder(name).config(config.clone()).start_on(outside).await;
         let node = node.map_err(|error| format!("{name} did not start: {error}"))?;
         let (jobs, mut queued) = mpsc::unbounded_channel();
-        if let Some(program) = program.clone() {
+        let server = program.clone().map(|program| {
             let (fabric, clock) = (Arc::clone(fabric), Arc::clone(clock));
             let server = Server { name: name.clone(), start, node: node.clone(), clock, fabric };
             let machine = self.clone();
-            tokio::task::spawn_local(async move {
+            let running = tokio::task::spawn_local(async move {
                 let failure = program.run(server).await;
                 machine.inner.failure.replace(failure);
             });
-        }
-        *self.inner.process.borrow_mut() = Some(Process { node, jobs });
+            running.abort_handle()
+        });
+        *self.inner.process.borrow_mut() = Some(Process { node, server, jobs });
         while let Some(job) = queued.recv().await {
             tokio::task::spawn_local(job);
         }

@@ -186,17 +186,25 @@ impl World {
         self.set_paused(index, false);
     }
 
-    /// Lets a node leave gracefully; returns when it has.
+    /// Lets a node leave gracefully, as a program does that is told to end: its server is dropped where it stands, the node says goodbye, and
+    /// the process ends. Returns when it has.
+    ///
+    /// # Panics
+    /// When it does not run.
     pub fn leave(&mut self, name: &str) -> LeaveReport {
         self.note(format!("{name} leaves"));
-        let machine = self.machine(name).clone();
+        let index = self.index(name);
+        let machine = self.machines[index].clone();
+        machine.end_server();
         let leaver = machine.clone();
-        self.run_on(&machine, "it has left", async move {
+        let report = self.run_on(&machine, "it has left", async move {
             match leaver.take_node() {
                 Some(node) => node.leave().await,
                 None => LeaveReport::default(),
             }
-        })
+        });
+        self.end_process(index);
+        report
     }
 
     /// Cuts two groups of machines off from each other; within each all stays as it is. Streams wait for the end of the cut, until they
@@ -204,6 +212,15 @@ impl World {
     pub fn partition(&mut self, one: &[&str], other: &[&str]) {
         self.note(format!("{} | {} are cut off from each other", one.join(" "), other.join(" ")));
         for (from, to) in one.iter().flat_map(|a| other.iter().flat_map(move |b| [(a, b), (b, a)])) {
+            let (from, to) = self.direction(from, to);
+            self.fabric.set_cut(from, to, true);
+        }
+    }
+
+    /// Cuts what one group of machines says to another, which it still hears.
+    pub fn partition_one_way(&mut self, from: &[&str], to: &[&str]) {
+        self.note(format!("{} do not hear {} any more", to.join(" "), from.join(" ")));
+        for (from, to) in from.iter().flat_map(|from| to.iter().map(move |to| (from, to))) {
             let (from, to) = self.direction(from, to);
             self.fabric.set_cut(from, to, true);
         }
@@ -401,11 +418,17 @@ impl World {
             return false;
         }
         self.note(format!("{} crashes", machine.name()));
+        self.end_process(index);
+        true
+    }
+
+    /// Takes away whatever of a process there is.
+    fn end_process(&mut self, index: usize) {
+        let machine = self.machines[index].clone();
         self.fabric.close_all(index);
         self.fabric.set_paused(index, false);
         self.sim.crash(machine.ip());
         machine.clear_process();
-        true
     }
 
     /// Takes the power from a machine; returns whether a process ran there.

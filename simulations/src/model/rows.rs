@@ -3,6 +3,9 @@
 //! A write is there unless an operation that had observed it took it away. For members of sets and elements of lists that decides all; of a string
 //! or a field several values may be left, of which one shows, by clocks that the model does not know: so it says which may. The increments that nobody
 //! observed and took away count on top of whichever it is, when that is a number.
+//!
+//! Where the history does not say whether an operation is known, or whether another had observed it, what is shown may be either way: so the model
+//! says what must be there and what may be.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -55,13 +58,35 @@ pub(crate) struct Operation {
     pub(crate) numbers: (u64, u64),
     /// What its author knew before.
     pub(crate) saw: Vector,
+    /// Whether it may have observed more than that, as while a snapshot is loaded: of what was written until it was carried out.
+    pub(crate) may_have_seen_more: bool,
+    /// When it was asked for, and until when it was carried out.
+    pub(crate) asked_at: u64,
+    pub(crate) done_by: u64,
     pub(crate) command: Command,
+}
+
+/// Whether somebody knows an operation, or has observed a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Known {
+    No,
+    Maybe,
+    Yes,
 }
 
 impl Operation {
     /// Whether who knows `vector` knows it.
     pub(crate) fn is_in(&self, vector: &Vector) -> bool {
         vector.get(&self.author).is_some_and(|known| *known >= self.numbers.1)
+    }
+
+    /// Whether it had observed another.
+    fn had_seen(&self, other: &Self) -> Known {
+        match (other.is_in(&self.saw), self.may_have_seen_more && other.asked_at <= self.done_by) {
+            (true, _) => Known::Yes,
+            (false, true) => Known::Maybe,
+            (false, false) => Known::No,
+        }
     }
 }
 
@@ -72,8 +97,8 @@ struct Write {
     /// The member, field, or element; nothing for a string.
     name: Bytes,
     content: Content,
-    /// The operations that observed it and took it away.
-    taken_by: Vec<usize>,
+    /// The operations that observed it and took it away, and those that did so if they observed it.
+    taken_by: Vec<(usize, Known)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,8 +116,75 @@ pub(crate) struct Key {
     writes: Vec<Write>,
 }
 
-/// What may be shown of a string or a field: any of the values, or nothing when there are none.
-pub(crate) type Candidates = BTreeSet<Bytes>;
+/// How many there are of something at least and at most.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Count {
+    pub(crate) least: usize,
+    pub(crate) most: usize,
+}
+
+/// What may be shown of a string or a field.
+#[derive(Debug)]
+pub(crate) struct Candidates {
+    /// Any of these; `None` when there are too many ways to count.
+    values: Option<BTreeSet<Bytes>>,
+    /// Whether it may also be missing.
+    pub(crate) may_be_missing: bool,
+}
+
+/// Increments of which it is not known whether they count, up to which all sums are tried.
+const MOST_UNSURE: usize = 8;
+
+/// What is left of a string or a field: values and increments that are there for sure, and that may be there.
+#[derive(Default)]
+struct Left {
+    has_sure_value: bool,
+    values: BTreeSet<Bytes>,
+    sure_increments: Option<i64>,
+    unsure_increments: Vec<i64>,
+}
+
+impl Candidates {
+    pub(crate) fn allows(&self, value: &[u8]) -> bool {
+        self.values.as_ref().is_none_or(|values| values.contains(value))
+    }
+}
+
+impl Left {
+    fn add(&mut self, content: &Content, known: Known) {
+        let is_sure = known == Known::Yes;
+        match content {
+            Content::Value(value) => {
+                self.has_sure_value |= is_sure;
+                self.values.insert(value.clone());
+            }
+            Content::Increment(by) if is_sure => *self.sure_increments.get_or_insert(0) += by,
+            Content::Increment(by) => self.unsure_increments.push(*by),
+            Content::There => {}
+        }
+    }
+
+    fn candidates(self) -> Candidates {
+        let may_be_missing = !self.has_sure_value && self.sure_increments.is_none();
+        if self.unsure_increments.len() > MOST_UNSURE {
+            return Candidates { values: None, may_be_missing };
+        }
+        // Each sum, and whether anything was counted for it.
+        let mut sums = vec![(self.sure_increments.unwrap_or_default(), self.sure_increments.is_some())];
+        for by in self.unsure_increments {
+            let with: Vec<(i64, bool)> = sums.iter().map(|(before, _)| (before + by, true)).collect();
+            sums.extend(with);
+        }
+        let mut values = BTreeSet::new();
+        for (counted, is_counted) in sums {
+            values.extend(self.values.iter().map(|base| sum(Some(base), counted).unwrap_or_else(|| base.clone())));
+            if is_counted && !self.has_sure_value {
+                values.insert(counted.to_string().into());
+            }
+        }
+        Candidates { values: Some(values), may_be_missing }
+    }
+}
 
 impl Key {
     pub(crate) fn new(kind: Kind, operations: Vec<Operation>) -> Self {
@@ -118,52 +210,52 @@ impl Key {
             };
             for at in taken {
                 let write = &mut writes[at];
-                if write.operation != index && operations[write.operation].is_in(&operation.saw) {
-                    write.taken_by.push(index);
+                let seen = operation.had_seen(&operations[write.operation]);
+                if write.operation != index && seen != Known::No {
+                    write.taken_by.push((index, seen));
                 }
             }
         }
         Self { kind, operations, writes }
     }
 
-    /// What is there of each name once these operations are known.
-    fn left<'a>(&'a self, known: &'a [bool]) -> impl Iterator<Item = &'a Write> {
-        let is_taken = |write: &Write| write.taken_by.iter().any(|by| known[*by]);
-        self.writes.iter().filter(move |write| known[write.operation] && !is_taken(write))
+    /// What is there, or may be, once these operations are known.
+    fn left<'a>(&'a self, known: &'a [Known]) -> impl Iterator<Item = (&'a Write, Known)> {
+        self.writes.iter().filter_map(move |write| {
+            let taken = write.taken_by.iter().map(|(by, seen)| known[*by].min(*seen)).max().unwrap_or(Known::No);
+            match (known[write.operation], taken) {
+                (Known::No, _) | (_, Known::Yes) => None,
+                (Known::Yes, Known::No) => Some((write, Known::Yes)),
+                (Known::Maybe, _) | (Known::Yes, Known::Maybe) => Some((write, Known::Maybe)),
+            }
+        })
     }
 
     /// The members of a set, or the elements of a list, as often as they are there.
-    pub(crate) fn names(&self, known: &[bool]) -> BTreeMap<Bytes, usize> {
-        let mut names = BTreeMap::new();
-        for write in self.left(known) {
+    pub(crate) fn names(&self, known: &[Known]) -> BTreeMap<Bytes, Count> {
+        let mut names: BTreeMap<Bytes, Count> = BTreeMap::new();
+        for (write, is_there) in self.left(known) {
             let count = names.entry(write.name.clone()).or_default();
-            *count = if self.kind == Kind::List { *count + 1 } else { 1 };
+            count.most += 1;
+            count.least += usize::from(is_there == Known::Yes);
+            if self.kind != Kind::List {
+                (count.least, count.most) = (count.least.min(1), 1);
+            }
         }
         names
     }
 
     /// What may be shown of each field; of a string, under the empty name.
-    pub(crate) fn fields(&self, known: &[bool]) -> BTreeMap<Bytes, Candidates> {
-        let mut values: BTreeMap<Bytes, (BTreeSet<Bytes>, i64)> = BTreeMap::new();
-        for write in self.left(known) {
-            let (bases, increments) = values.entry(write.name.clone()).or_default();
-            match &write.content {
-                Content::Value(value) => drop(bases.insert(value.clone())),
-                Content::Increment(by) => *increments += by,
-                Content::There => {}
-            }
+    pub(crate) fn fields(&self, known: &[Known]) -> BTreeMap<Bytes, Candidates> {
+        let mut left: BTreeMap<Bytes, Left> = BTreeMap::new();
+        for (write, is_there) in self.left(known) {
+            left.entry(write.name.clone()).or_default().add(&write.content, is_there);
         }
-        let shown = |(bases, increments): (BTreeSet<Bytes>, i64)| -> Candidates {
-            if bases.is_empty() {
-                return [increments.to_string().into()].into();
-            }
-            bases.into_iter().map(|base| sum(Some(&base), increments).unwrap_or(base)).collect()
-        };
-        values.into_iter().map(|(name, value)| (name, shown(value))).collect()
+        left.into_iter().map(|(name, left)| (name, left.candidates())).collect()
     }
 
     /// Says what is wrong with what readers see once these operations are known.
-    pub(crate) fn fault(&self, known: &[bool], shown: &Shown) -> Option<String> {
+    pub(crate) fn fault(&self, known: &[Known], shown: &Shown) -> Option<String> {
         match (self.kind, shown) {
             (Kind::Set | Kind::List, Shown::Missing) => self.names_fault(known, &[]),
             (Kind::String | Kind::Hash, Shown::Missing) => self.fields_fault(known, &[]),
@@ -177,20 +269,21 @@ impl Key {
         }
     }
 
-    fn names_fault(&self, known: &[bool], shown: &[Bytes]) -> Option<String> {
+    fn names_fault(&self, known: &[Known], shown: &[Bytes]) -> Option<String> {
         let expected = self.names(known);
         let mut seen: BTreeMap<Bytes, usize> = BTreeMap::new();
         for name in shown {
             *seen.entry(name.clone()).or_default() += 1;
         }
-        let lost = expected.iter().find(|(name, count)| seen.get(*name).unwrap_or(&0) < count);
+        let lost = expected.iter().find(|(name, count)| *seen.get(*name).unwrap_or(&0) < count.least);
         if let Some((name, _)) = lost {
             return Some(format!(
                 "{name:?} is missing, which nothing took away that had seen it: {}",
                 self.story(name, known)
             ));
         }
-        let extra = seen.iter().find(|(name, count)| expected.get(*name).unwrap_or(&0) < count)?;
+        let extra =
+            seen.iter().find(|(name, count)| expected.get(*name).map_or(0, |expected| expected.most) < **count)?;
         Some(format!(
             "{:?} is there, which nobody wrote, or what had seen it took away: {}",
             extra.0,
@@ -198,12 +291,13 @@ impl Key {
         ))
     }
 
-    fn fields_fault(&self, known: &[bool], shown: &[(Bytes, Bytes)]) -> Option<String> {
+    fn fields_fault(&self, known: &[Known], shown: &[(Bytes, Bytes)]) -> Option<String> {
         let expected = self.fields(known);
         let shown: BTreeMap<&Bytes, &Bytes> = shown.iter().map(|(name, value)| (name, value)).collect();
         for (name, candidates) in &expected {
             match shown.get(name) {
-                Some(value) if candidates.contains(*value) => {}
+                Some(value) if candidates.allows(value) => {}
+                None if candidates.may_be_missing => {}
                 Some(value) => {
                     return Some(format!(
                         "{name:?} is {value:?}, and may be {candidates:?}: {}",
@@ -250,7 +344,7 @@ impl Key {
     }
 
     /// What happened to a name, for whoever has to find out.
-    fn story(&self, name: &Bytes, known: &[bool]) -> String {
+    fn story(&self, name: &Bytes, known: &[Known]) -> String {
         let concerns = |operation: &Operation| {
             takes(&operation.command, name) || contents(&operation.command).iter().any(|(other, _)| other == name)
         };
@@ -264,8 +358,13 @@ impl Key {
                 .filter(|other| *other != index && self.operations[**other].is_in(&operation.saw))
                 .map(|other| format!("#{other}"))
                 .collect();
-            let is_known = if known[*index] { "" } else { " (unknown)" };
-            format!("#{index} {:?} by {}{is_known} had seen {seen:?}", operation.command, operation.author)
+            let is_known = match known[*index] {
+                Known::Yes => "",
+                Known::Maybe => " (perhaps known)",
+                Known::No => " (unknown)",
+            };
+            let more = if operation.may_have_seen_more { " and perhaps more" } else { "" };
+            format!("#{index} {:?} by {}{is_known} had seen {seen:?}{more}", operation.command, operation.author)
         };
         let lines: Vec<String> = all[skipped..].iter().map(line).collect();
         format!("{skipped} more; {}", lines.join("; "))

@@ -23,6 +23,12 @@ pub struct Settings {
     pub peer_queue_bytes: usize,
     /// What keys and rows may take.
     pub max_memory_bytes: usize,
+    /// Subscriptions on one node at most.
+    pub max_subscriptions: usize,
+    /// Calls to keys' homes that one node has open at most.
+    pub max_homed_calls: usize,
+    /// Blocked pops of one node at most.
+    pub max_blocked_pops: usize,
     /// The time a message usually takes between two machines, in milliseconds.
     pub latency_ms: (u32, u32),
 }
@@ -47,6 +53,9 @@ impl Default for Settings {
             subscriber_queue: config.limits.subscriber_queue,
             peer_queue_bytes: config.limits.peer_queue_bytes,
             max_memory_bytes: config.limits.max_memory_bytes,
+            max_subscriptions: config.limits.max_subscriptions,
+            max_homed_calls: config.limits.max_homed_calls,
+            max_blocked_pops: config.limits.max_blocked_pops,
             latency_ms: (1, 10),
         }
     }
@@ -67,6 +76,9 @@ impl Settings {
         config.limits.watcher_queue = self.subscriber_queue;
         config.limits.peer_queue_bytes = self.peer_queue_bytes;
         config.limits.max_memory_bytes = self.max_memory_bytes;
+        config.limits.max_subscriptions = self.max_subscriptions;
+        config.limits.max_homed_calls = self.max_homed_calls;
+        config.limits.max_blocked_pops = self.max_blocked_pops;
         config
     }
 }

@@ -253,6 +253,7 @@ impl Client {
             topic: topic.to_owned(),
             subscription: *begun - 1,
             process: self.base.shared().read(|state, _| state.origin()),
+            shared: Arc::clone(self.base.shared()),
             ears: Rc::clone(&self.ears),
             turn: Cell::new(0),
             clock: Rc::clone(&self.clock),
@@ -265,7 +266,8 @@ impl Client {
         let is_done = Rc::new(Cell::new(false));
         let (abort, registration) = AbortHandle::new_pair();
         self.pending = Some(Pending { index, is_done: Rc::clone(&is_done), abort });
-        let observed = observed(Arc::clone(self.base.shared()), Rc::clone(&self.notes), index, work);
+        let (shared, notes) = (Arc::clone(self.base.shared()), Rc::clone(&self.notes));
+        let observed = observed(shared, Rc::clone(&self.clock), notes, index, work);
         let (notes, clock) = (Rc::clone(&self.notes), Rc::clone(&self.clock));
         let job = async move {
             let Ok(outcome) = Abortable::new(observed, registration).await else { return };
@@ -302,6 +304,7 @@ fn holders(ask: &Ask, look: &Look) -> usize {
 /// Carries work out, and notes what the node knew before its first poll and what it wrote in it.
 async fn observed<T>(
     shared: Arc<Shared>,
+    clock: Clock,
     notes: Rc<RefCell<Notebook>>,
     index: usize,
     mut work: LocalBoxFuture<'static, T>,
@@ -313,6 +316,7 @@ async fn observed<T>(
     {
         let asked = &mut notes.borrow_mut().asked[index];
         asked.process = Some(origin);
+        asked.begun = Some(clock());
         asked.saw = saw;
         asked.loading = loading;
         asked.memory_bytes = memory_bytes;
@@ -370,6 +374,7 @@ struct Reader {
     subscription: u32,
     /// The process under its incarnation when it subscribed.
     process: Origin,
+    shared: Arc<Shared>,
     ears: Rc<Ears>,
     /// How often it had read all that there was.
     turn: Cell<u64>,
@@ -388,6 +393,7 @@ impl Reader {
                 topic: self.topic.clone(),
                 subscription: self.subscription,
                 at: (self.clock)(),
+                saw: self.shared.read(|state, _| known(state)),
                 turn: self.turn.get(),
                 event,
             };

@@ -22,7 +22,7 @@ use headcount_cluster::Origin;
 use self::client::{Client, Notebook};
 use self::sight::Keys;
 use crate::history::{Asked, End, History, Process, Sample};
-use crate::plan::{Ask, Event, Fault, Plan};
+use crate::plan::{Ask, Event, Fault, FaultKind, Plan};
 use crate::stage::Stage;
 
 /// How often nodes are looked at during the storm.
@@ -159,7 +159,9 @@ impl<'a> Player<'a> {
         let keys = if self.is_over { &self.keys.all } else { &self.keys.owned };
         let nodes =
             (0..self.plan.nodes).map(|node| self.stage.look(node).map(|look| sight::see(&look, keys))).collect();
-        self.samples.push(Sample { at: self.stage.now_ms(), nodes, carried: self.stage.carried() });
+        let broken_snapshots = self.stage.occurred().get(&FaultKind::BreakSnapshot).copied().unwrap_or_default();
+        let (at, carried) = (self.stage.now_ms(), self.stage.carried());
+        self.samples.push(Sample { at, nodes, carried, broken_snapshots });
     }
 
     /// Notes which processes have come and which have ended.

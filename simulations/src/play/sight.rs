@@ -92,6 +92,10 @@ pub(super) fn see(look: &Look, keys: &BTreeSet<String>) -> Seen {
         vector,
         forgotten,
         stats,
+        dropped_for: presence
+            .shared()
+            .read(|state, _| state.messages_dropped_for_peers().filter(|(_, dropped)| *dropped > 0).collect()),
+        dropped_of: presence.shared().read(|state, _| state.messages_dropped_of_peers().collect()),
         keys: keys.iter().map(|key| (key.clone(), show(presence, key))).collect::<BTreeMap<_, _>>(),
         topics: now(presence.channels(None)).unwrap_or_default(),
     }

@@ -79,6 +79,9 @@ pub(super) struct Output {
     /// Print what happens in the plan
     #[arg(long)]
     pub(super) print: bool,
+    /// Print what clients were answered and heard, and when
+    #[arg(long)]
+    pub(super) answers: bool,
 }
 
 #[derive(Debug, Args)]
@@ -104,14 +107,11 @@ pub(super) struct SwarmTask {
     /// How many at the same time [default: as many as there are cores]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(super) jobs: Option<u16>,
-    /// Seeds that are left out, separated by commas
-    #[arg(long, value_delimiter = ',', value_name = "SEED")]
-    pub(super) without: Vec<u64>,
     /// End with the first seed that breaks a promise
     #[arg(long)]
     pub(super) until_broken: bool,
     /// Play the noted seeds that once found something, and nothing else
-    #[arg(long, conflicts_with_all = ["seeds", "from", "scenario", "nodes", "minutes", "world", "without"])]
+    #[arg(long, conflicts_with_all = ["seeds", "from", "scenario", "nodes", "minutes", "world"])]
     pub(super) regressions: bool,
 }
 

@@ -6,7 +6,7 @@ use headcount_simulations::trial::{Trial, Where};
 
 use super::Failure;
 use super::args::{Output, ReplayTask, RunTask};
-use super::story::{check_writable, command_of, commit, save, write};
+use super::story::{COMMIT, check_writable, command_of, save, write};
 
 pub(super) fn run(task: &RunTask) -> Result<bool, Failure> {
     let plan = task.story.plan()?;
@@ -31,6 +31,9 @@ fn play(plan: &Plan, world: Where, command: &str, output: &Output) -> Result<boo
         save(plan, file)?;
     }
     let trial = Trial::of(plan, world);
+    if output.answers {
+        answers(&trial);
+    }
     for verdict in &trial.verdicts {
         let outcome = if verdict.is_kept() { "kept" } else { "BROKEN" };
         println!("{:<9} {outcome:<7} {:>9} judged  {}", verdict.promise, verdict.judged, verdict.words);
@@ -40,10 +43,27 @@ fn play(plan: &Plan, world: Where, command: &str, output: &Output) -> Result<boo
         println!("\n{}", failure(&trial, command));
     }
     if let Some(file) = &output.report {
-        write(file, &report::html(&trial, command, &commit()))?;
+        write(file, &report::html(&trial, command, COMMIT))?;
         println!("report: {}", file.display());
     }
     Ok(trial.is_good())
+}
+
+/// What clients asked and were answered, and what they heard, in the order of the answers.
+fn answers(trial: &Trial) {
+    let Some(history) = &trial.history else { return };
+    let asked = history.asked.iter().map(|asked| {
+        let (at, words) = report::answer_words(asked);
+        (at, format!("n{} client {} at {}: {words}", asked.node, asked.client, report::clock(asked.at)))
+    });
+    let heard = history.heard.iter().map(|heard| {
+        (heard.at, format!("n{} client {} hears on {}: {:?}", heard.node, heard.client, heard.topic, heard.event))
+    });
+    let mut lines: Vec<(u64, String)> = asked.chain(heard).collect();
+    lines.sort_by_key(|(at, _)| *at);
+    for (at, words) in lines {
+        println!("{}  {}", report::clock(at), report::shortened(&words));
+    }
 }
 
 /// Breaches of a promise that are told; a report has all.
@@ -52,7 +72,7 @@ const MOST_BREACHES: usize = 5;
 /// What was broken, where, and how to see it again.
 pub(super) fn failure(trial: &Trial, command: &str) -> String {
     let plan = &trial.plan;
-    let mut lines = vec![format!("{} seed {} broke a promise (commit {}):", plan.scenario, plan.seed, commit())];
+    let mut lines = vec![format!("{} seed {} broke a promise (commit {COMMIT}):", plan.scenario, plan.seed)];
     for verdict in trial.broken() {
         lines.push(format!("  {}: {}", verdict.promise, verdict.words));
         for breach in verdict.broken.iter().take(MOST_BREACHES) {

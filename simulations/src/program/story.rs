@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use headcount_simulations::plan::Plan;
@@ -76,12 +75,8 @@ pub(super) fn program() -> String {
     std::env::args().next().unwrap_or_else(|| "headcount-simulations".to_owned())
 }
 
-/// The commit of the directory that the program runs in.
-pub(super) fn commit() -> String {
-    let output = Command::new("git").args(["rev-parse", "--short=12", "HEAD"]).output();
-    let name = output.ok().filter(|output| output.status.success()).map(|output| output.stdout);
-    name.map_or_else(|| "unknown".to_owned(), |name| String::from_utf8_lossy(&name).trim().to_owned())
-}
+/// The commit that the program was built of, as `build.rs` found it.
+pub(super) const COMMIT: &str = env!("HEADCOUNT_COMMIT");
 
 /// Writes a plan to a file.
 pub(super) fn save(plan: &Plan, file: &Path) -> Result<(), Failure> {

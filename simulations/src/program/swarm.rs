@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
@@ -32,6 +33,8 @@ struct Outcome {
     virtual_ms: u64,
     asked: u64,
     occurred: BTreeMap<Occurrence, u64>,
+    /// How much was judged by each promise, in their order.
+    judged: Vec<(&'static str, u64)>,
     /// In words.
     broken: Option<String>,
 }
@@ -49,7 +52,7 @@ const ENOUGH_MINUTES: u64 = 100;
 
 pub(super) fn run(task: &SwarmTask) -> Result<bool, Failure> {
     let seed = seeds(task)?;
-    let count = if task.regressions { regressions::all().len() as u64 } else { numbers(task).count() as u64 };
+    let count = if task.regressions { regressions::all().len() as u64 } else { task.seeds };
     let jobs = task.jobs.map_or_else(|| thread::available_parallelism().map_or(1, usize::from), usize::from);
     let bar = bar(count);
     #[allow(clippy::disallowed_methods)] // How fast the machine is, is no part of any history.
@@ -90,8 +93,8 @@ fn bar(count: u64) -> ProgressBar {
 }
 
 /// The numbers of the seeds.
-fn numbers(task: &SwarmTask) -> impl Iterator<Item = u64> {
-    (task.from..task.from.saturating_add(task.seeds)).filter(|seed| !task.without.contains(seed))
+fn numbers(task: &SwarmTask) -> Range<u64> {
+    task.from..task.from.saturating_add(task.seeds)
 }
 
 /// The plan of each seed, the first, the second and so on.
@@ -160,7 +163,10 @@ fn outcome_of(seed: &Seed) -> Outcome {
     let occurred = trial.history.as_ref().map(sometimes::in_history).unwrap_or_default();
     let broken = (!trial.is_good()).then(|| failure(&trial, &command_of(&seed.plan, seed.minutes, seed.world)));
     let asked = trial.history.as_ref().map_or(0, |history| history.asked.len() as u64);
-    Outcome { virtual_ms: seed.plan.storm_ms + seed.plan.calm_ms, asked, occurred, broken }
+    // Where a panic ended it, no checker had a say.
+    let verdicts = trial.history.iter().flat_map(|_| &trial.verdicts);
+    let judged = verdicts.map(|verdict| (verdict.promise, verdict.judged)).collect();
+    Outcome { virtual_ms: seed.plan.storm_ms + seed.plan.calm_ms, asked, occurred, judged, broken }
 }
 
 /// All outcomes together.
@@ -171,6 +177,7 @@ struct Sum {
     asked: u64,
     virtual_ms: u64,
     occurred: BTreeMap<Occurrence, u64>,
+    judged: Vec<(&'static str, u64)>,
 }
 
 impl Sum {
@@ -181,6 +188,12 @@ impl Sum {
         self.virtual_ms += outcome.virtual_ms;
         for (occurrence, count) in &outcome.occurred {
             *self.occurred.entry(*occurrence).or_default() += count;
+        }
+        for (promise, judged) in &outcome.judged {
+            match self.judged.iter_mut().find(|(of, _)| of == promise) {
+                Some((_, sum)) => *sum += judged,
+                None => self.judged.push((promise, *judged)),
+            }
         }
     }
 
@@ -215,19 +228,29 @@ impl Sum {
         for (occurrence, count) in &self.occurred {
             println!("  {count:>9}  {occurrence}");
         }
+        println!("judged:");
+        for (promise, judged) in &self.judged {
+            println!("  {judged:>9}  {promise}");
+        }
     }
 
-    /// Says what never occurred. Returns whether that is all right.
+    /// Says what never occurred, and which promises were never put to the test. Returns whether that is all right.
     fn print_missing(&self, all_must_occur: bool) -> bool {
         let missing: Vec<String> = sometimes::all()
             .into_iter()
             .filter(|one| !self.occurred.contains_key(one))
             .map(|one| one.to_string())
             .collect();
-        if missing.is_empty() {
+        let silent: Vec<&str> = self.judged.iter().filter(|(_, judged)| *judged == 0).map(|(of, _)| *of).collect();
+        if missing.is_empty() && silent.is_empty() {
             return true;
         }
-        println!("never occurred: {}", missing.join("; "));
+        if !missing.is_empty() {
+            println!("never occurred: {}", missing.join("; "));
+        }
+        if !silent.is_empty() {
+            println!("never judged: {}", silent.join(", "));
+        }
         if all_must_occur {
             println!("so many seeds must have seen each of these at least once: the swarm tests less than it says");
         }

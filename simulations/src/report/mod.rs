@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 
 use page::{Page, escape};
 
-use crate::history::History;
+use crate::history::{Asked, History};
 use crate::plan::Event;
 use crate::sometimes;
 use crate::trial::Trial;
@@ -83,12 +83,9 @@ fn near_breaches(page: &mut Page, trial: &Trial) {
     }
     if let Some(history) = &trial.history {
         for asked in &history.asked {
-            if let Some((answered, answer)) = asked.answer.as_ref().filter(|(at, _)| (from..=until).contains(at)) {
-                let answer = answer.as_ref().map_or_else(ToString::to_string, |reply| format!("{reply:?}"));
-                lines.push((
-                    *answered,
-                    format!("n{} answers client {}: {} -> {answer}", asked.node, asked.client, asked.ask),
-                ));
+            let (at, words) = answer_words(asked);
+            if (from..=until).contains(&at) {
+                lines.push((at, format!("n{} answers client {}: {words}", asked.node, asked.client)));
             }
         }
         for heard in history.heard.iter().filter(|heard| (from..=until).contains(&heard.at)) {
@@ -105,6 +102,18 @@ fn settings(page: &mut Page, trial: &Trial) {
     page.lines("Settings", settings.lines().map(str::to_owned));
 }
 
+/// What was asked and what came of it, and when that was known.
+pub fn answer_words(asked: &Asked) -> (u64, String) {
+    let (at, outcome) = match (&asked.answer, asked.given_up, asked.process) {
+        (Some((at, Ok(reply))), ..) => (*at, format!("{reply:?}")),
+        (Some((at, Err(error))), ..) => (*at, error.to_string()),
+        (None, Some(at), _) => (at, "given up".to_owned()),
+        (None, None, Some(_)) => (asked.at, "never answered".to_owned()),
+        (None, None, None) => (asked.at, "nobody was there".to_owned()),
+    };
+    (at, format!("{} -> {outcome}", asked.ask))
+}
+
 /// A step in words.
 pub fn step_words(event: &Event) -> String {
     match event {
@@ -114,7 +123,8 @@ pub fn step_words(event: &Event) -> String {
 }
 
 /// Commands that fill a room are pages long.
-fn shortened(words: &str) -> String {
+/// The beginning of what is too long to be read.
+pub fn shortened(words: &str) -> String {
     const MOST_CHARS: usize = 240;
     if words.chars().count() <= MOST_CHARS {
         return words.to_owned();
@@ -205,6 +215,8 @@ mod tests {
             vector: BTreeMap::new(),
             forgotten: BTreeMap::new(),
             stats: Stats::default(),
+            dropped_for: BTreeMap::new(),
+            dropped_of: BTreeMap::new(),
             keys: BTreeMap::new(),
             topics: Vec::new(),
         };
@@ -214,6 +226,7 @@ mod tests {
             at,
             nodes: vec![Some(seen(0, one)), Some(seen(1, other)), None],
             carried: carried(at),
+            broken_snapshots: 0,
         };
         let processes = (0..2).map(|node| Process {
             node,

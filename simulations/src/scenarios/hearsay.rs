@@ -14,12 +14,7 @@ fn tell(draft: &mut Draft) {
     draft.settings.oplog_bytes = draft.dice.spread(1_024, 16_384) as usize;
     let mix = [(Activity::Clashes, 2), (Activity::Owned, 2), (Activity::Queues, 2), (Activity::Homes, 1)];
     Workload { clients: 2, gap_ms: 200, mix: mix.to_vec(), keys: 2 }.draw(draft);
-    for kind in ["val", "hash", "count", "list", "set"] {
-        // They only have to converge: after a snapshot readers see rows that the node's vector does not cover yet, so that the answers of keys without
-        // deadlines, which are judged by that, could not be.
-        draft.command(2_000, RACERS, 0, Via::Shared, format!("PERSIST {kind}:0"));
-    }
-    for (race, at) in draft.moments(3_000, 100, 700).into_iter().enumerate() {
+    for (race, at) in draft.moments(3_000, 200, 1_500).into_iter().enumerate() {
         for node in 0..draft.nodes {
             let client = RACERS + node as u32;
             let words = match draft.dice.below(20) {

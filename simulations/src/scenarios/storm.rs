@@ -26,6 +26,13 @@ fn tell(draft: &mut Draft) {
     if dice.percent(25) {
         settings.peer_queue_bytes = dice.spread(1_024, 16_384) as usize;
     }
+    // So few that those who ask at the same time meet them. By dice of their own: what else a seed draws stays.
+    let mut caps = dice.fork(2);
+    if caps.percent(15) {
+        settings.max_subscriptions = caps.between(1, 6) as usize;
+        settings.max_homed_calls = caps.between(1, 3) as usize;
+        settings.max_blocked_pops = caps.between(1, 3) as usize;
+    }
     let is_scarce = dice.percent(15);
     if is_scarce {
         settings.max_memory_bytes = LEAST_MEMORY;
@@ -51,7 +58,7 @@ fn hoard(draft: &mut Draft) {
     let longest_gap_ms = (draft.storm_ms / 150).clamp(300, 2_000);
     for at in draft.moments(3_000, 200, longest_gap_ms) {
         let (node, key) = (draft.dice.index(draft.nodes), draft.dice.below(3));
-        let words = match draft.dice.below(60) {
+        let words = match draft.dice.below(240) {
             0 => format!("DEL bulk:{key}"),
             field => format!("HSET bulk:{key} f{field} {value}"),
         };

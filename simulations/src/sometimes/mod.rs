@@ -63,6 +63,8 @@ pub enum Occurrence {
     Expired,
     /// A write was refused for want of memory.
     OutOfMemory,
+    /// More was open at a time than a node takes.
+    CapMet,
     /// A write was not confirmed in time.
     NotConfirmed,
     /// A session ended.
@@ -74,7 +76,7 @@ pub enum Occurrence {
 }
 
 /// What any swarm must see, faults of all kinds apart.
-const EVENTS: [Occurrence; 26] = [
+const EVENTS: [Occurrence; 27] = [
     Occurrence::OneCutOff,
     Occurrence::Halved,
     Occurrence::OneWay,
@@ -97,6 +99,7 @@ const EVENTS: [Occurrence; 26] = [
     Occurrence::WrongType,
     Occurrence::Expired,
     Occurrence::OutOfMemory,
+    Occurrence::CapMet,
     Occurrence::NotConfirmed,
     Occurrence::SessionEnded,
     Occurrence::ClockAhead,
@@ -219,6 +222,7 @@ fn of_asked(asked: &Asked) -> Vec<Occurrence> {
         Ok(Reply::Array(_)) if blocks => occurred.push(Occurrence::BlockedPopServed),
         Err(Error::WrongType { .. }) => occurred.push(Occurrence::WrongType),
         Err(Error::OutOfMemory { .. }) => occurred.push(Occurrence::OutOfMemory),
+        Err(Error::TooMany { .. }) => occurred.push(Occurrence::CapMet),
         Err(Error::NotConfirmed { .. }) => occurred.push(Occurrence::NotConfirmed),
         Err(Error::TryAgain(_)) => occurred.push(Occurrence::TriedAgain),
         Ok(_) | Err(_) => {}
@@ -278,6 +282,7 @@ impl fmt::Display for Occurrence {
             Self::WrongType => "a command was refused with WRONGTYPE",
             Self::Expired => "a key expired",
             Self::OutOfMemory => "a write was refused for want of memory",
+            Self::CapMet => "a subscription, call or blocked pop too many was refused",
             Self::NotConfirmed => "a write was not confirmed in time",
             Self::SessionEnded => "a session with rows ended",
             Self::ClockAhead => "a stamp was from too far ahead",

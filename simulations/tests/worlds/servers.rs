@@ -54,6 +54,42 @@ fn a_server_runs_in_each_process_of_its_machine_and_ends_with_it() {
 }
 
 #[test]
+fn a_server_is_dropped_when_its_node_is_told_to_leave_and_nothing_of_the_process_stays() {
+    Simulation::new(9).nodes(3).node(counting).run_twice(|world| {
+        world.start_all();
+        world.run_for(secs(5));
+        let report = world.leave("n2");
+        assert!(report.unconfirmed.is_empty(), "{report}");
+        let counted = seconds(world, "n2");
+        world.until("what it owned is gone", SECOND, |world| members(world, "n0", "here") == set(&["n0", "n1"]));
+        world.run_for(secs(10));
+        assert_eq!(seconds(world, "n2"), counted, "a server that has left counts nothing");
+        world.start("n2");
+        world.settle();
+        assert_eq!(members(world, "n0", "starts"), set(&["n0 1", "n1 1", "n2 1", "n2 2"]));
+    });
+}
+
+#[test]
+fn a_server_that_uses_its_node_until_the_end_leaves_without_an_error() {
+    let serve = async |server: Server| -> ServerResult {
+        server.node().ready().await?;
+        loop {
+            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            server.node().presence().incr("turns").await?;
+        }
+    };
+    Simulation::new(10).nodes(2).node(serve).run(|world| {
+        world.start_all();
+        world.run_for(SECOND);
+        world.leave("n1");
+        world.run_for(secs(5));
+        assert_eq!(world.running(), ["n0"]);
+    });
+}
+
+#[test]
 fn a_stopped_process_does_nothing_is_taken_for_dead_and_goes_on_as_the_same() {
     Simulation::new(2).nodes(3).node(counting).run(|world| {
         world.start_all();
@@ -86,6 +122,26 @@ fn what_one_direction_carries_waits_for_its_mending_while_the_other_goes_on() {
         world.mend("n0", "n1");
         let took = world.until("n1 has it", LONG, |world| members(world, "n1", "set").len() == 2);
         assert!(took < SECOND, "the connection has outlived the cut: {took:?}");
+    });
+}
+
+#[test]
+fn who_is_not_heard_by_a_group_hears_all_of_it_until_the_network_heals() {
+    Simulation::new(11).nodes(3).run(|world| {
+        world.start_all();
+        world.settle();
+        world.partition_one_way(&["n0"], &["n1", "n2"]);
+        for node in ["n0", "n1", "n2"] {
+            world.on(node, async move |presence| presence.sadd("set", node).await.unwrap());
+        }
+        world.run_for(SECOND);
+        assert_eq!(members(world, "n0", "set"), set(&["n0", "n1", "n2"]));
+        for node in ["n1", "n2"] {
+            assert_eq!(members(world, node, "set"), set(&["n1", "n2"]));
+        }
+        world.heal();
+        world.settle();
+        assert_eq!(members(world, "n2", "set").len(), 3);
     });
 }
 
