@@ -2,6 +2,7 @@
 
 use headcount::{Presence, RedisPresence, Values};
 
+use crate::proxy::Proxy;
 use crate::server::{Server, next, until};
 
 async fn sorted(presence: &RedisPresence, key: &str) -> Vec<bytes::Bytes> {
@@ -180,6 +181,60 @@ async fn a_node_that_was_thought_dead_owns_again_what_it_had_and_others_keep_wha
     swept(&server, 1).await;
     assert_eq!(b.smembers("lobby").await.unwrap(), Values::default());
     assert_eq!(b.get("players").await.unwrap().unwrap(), "40");
+}
+
+/// Lets a node that owns `lobby: alice` lose its lease with all data, and the answer to its asking for another one. Returns it, and under
+/// which origin it asked.
+async fn unanswered(server: &Server, proxy: &Proxy) -> (RedisPresence, String) {
+    let a = server.options().host("127.0.0.1", proxy.port).name("a").connect().await.unwrap();
+    a.owned().sadd("lobby", "alice").await.unwrap();
+    proxy.cut_at("call('HSET', NAMES, name, origin)");
+    server.other(&["SCRIPT", "FLUSH"]).await; // so that the script is sent in full
+    server.other(&["FLUSHALL"]).await;
+    proxy.was_cut().await;
+    (a, origin_of_a(server).await)
+}
+
+async fn origin_of_a(server: &Server) -> String {
+    redis::from_redis_value(server.other(&["HGET", "headcount:names", "a"]).await).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_that_was_given_without_the_node_hearing_it_is_its_own_when_it_asks_again() {
+    let server = Server::start().await;
+    let proxy = Proxy::before(&server).await;
+    let (a, origin) = unanswered(&server, &proxy).await;
+    until("a owns again what it had", || async { a.scard("lobby").await == Ok(1) }).await;
+    assert_eq!(origin_of_a(&server).await, origin, "under another it would have had to wait for the end of this one");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_that_ended_before_the_node_heard_of_it_is_taken_again_and_costs_no_rows() {
+    let server = Server::start().await;
+    let proxy = Proxy::before(&server).await;
+    let (a, origin) = unanswered(&server, &proxy).await;
+    server
+        .other(&[
+            "EVAL",
+            "redis.call('ZREM', KEYS[1], ARGV[1]) redis.call('SADD', KEYS[2], ARGV[1])",
+            "2",
+            "headcount:leases",
+            "headcount:dead",
+            &origin,
+        ])
+        .await;
+    until("a owns again what it had", || async { a.scard("lobby").await == Ok(1) }).await;
+    swept(&server, 1).await;
+    assert_eq!(a.scard("lobby").await, Ok(1), "a live node's rows were swept");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connecting_survives_the_loss_of_the_connection_on_which_it_asks_for_a_lease() {
+    let server = Server::start().await;
+    let proxy = Proxy::before(&server).await;
+    proxy.cut_at("call('HSET', NAMES, name, origin)");
+    let a = server.options().host("127.0.0.1", proxy.port).name("a").connect().await.unwrap();
+    assert_eq!(a.owned().sadd("lobby", "alice").await, Ok(1));
 }
 
 /// Between two steps of a heartbeat the data can go: an audit that came right after it took rows that were gone with all the rest for removed.

@@ -46,6 +46,17 @@ impl Fault {
         matches!(self, Self::Refused { code, .. } if code == expected)
     }
 
+    /// Whether the command was certainly not carried out, and may be at another time.
+    pub(super) fn may_be_repeated(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Refused { code, .. } => {
+                matches!(&code[..], "OOM" | "READONLY" | "LOADING" | "BUSY" | "TRYAGAIN" | "MASTERDOWN" | "NOREPLICAS")
+            }
+            Self::Lost(_) | Self::Silent { .. } | Self::Strange(_) => false,
+        }
+    }
+
     /// As the caller of a command gets it. `address` is the Redis's.
     pub(super) fn into_error(self, address: &str) -> Error {
         let message = match self {

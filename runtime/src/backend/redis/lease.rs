@@ -44,6 +44,9 @@ impl Holding {
 pub(super) struct Keeper {
     lease: Duration,
     origin: String,
+    /// Under which another lease has been asked for. It is asked for again under the same: it may have been given without a word of it
+    /// getting here, and the name is then this one's.
+    drawn: Option<String>,
     /// Origins that this node had, of which something may not have been written again.
     formers: Vec<String>,
     /// Up to where Redis's word of what was lost is known.
@@ -60,13 +63,24 @@ impl Keeper {
         let keeper = Self {
             lease,
             origin: new_origin(),
+            drawn: None,
             formers: Vec::new(),
             heard: 0,
             healthy_since: None,
             ended: BTreeSet::new(),
         };
-        let mut first = None;
-        while let Some(till) = keeper.acquire(backend, &keeper.origin).await.map_err(|fault| backend.error(fault))? {
+        let (mut first, mut was_lost) = (None, false);
+        loop {
+            let till = match keeper.acquire(backend, &keeper.origin).await {
+                Ok(None) => break,
+                Ok(Some(till)) => till,
+                // It may have been given, and then nobody else can have it.
+                Err(Fault::Lost(_)) if !was_lost => {
+                    was_lost = true;
+                    continue;
+                }
+                Err(fault) => return Err(backend.error(fault)),
+            };
             // A lease that moves is renewed by somebody alive; one that does not is that of a dead predecessor, and ends.
             if *first.get_or_insert_with(|| till.clone()) != till {
                 return Err(name_in_use(backend));
@@ -180,13 +194,14 @@ impl Keeper {
             "the lease of this node is lost: it was silent for too long, or the Redis lost its data"
         );
         backend.holding.send_replace(Holding::Lost { why: "it had expired, and is being taken again".into() });
-        let origin = new_origin();
+        let origin = self.drawn.get_or_insert_with(new_origin).clone();
         if self.acquire(backend, &origin).await?.is_some() {
             let Error::Backend { message, .. } = name_in_use(backend) else { return Ok(()) };
             tracing::error!("{message}");
             backend.holding.send_replace(Holding::Lost { why: message.clone() });
             return Err(Fault::Strange(message));
         }
+        self.drawn = None;
         self.formers.push(std::mem::replace(&mut self.origin, origin));
         self.heard = 0;
         backend.ledger.lock().restart();

@@ -8,6 +8,7 @@
 //! The connection manager of the `redis` crate does the same but gives up for good when the refusal is not one of the network, and a
 //! Redis that comes back says `LOADING` for a while.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -24,6 +25,9 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_
 /// Silence, in command timeouts, after which a connection is not believed in any more: the other side may have vanished without a word.
 const PATIENCE: u32 = 3;
 
+/// Why there is no connection, before it is known why there is no new one.
+const LOST: &str = "the connection was lost";
+
 /// Where a link stands.
 #[derive(Debug, Clone)]
 enum Standing {
@@ -38,6 +42,8 @@ enum Standing {
 pub(super) struct Link {
     standing: watch::Receiver<Standing>,
     broken: mpsc::UnboundedSender<u64>,
+    /// The latest connection that turned out to be broken; the task may not have come to it yet.
+    latest_broken: AtomicU64,
     command_timeout: Duration,
     last_answer: parking_lot::Mutex<Instant>,
     _task: Task,
@@ -60,7 +66,8 @@ impl Link {
         let (broken, breaks) = mpsc::unbounded_channel();
         let task = Task::spawn(look_after(client, timeouts.connect, stand, breaks));
         let last_answer = parking_lot::Mutex::new(Instant::now());
-        Ok(Self { standing, broken, command_timeout: timeouts.command, last_answer, _task: task })
+        let latest_broken = AtomicU64::new(0);
+        Ok(Self { standing, broken, latest_broken, command_timeout: timeouts.command, last_answer, _task: task })
     }
 
     /// Sends a command and waits for its answer.
@@ -96,17 +103,23 @@ impl Link {
 
     async fn connection(&self, deadline: Instant) -> Result<(u64, MultiplexedConnection), Fault> {
         let mut standing = self.standing.clone();
-        let is_up = |standing: &Standing| matches!(standing, Standing::Up { .. });
+        let is_good = |number: u64| number > self.latest_broken.load(Ordering::Acquire);
+        let is_up = |standing: &Standing| matches!(standing, Standing::Up { number, .. } if is_good(*number));
         // When the time is over what stands there says why.
         let _ = timeout_at(deadline, standing.wait_for(is_up)).await;
         let standing = standing.borrow();
-        match &*standing {
-            Standing::Up { number, connection } => Ok((*number, connection.as_ref().clone())),
-            Standing::Down { why } => Err(Fault::Unreachable { why: why.clone(), waited: self.command_timeout }),
-        }
+        let why = match &*standing {
+            Standing::Up { number, connection } if is_good(*number) => {
+                return Ok((*number, connection.as_ref().clone()));
+            }
+            Standing::Up { .. } => LOST.to_owned(),
+            Standing::Down { why } => why.clone(),
+        };
+        Err(Fault::Unreachable { why, waited: self.command_timeout })
     }
 
     fn report_broken(&self, number: u64) {
+        self.latest_broken.fetch_max(number, Ordering::AcqRel);
         // The task has ended with its runtime; then nothing is left to mend.
         let _ = self.broken.send(number);
     }
@@ -146,7 +159,7 @@ async fn look_after(
             continue;
         }
         tracing::warn!("the connection to the Redis is lost; connecting again");
-        stand.send_replace(Standing::Down { why: "the connection was lost".into() });
+        stand.send_replace(Standing::Down { why: LOST.into() });
         let mut pause = Pause::new();
         loop {
             match open(&client, connect_timeout).await {

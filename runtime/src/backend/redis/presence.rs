@@ -81,7 +81,7 @@ impl RedisPresence {
             let address = &address;
             async move { Link::connect(client, timeouts).await.map_err(|error| not_connected(address, &error)) }
         };
-        let link = linked(clients.data.clone()).await?;
+        let link = Arc::new(linked(clients.data.clone()).await?);
         let publishing = if options.publishes_apart() { Some(linked(clients.publish).await?) } else { None };
         let (ended, ends) = mpsc::unbounded_channel();
         let none_yet = Holding::Lost { why: "it is not taken yet".into() };
