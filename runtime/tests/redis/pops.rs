@@ -126,3 +126,22 @@ async fn the_first_pops_after_a_restart_of_the_redis_work() {
         assert_eq!(redis.blpop("jobs", DEADLINE).await, Ok(Some(("jobs".into(), n.to_string().into()))));
     }
 }
+
+#[tokio::test]
+async fn a_pop_that_a_demoted_redis_ends_says_so_and_the_next_goes_where_the_address_leads() {
+    let (old, new) = (Server::start().await, Server::start().await);
+    let proxy = Proxy::before(&old).await;
+    let options = old.options().host("127.0.0.1", proxy.port).lease(Duration::from_hours(1));
+    let redis = options.name("a").connect().await.unwrap();
+    let waiting = tokio::spawn({
+        let redis = redis.clone();
+        async move { redis.blpop("jobs", Duration::ZERO).await }
+    });
+    until("it waits", || async { old.clients().await.contains("cmd=blpop") }).await;
+    old.other(&["REPLICAOF", "127.0.0.1", &new.port.to_string()]).await;
+    let told = waiting.await.unwrap().unwrap_err().to_string();
+    assert!(told.contains("instance state changed"), "{told}");
+    proxy.lead_to(&new);
+    new.other(&["RPUSH", "jobs", "one"]).await;
+    assert_eq!(redis.blpop("jobs", DEADLINE).await, Ok(Some(("jobs".into(), "one".into()))));
+}

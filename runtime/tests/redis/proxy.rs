@@ -1,5 +1,6 @@
 //! A way to a Redis on which a test decides which answers come back.
 
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -25,6 +26,7 @@ type Rule = Arc<Mutex<Option<(&'static str, Gate)>>>;
 /// Passes everything on to a Redis and back, until it is told otherwise.
 pub(crate) struct Proxy {
     pub(crate) port: u16,
+    behind: Arc<AtomicU16>,
     rule: Rule,
     released: watch::Sender<bool>,
     cut: Arc<Notify>,
@@ -33,12 +35,15 @@ pub(crate) struct Proxy {
 impl Proxy {
     pub(crate) async fn before(server: &Server) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (port, behind) = (listener.local_addr().unwrap().port(), server.port);
+        let (port, leads_to) = (listener.local_addr().unwrap().port(), Arc::new(AtomicU16::new(server.port)));
         let (rule, released, cut) = (Rule::default(), watch::Sender::new(false), Arc::new(Notify::new()));
-        let proxy = Self { port, rule: Arc::clone(&rule), released: released.clone(), cut: Arc::clone(&cut) };
+        let behind = Arc::clone(&leads_to);
+        let proxy = Self { port, behind, rule: Arc::clone(&rule), released: released.clone(), cut: Arc::clone(&cut) };
         tokio::spawn(async move {
             while let Ok((here, _)) = listener.accept().await {
-                let Ok(there) = TcpStream::connect(("127.0.0.1", behind)).await else { continue };
+                let Ok(there) = TcpStream::connect(("127.0.0.1", leads_to.load(Ordering::Relaxed))).await else {
+                    continue;
+                };
                 let ((asked, reply), (answered, ask)) = (here.into_split(), there.into_split());
                 let gate = watch::Sender::new(Gate::Open);
                 tokio::spawn(requests(asked, ask, Arc::clone(&rule), gate.clone()));
@@ -46,6 +51,11 @@ impl Proxy {
             }
         });
         proxy
+    }
+
+    /// From now on new connections lead there, as when a name is given to another machine.
+    pub(crate) fn lead_to(&self, server: &Server) {
+        self.behind.store(server.port, Ordering::Relaxed);
     }
 
     /// From now on the first request that has this text is carried out, and its answer is lost with the connection.

@@ -44,7 +44,7 @@ pub(super) struct Backend {
     pub(super) timeouts: Timeouts,
     pub(super) link: Arc<Link>,
     /// For messages, when it is another than `link`.
-    pub(super) publishing: Option<Link>,
+    pub(super) publishing: Option<Arc<Link>>,
     pub(super) scripts: Scripts,
     pub(super) topics: Topics,
     pub(super) pops: Pops,

@@ -46,6 +46,14 @@ impl Fault {
         matches!(self, Self::Refused { code, .. } if code == expected)
     }
 
+    /// Whether it comes from a Redis that takes no writes, to a script too.
+    pub(super) fn is_of_a_replica(&self) -> bool {
+        match self {
+            Self::Refused { code, detail } => code == "READONLY" || detail.contains("-READONLY"),
+            Self::Unreachable { .. } | Self::Lost(_) | Self::Silent { .. } | Self::Strange(_) => false,
+        }
+    }
+
     /// Whether the command was certainly not carried out, and may be at another time.
     pub(super) fn may_be_repeated(&self) -> bool {
         match self {
@@ -97,7 +105,9 @@ fn refused(code: &str, detail: &str, address: &str) -> Error {
              that hides the cluster"
         }
         "NOAUTH" | "WRONGPASS" | "NOPERM" => "check user and password, and what its ACL lets the user do",
-        "READONLY" => "it is a replica; give the address of the primary",
+        "READONLY" => {
+            "it is a replica; give the address of the primary. After a failover it is connected to again, until its address leads to a primary"
+        }
         "OOM" => "it has reached its maxmemory; removals and reads go on",
         "LOADING" | "BUSY" | "TRYAGAIN" | "MASTERDOWN" => "it cannot serve now; try again later",
         _ => "the command was not carried out",

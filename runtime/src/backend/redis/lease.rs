@@ -111,23 +111,35 @@ impl Keeper {
                 let Some(backend) = backend.upgrade() else { return };
                 self.beat(&backend, beat).await;
             }
-            match timeout_at(next, ended.recv()).await {
-                Err(_) => {}
-                Ok(None) => return,
-                Ok(Some(session)) => {
-                    self.note_ended(session);
-                    while let Ok(session) = ended.try_recv() {
-                        self.note_ended(session);
-                    }
-                }
+            if !self.rest(&backend, next, &mut ended).await {
+                return;
             }
         }
     }
 
-    fn note_ended(&mut self, session: u32) {
-        if session > 0 {
-            self.ended.insert(session);
+    /// Waits for the next heartbeat, or a word that one is needed at once, and lets rows of sessions go that end meanwhile. Returns whether
+    /// anybody still has the backend.
+    async fn rest(
+        &mut self,
+        backend: &Weak<Backend>,
+        until: Instant,
+        ended: &mut mpsc::UnboundedReceiver<u32>,
+    ) -> bool {
+        // Sessions that end without a pause must not put the heartbeat off.
+        while Instant::now() < until {
+            match timeout_at(until, ended.recv()).await {
+                Ok(None) => return false,
+                Err(_) | Ok(Some(0)) => return true,
+                Ok(Some(session)) => {
+                    self.ended.insert(session);
+                    let Some(backend) = backend.upgrade() else { return false };
+                    if let Err(fault) = self.release(&backend).await {
+                        tracing::debug!(?fault, "rows of ended sessions wait for the next heartbeat");
+                    }
+                }
+            }
         }
+        true
     }
 
     async fn beat(&mut self, backend: &Backend, beat: Duration) {

@@ -68,11 +68,14 @@ impl Handed {
 
 type Told = Result<Handed, Fault>;
 
-/// A connection for pops, and its number at Redis.
+/// A connection for pops.
 #[derive(Debug)]
 struct Door {
     connection: MultiplexedConnection,
+    /// Its number at Redis.
     id: i64,
+    /// The number of the link when it was made. When the link is another one since, this leads to where that led before.
+    link: u64,
 }
 
 impl Door {
@@ -144,7 +147,12 @@ pub(super) async fn pop(
 
 /// A connection for a pop: one that is kept when it still stands, or else a new one.
 async fn door(backend: &Backend) -> Result<Door, Error> {
-    let kept = backend.pops.idle.lock().pop();
+    let link = backend.link.number();
+    let kept = {
+        let mut idle = backend.pops.idle.lock();
+        idle.retain(|door| door.link == link);
+        idle.pop()
+    };
     if let Some(mut door) = kept {
         if door.stands(backend.timeouts.command).await {
             return Ok(door);
@@ -152,14 +160,14 @@ async fn door(backend: &Backend) -> Result<Door, Error> {
         // What has broken it has broken all.
         backend.pops.idle.lock().clear();
     }
-    open_door(backend).await
+    open_door(backend, link).await
 }
 
-async fn open_door(backend: &Backend) -> Result<Door, Error> {
+async fn open_door(backend: &Backend, link: u64) -> Result<Door, Error> {
     let opened = async {
         let mut connection = link::open(&backend.pops.client, backend.timeouts.connect).await?;
         let id = redis::cmd("CLIENT").arg("ID").query_async(&mut connection).await?;
-        Ok(Door { connection, id })
+        Ok(Door { connection, id, link })
     };
     opened.await.map_err(|error| options::not_connected(&backend.address, &error))
 }
@@ -196,7 +204,8 @@ impl Pop {
         };
         if let Some(answered) = answered {
             let popped = answered.map_err(|error| Fault::of(&error)).and_then(reply::popped);
-            let is_whole = !matches!(popped, Err(Fault::Lost(_) | Fault::Strange(_)));
+            // Broken, or of a Redis that has become a replica: another connection may do better.
+            let is_whole = popped.is_ok();
             let untaken = hand_over(tell, popped).await;
             return self.end(untaken, is_whole).await;
         }

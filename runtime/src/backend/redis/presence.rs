@@ -77,12 +77,15 @@ impl RedisPresence {
         let address = format!("the Redis at {place}");
         let limits = options.limits.clone().unwrap_or_else(default_limits);
         let timeouts = options.timeouts;
-        let linked = |client| {
+        let linked = |client, companion| {
             let address = &address;
-            async move { Link::connect(client, timeouts).await.map_err(|error| not_connected(address, &error)) }
+            async move {
+                let link = Link::connect(client, timeouts, companion).await;
+                link.map(Arc::new).map_err(|error| not_connected(address, &error))
+            }
         };
-        let link = Arc::new(linked(clients.data.clone()).await?);
-        let publishing = if options.publishes_apart() { Some(linked(clients.publish).await?) } else { None };
+        let publishing = if options.publishes_apart() { Some(linked(clients.publish, None).await?) } else { None };
+        let link = linked(clients.data.clone(), publishing.clone()).await?;
         let (ended, ends) = mpsc::unbounded_channel();
         let none_yet = Holding::Lost { why: "it is not taken yet".into() };
         let backend = Arc::new(Backend {
