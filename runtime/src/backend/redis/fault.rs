@@ -25,6 +25,8 @@ pub(super) enum Fault {
     Refused { code: String, detail: String },
     /// The answer makes no sense.
     Strange(String),
+    /// Another process has this node's name, in words.
+    NameInUse(String),
 }
 
 impl Fault {
@@ -50,7 +52,9 @@ impl Fault {
     pub(super) fn is_of_a_replica(&self) -> bool {
         match self {
             Self::Refused { code, detail } => code == "READONLY" || detail.contains("-READONLY"),
-            Self::Unreachable { .. } | Self::Lost(_) | Self::Silent { .. } | Self::Strange(_) => false,
+            Self::Unreachable { .. } | Self::Lost(_) | Self::Silent { .. } | Self::Strange(_) | Self::NameInUse(_) => {
+                false
+            }
         }
     }
 
@@ -61,7 +65,7 @@ impl Fault {
             Self::Refused { code, .. } => {
                 matches!(&code[..], "OOM" | "READONLY" | "LOADING" | "BUSY" | "TRYAGAIN" | "MASTERDOWN" | "NOREPLICAS")
             }
-            Self::Lost(_) | Self::Silent { .. } | Self::Strange(_) => false,
+            Self::Lost(_) | Self::Silent { .. } | Self::Strange(_) | Self::NameInUse(_) => false,
         }
     }
 
@@ -84,6 +88,7 @@ impl Fault {
             Self::Strange(what) => format!(
                 "{address} gave an answer that was not understood: {what}; is it a Redis of version 6.2 or later?"
             ),
+            Self::NameInUse(why) => why,
         };
         backend(message)
     }

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 use super::backend::Backend;
-use super::fault::{Fault, backend};
+use super::fault::Fault;
 use super::ledger::suffix;
 use super::reply;
 
@@ -53,6 +53,8 @@ pub(super) struct Keeper {
     heard: i64,
     /// Since when every heartbeat was answered in time.
     healthy_since: Option<Instant>,
+    /// Whether it has been told that the lease is not renewed.
+    is_told: bool,
     /// Sessions that have ended and whose rows may still be there.
     ended: BTreeSet<u32>,
 }
@@ -67,6 +69,7 @@ impl Keeper {
             formers: Vec::new(),
             heard: 0,
             healthy_since: None,
+            is_told: false,
             ended: BTreeSet::new(),
         };
         let (mut first, mut was_lost) = (None, false);
@@ -83,7 +86,7 @@ impl Keeper {
             };
             // A lease that moves is renewed by somebody alive; one that does not is that of a dead predecessor, and ends.
             if *first.get_or_insert_with(|| till.clone()) != till {
-                return Err(name_in_use(backend));
+                return Err(backend.error(Fault::NameInUse(name_in_use(backend))));
             }
             tokio::time::sleep(lease / 10).await;
         }
@@ -144,14 +147,15 @@ impl Keeper {
 
     async fn beat(&mut self, backend: &Backend, beat: Duration) {
         let begun = Instant::now();
-        match self.renew(backend).await {
+        let renewed = self.renew(backend).await;
+        self.tell(backend, renewed.as_ref().err());
+        match renewed {
             Ok(()) if begun.elapsed() < beat => {
                 self.healthy_since.get_or_insert(begun);
             }
             Ok(()) => self.healthy_since = None,
-            Err(fault) => {
+            Err(_) => {
                 self.healthy_since = None;
-                tracing::debug!(?fault, "the lease could not be renewed");
                 return;
             }
         }
@@ -165,6 +169,19 @@ impl Keeper {
         };
         if let Err(fault) = done.await {
             tracing::debug!(?fault, "rows without an owner wait for the next heartbeat");
+        }
+    }
+
+    /// Says why the lease was not renewed, the first time.
+    fn tell(&mut self, backend: &Backend, fault: Option<&Fault>) {
+        let was_told = std::mem::replace(&mut self.is_told, fault.is_some());
+        match fault.cloned().map(|fault| backend.error(fault)) {
+            None => {}
+            Some(error) if was_told => tracing::debug!(%error, "the lease could not be renewed"),
+            Some(error) => tracing::warn!(
+                name = backend.name,
+                "the lease of this node could not be renewed, which is tried again: {error}"
+            ),
         }
     }
 
@@ -208,10 +225,9 @@ impl Keeper {
         backend.holding.send_replace(Holding::Lost { why: "it had expired, and is being taken again".into() });
         let origin = self.drawn.get_or_insert_with(new_origin).clone();
         if self.acquire(backend, &origin).await?.is_some() {
-            let Error::Backend { message, .. } = name_in_use(backend) else { return Ok(()) };
-            tracing::error!("{message}");
-            backend.holding.send_replace(Holding::Lost { why: message.clone() });
-            return Err(Fault::Strange(message));
+            let why = name_in_use(backend);
+            backend.holding.send_replace(Holding::Lost { why: why.clone() });
+            return Err(Fault::NameInUse(why));
         }
         self.drawn = None;
         self.formers.push(std::mem::replace(&mut self.origin, origin));
@@ -292,11 +308,11 @@ pub(super) async fn leave(backend: &Arc<Backend>) -> Result<(), Fault> {
     Ok(())
 }
 
-fn name_in_use(on: &Backend) -> Error {
-    backend(format!(
+fn name_in_use(on: &Backend) -> String {
+    format!(
         "another live process has the name {} on {}; give one of the two another name (`RedisBuilder::name`)",
         on.name, on.address
-    ))
+    )
 }
 
 fn new_origin() -> String {

@@ -109,7 +109,7 @@ impl Link {
                             self.report(Trouble::Replica(number));
                         }
                     }
-                    Fault::Unreachable { .. } | Fault::Silent { .. } => {}
+                    Fault::Unreachable { .. } | Fault::Silent { .. } | Fault::NameInUse(_) => {}
                 }
                 Err(fault)
             }

@@ -230,7 +230,9 @@ impl Pop {
             match asked {
                 // The answer shows whether it worked: the pop may still be on its way there, or the answer on its way back.
                 Ok(_) | Err(Fault::Silent { .. } | Fault::Lost(_)) => {}
-                Err(Fault::Unreachable { .. } | Fault::Refused { .. } | Fault::Strange(_)) => return None,
+                Err(Fault::Unreachable { .. } | Fault::Refused { .. } | Fault::Strange(_) | Fault::NameInUse(_)) => {
+                    return None;
+                }
             }
             if let Ok(answer) = tokio::time::timeout(pause.next(), &mut popping).await {
                 return answer.ok();

@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 
 use super::backend::{Backend, Belongs};
+use super::eviction;
 use super::lease::{self, Holding, Keeper};
 use super::ledger::Ledger;
 use super::link::Link;
@@ -111,6 +112,7 @@ impl RedisPresence {
         });
         let keeper = Keeper::take(&backend, options.lease).await?;
         *backend.keeper.lock() = Some(Task::spawn(keeper.keep(Arc::downgrade(&backend), ends)));
+        eviction::warn_of(&backend).await;
         Ok(Self { scope: Scope::new(&backend, Belongs::Everybody), ack: Ack::Local })
     }
 
