@@ -165,13 +165,22 @@ impl Config {
     #[cfg(feature = "redis")]
     pub fn redis_options(&self) -> Result<Option<crate::RedisBuilder>, ConfigError> {
         setting::check_ranges(self)?;
-        let Some(url) = &self.redis.url else { return Ok(None) };
+        self.redis.url.as_deref().map(|url| self.redis_options_at(url)).transpose()
+    }
+
+    /// How to reach the Redis at an address, whatever `backend` is: with the other settings of the Redis.
+    ///
+    /// # Errors
+    /// [`ConfigError::BadValue`] for a setting that cannot work.
+    #[cfg(feature = "redis")]
+    pub fn redis_options_at(&self, url: &str) -> Result<crate::RedisBuilder, ConfigError> {
+        setting::check_ranges(self)?;
         let options = crate::RedisPresence::builder().url(url).key_prefix(self.redis.key_prefix.as_str());
         let options = options.lease(self.redis.lease).wait_for_redis(self.redis.wait_for_redis);
         let options = options.connect_timeout(self.redis.connect_timeout).command_timeout(self.redis.command_timeout);
-        let Some(file) = &self.redis.root_certificates else { return Ok(Some(options)) };
+        let Some(file) = &self.redis.root_certificates else { return Ok(options) };
         match std::fs::read(file) {
-            Ok(pem) => Ok(Some(options.root_certificates(pem))),
+            Ok(pem) => Ok(options.root_certificates(pem)),
             Err(reason) => Err(ConfigError::bad_value(
                 "redis.root_certificates",
                 format!("{file:?}, which cannot be read: {reason}"),

@@ -169,12 +169,16 @@ impl Link {
 /// Connects for the first time.
 pub(super) async fn first_connection(client: &Client, timeouts: Timeouts) -> Result<MultiplexedConnection, RedisError> {
     let until = Instant::now() + timeouts.wait;
-    let mut pause = Pause::new();
+    let (mut pause, mut is_told) = (Pause::new(), false);
     loop {
         match open(client, timeouts.connect).await {
             Ok(connection) => return Ok(connection),
             Err(error) if is_final(&error) || Instant::now() >= until => return Err(error),
-            Err(error) => tracing::info!(%error, "the Redis cannot be reached yet; trying again"),
+            Err(error) if is_told => tracing::debug!(%error, "the Redis cannot be reached yet"),
+            Err(error) => {
+                is_told = true;
+                tracing::warn!(%error, "the Redis cannot be reached yet; trying again for {:?}", timeouts.wait);
+            }
         }
         tokio::time::sleep_until(until.min(Instant::now() + pause.next())).await;
     }
