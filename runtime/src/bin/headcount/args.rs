@@ -47,7 +47,7 @@ The same over a Redis:
 
 #[derive(Debug, Default, Args)]
 pub(crate) struct NodeTask {
-    /// The node's name, unique among live nodes [default: host name and port]
+    /// The node's name, unique among live nodes [default: host name and port; over a Redis host name and a drawn number]
     #[arg(long)]
     pub(crate) name: Option<String>,
     /// Where to listen, UDP and TCP alike [default: 127.0.0.1:7946]
