@@ -200,6 +200,44 @@ async fn a_node_that_was_thought_dead_owns_again_what_it_had_and_others_keep_wha
     assert_eq!(b.get("players").await.unwrap().unwrap(), "40");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_with_many_owned_rows_goes_in_few_steps() {
+    let server = Server::start().await;
+    // So long that no heartbeat takes part.
+    let options = |name: &str| server.options().name(name).lease(Duration::from_hours(1)).connect();
+    let (a, b) = (options("a").await.unwrap(), options("b").await.unwrap());
+    let many: Vec<String> = (0..5_000).map(|n| n.to_string()).collect();
+    a.owned().sadd("lobby", &many).await.unwrap();
+    let session = b.session();
+    session.sadd("lobby", &many[1..]).await.unwrap();
+    let before = server.calls("hdel").await;
+    assert_eq!(a.del("lobby").await, Ok(1));
+    let steps = server.calls("hdel").await - before;
+    assert!(steps < 100, "{steps} removals from records hold the Redis up");
+    let mut left = server.keys_about_owners().await;
+    left.retain(|key| key.starts_with("headcount:owned:") || key.starts_with("headcount:rows:"));
+    assert_eq!(left, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_owners_of_a_key_are_told_that_it_is_gone_and_keep_what_they_write_since() {
+    let server = Server::start().await;
+    let (a, b) = (server.presence("a").await, server.presence("b").await);
+    let (mine, session) = (b.owned(), b.session());
+    mine.sadd("lobby", ["alice", "carol"]).await.unwrap();
+    session.sadd("lobby", ["bob", "dave"]).await.unwrap();
+    a.owned().sadd("lobby", "bob").await.unwrap();
+    a.del("lobby").await.unwrap();
+    session.sadd("lobby", "bob").await.unwrap();
+    until("b has heard of it", || async {
+        !server.keys_about_owners().await.iter().any(|key| key.starts_with("headcount:lost:"))
+    })
+    .await;
+    server.other(&["FLUSHALL"]).await;
+    until("b owns again what it had", || async { b.scard("lobby").await != Ok(0) }).await;
+    assert_eq!(sorted(&b, "lobby").await, ["bob"]);
+}
+
 /// Lets a node that owns `lobby: alice` lose its lease with all data, and the answer to its asking for another one. Returns it, and under
 /// which origin it asked.
 async fn unanswered(server: &Server, proxy: &Proxy) -> (RedisPresence, String) {
