@@ -208,6 +208,7 @@ async fn a_lease_that_cannot_be_renewed_is_told_of_once_with_the_reason() {
     assert_eq!(node.log().matches("WARN").count(), 1, "{}", node.log());
     server.other(&["CONFIG", "SET", "maxmemory", "0"]).await;
     assert_eq!(node.ask("OWNED SADD lobby bob"), ["(integer) 1"]);
+    node.logs("the lease of this node is renewed again");
 }
 
 #[tokio::test]

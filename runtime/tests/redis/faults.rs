@@ -54,6 +54,15 @@ async fn a_wrong_password_is_an_error_at_once_even_for_who_waits() {
     assert_eq!(presence.incr("n").await, Ok(1));
 }
 
+#[tokio::test]
+async fn a_database_that_is_not_there_is_an_error_at_once_even_for_who_waits() {
+    let server = Server::start().await;
+    let options = server.options().database(16).wait_for_redis(DEADLINE * 10);
+    let connected = tokio::time::timeout(DEADLINE, options.connect()).await.expect("it does not wait");
+    let message = message(connected.unwrap_err());
+    assert!(message.contains("DB index is out of range; it has fewer databases"), "{message}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_redis_that_is_killed_and_comes_back_empty_has_what_is_owned_again_and_carries_messages() {
     let mut server = Server::start().await;

@@ -104,6 +104,7 @@ fn refused(code: &str, detail: &str, address: &str) -> Error {
     let advice = match code {
         _ if says("hash value is not an integer") => return Error::HashValueNotAnInteger,
         _ if says("value is not an integer or out of range") => return Error::NotAnInteger,
+        _ if says("DB index is out of range") => "it has fewer databases; their number is its setting `databases`",
         _ if says("increment or decrement would overflow") => return Error::Overflow,
         "MOVED" | "ASK" | "CLUSTERDOWN" | "CROSSSLOT" => {
             "it is a node of a Redis Cluster, whose protocol headcount does not speak; give the address of a single Redis, or of a proxy \
@@ -122,11 +123,13 @@ fn refused(code: &str, detail: &str, address: &str) -> Error {
 
 /// Whether trying to connect again is of no use before somebody has changed something.
 pub(super) fn is_final(error: &RedisError) -> bool {
-    match error.kind() {
+    let has_no_database = error.detail().is_some_and(|detail| detail.contains("DB index is out of range"));
+    let is_refused = match error.kind() {
         ErrorKind::AuthenticationFailed | ErrorKind::InvalidClientConfig | ErrorKind::RESP3NotSupported => true,
         ErrorKind::Server(kind) => matches!(kind, ServerErrorKind::NoPerm),
         _ => matches!(error.code(), Some("NOAUTH" | "WRONGPASS")),
-    }
+    };
+    has_no_database || is_refused
 }
 
 /// What a `TYPE` says of a key that holds what a command cannot work on.

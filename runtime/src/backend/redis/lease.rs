@@ -176,6 +176,7 @@ impl Keeper {
     fn tell(&mut self, backend: &Backend, fault: Option<&Fault>) {
         let was_told = std::mem::replace(&mut self.is_told, fault.is_some());
         match fault.cloned().map(|fault| backend.error(fault)) {
+            None if was_told => tracing::info!(name = backend.name, "the lease of this node is renewed again"),
             None => {}
             Some(error) if was_told => tracing::debug!(%error, "the lease could not be renewed"),
             Some(error) => tracing::warn!(
