@@ -133,6 +133,7 @@ async fn a_pop_that_a_demoted_redis_ends_says_so_and_the_next_goes_where_the_add
     let proxy = Proxy::before(&old).await;
     let options = old.options().host("127.0.0.1", proxy.port).lease(Duration::from_hours(1));
     let redis = options.name("a").connect().await.unwrap();
+    pop_at_once(&redis, 2).await;
     let waiting = tokio::spawn({
         let redis = redis.clone();
         async move { redis.blpop("jobs", Duration::ZERO).await }
@@ -141,6 +142,8 @@ async fn a_pop_that_a_demoted_redis_ends_says_so_and_the_next_goes_where_the_add
     old.other(&["REPLICAOF", "127.0.0.1", &new.port.to_string()]).await;
     let told = waiting.await.unwrap().unwrap_err().to_string();
     assert!(told.contains("instance state changed"), "{told}");
+    let told = redis.blpop("jobs", DEADLINE).await.unwrap_err().to_string();
+    assert!(told.contains("READONLY"), "on the connection that was kept: {told}");
     proxy.lead_to(&new);
     new.other(&["RPUSH", "jobs", "one"]).await;
     assert_eq!(redis.blpop("jobs", DEADLINE).await, Ok(Some(("jobs".into(), "one".into()))));
