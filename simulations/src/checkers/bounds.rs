@@ -13,7 +13,7 @@ use headcount_cluster::Origin;
 use super::Verdict;
 use crate::history::{Asked, History, Seen};
 use crate::model::words;
-use crate::plan::{Ask, Via};
+use crate::plan::{Ask, Fault, Via};
 
 /// What a word of a command may take as a row, besides its bytes.
 const ROW_BYTES: usize = 512;
@@ -79,8 +79,11 @@ fn longest_command(history: &History) -> usize {
 fn gauges(history: &History, one_command: usize, at: u64, seen: &Seen) -> Vec<(&'static str, usize, usize)> {
     let settings = &history.plan.settings;
     let memory = settings.max_memory_bytes.saturating_add(one_command).saturating_mul(history.plan.nodes);
-    // Nobody knows more origins than there have been.
-    let origins = history.processes.iter().filter(|process| process.from <= at).count();
+    // Nobody knows more origins than there have been: those that were seen, and for each start one that was given up before anybody looked.
+    let starts =
+        history.plan.faults().filter(|(then, fault)| *then <= at && matches!(fault, Fault::Start { .. })).count();
+    let seen_so_far = history.processes.iter().filter(|process| process.from <= at).count();
+    let origins = seen_so_far + history.plan.nodes + starts;
     vec![
         ("memory_bytes", seen.stats.memory_bytes, memory),
         ("subscriptions", seen.stats.subscriptions, settings.max_subscriptions),

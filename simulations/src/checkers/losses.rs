@@ -54,8 +54,8 @@ pub(super) fn judge(
         let mut lost = Vec::new();
         for (index, one) in published.iter().enumerate().filter(|(_, one)| is_due(history, one, &subscribed)) {
             verdict.judge(true, one.at, String::new);
-            let Some(publisher) = one.asked.process else { continue };
-            let direction = (publisher, subscriber);
+            let Some(author) = one.asked.process else { continue };
+            let direction = (author, subscriber);
             dropped.entry(direction).or_insert_with(|| dropped_between(history, direction));
             if !is_heard(events, one) {
                 lost.push((index, direction));
@@ -90,9 +90,9 @@ fn explains(losses: &mut [Loss], one: &Published) -> bool {
     first.map(|loss| loss.left -= 1).is_some()
 }
 
-fn words(one: &Published, subscribed: &Subscribed, (publisher, subscriber): Direction) -> String {
+fn words(one: &Published, subscribed: &Subscribed, (author, at): Direction) -> String {
     format!(
-        "client {} on n{} ({subscriber}), subscribed to {:?} at {} ms, missed `{}` of {} ms by client {} on n{} ({publisher}), which had to come; no \
+        "client {} on n{} ({at}), subscribed to {:?} at {} ms, missed `{}` of {} ms by client {} on n{} ({author}), which had to come; no \
          gap says so, and what n{} has counted as dropped for n{} at that time is something else",
         subscribed.asked.client,
         subscribed.asked.node,
@@ -134,18 +134,18 @@ fn dropped_between(history: &History, (publisher, subscriber): Direction) -> Vec
 /// How a process's count of another grew between one look and the next.
 fn counted(
     history: &History,
-    counter: Origin,
+    by: Origin,
     counts: impl Fn(&Seen) -> &BTreeMap<Origin, u64>,
-    counted: Origin,
+    other: Origin,
 ) -> Vec<Loss> {
-    let (counters, counted) = (history.lineage(counter), history.lineage(counted));
-    let Some(process) = history.processes.iter().find(|process| process.origin == counter) else { return Vec::new() };
+    let (own, others) = (history.lineage(by), history.lineage(other));
+    let Some(process) = history.processes.iter().find(|process| process.origin == by) else { return Vec::new() };
     let mut before: BTreeMap<Origin, u64> = BTreeMap::new();
     let (mut losses, mut looked_at) = (Vec::new(), 0);
     for sample in &history.samples {
-        let seen = sample.nodes[process.node].as_ref().filter(|seen| counters.contains(&seen.origin));
+        let seen = sample.nodes[process.node].as_ref().filter(|seen| own.contains(&seen.origin));
         let Some(seen) = seen else { continue };
-        for (peer, count) in counts(seen).iter().filter(|(peer, _)| counted.contains(peer)) {
+        for (peer, count) in counts(seen).iter().filter(|(peer, _)| others.contains(peer)) {
             let former = before.insert(*peer, *count).unwrap_or_default();
             if *count > former {
                 // What waited when its link broke was published before.

@@ -922,7 +922,7 @@ fn caps_of_what_waits_and_of_memory_hold() {
     rejects(bounds::check, "was granted `SADD set c`", |history| {
         asked(history, "SADD set c").memory_bytes = usize::MAX;
     });
-    rejects(bounds::check, "origins", |history| last(history, 1).stats.origins += 1);
+    rejects(bounds::check, "origins", |history| last(history, 1).stats.origins += 10);
     rejects(bounds::check, "has 2 blocked pops open, 1 may be", |history| {
         history.plan.settings.max_blocked_pops = 1;
         asked(history, "BLPOP line 8").process = asked(history, "BLPOP line 9").process;

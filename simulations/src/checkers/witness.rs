@@ -320,7 +320,7 @@ fn count_fault(key: &Key, known: &[Known], command: &Command, count: i64) -> Opt
         Command::Sadd { members, .. } => sum(&mut distinct(members).map(|name| not(member(&name)))),
         Command::Srem { members, .. } => sum(&mut distinct(members).map(|name| member(&name))),
         Command::Sismember { member: name, .. } => member(name),
-        Command::Scard { .. } => elements(),
+        Command::Scard { .. } | Command::Llen { .. } => elements(),
         Command::Hset { pairs, .. } => {
             let of_pairs: Vec<Bytes> = pairs.iter().map(|(field, _)| field.clone()).collect();
             sum(&mut distinct(&of_pairs).map(|name| not(field(&name))))
@@ -329,7 +329,6 @@ fn count_fault(key: &Key, known: &[Known], command: &Command, count: i64) -> Opt
         Command::Hexists { field: name, .. } => field(name),
         Command::Hlen { .. } => sum(&mut fields.values().map(|of| in_field(Some(of)))),
         Command::Del { .. } | Command::Exists { .. } => one(elements().least > 0, elements().most > 0),
-        Command::Llen { .. } => elements(),
         Command::Rpush { values, .. } | Command::Lpush { values, .. } => {
             let before = elements();
             Count { least: before.least + values.len(), most: before.most + values.len() }
