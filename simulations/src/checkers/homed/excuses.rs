@@ -74,9 +74,12 @@ impl<'a> Excuses<'a> {
             || self.had_by_all(answered, at).is_some_and(|since| !self.is_lost(since, by))
     }
 
-    /// Whether all that run had what an answer stands for before then, and have it still.
-    pub(super) fn was_had_by_all(&self, answered: &Asked, by: u64) -> bool {
-        self.had_by_all(answered, by).is_some_and(|since| !self.is_lost(since, by))
+    /// Whether whoever asks had what an answer stands for when all had it, and nothing was lost of that.
+    pub(super) fn was_had_by(&self, asks: &Asked, answered: &Asked) -> bool {
+        let is_same =
+            |seen: &Seen| asks.process.is_some_and(|process| self.history.lineage(seen.origin).contains(&process));
+        self.had_by_all(answered, asks.at)
+            .is_some_and(|since| since.running().any(|(_, seen)| is_same(seen)) && !self.is_lost(since, asks.at))
     }
 
     /// When all held the same for the last time before then.
