@@ -59,7 +59,7 @@ fn writes(history: &History) -> BTreeMap<Bytes, Vec<Write<'_>>> {
     // Who takes a new incarnation writes what it owns again, whatever it has not heard of since.
     let goes_on = history.processes.iter().any(|process| matches!(process.until, Some((_, End::Reincarnated))));
     let is_owned = |(asked, _): &Write| matches!(asked.ask, Ask::Command { via: Via::Node | Via::Session, .. });
-    keys.retain(|key, writes| !of_homes.contains(key) && !(goes_on && writes.iter().any(is_owned)));
+    keys.retain(|key, writes| !(of_homes.contains(key) || goes_on && writes.iter().any(is_owned)));
     keys
 }
 
@@ -111,7 +111,9 @@ fn left(history: &History, writes: &[Write]) -> Option<Shown> {
         return None;
     }
     let mut value = Value::Missing;
-    since.iter().for_each(|(_, command)| value.apply(command));
+    for (_, command) in &since {
+        value.apply(command);
+    }
     Some(value.into())
 }
 

@@ -9,6 +9,7 @@ use headcount::MemberState;
 use headcount_cluster::Origin;
 
 use super::owned::{self, Owned};
+use super::stability::is_undisturbed;
 use super::{Verdict, convergence};
 use crate::history::{Asked, End, History, Process, Seen};
 use crate::plan::{Ask, Via};
@@ -16,7 +17,7 @@ use crate::plan::{Ask, Via};
 /// How long a change of membership may take to be seen by readers of the same node.
 const NOTICED_MS: u64 = 200;
 
-/// How long who is dead may be held for Up by a node that does not stand still: about three seconds, and longer where what it heard before came seldom and late.
+/// How long who is dead may be held for Up by a node that does not stand still, while no link is held up: about three seconds, and longer where what it heard before came seldom.
 const DETECTED_MS: u64 = 10_000;
 
 /// Judges a history.
@@ -49,7 +50,9 @@ fn held_for_up(history: &History, process: &Process, verdict: &mut Verdict) {
                 continue;
             }
             let is_up = seen.members.get(&process.origin) == Some(&MemberState::Up);
-            verdict.judge(!is_up, sample.at, || {
+            // What was held up on its way is heard late, and is a sign of life then.
+            let is_late = is_up && is_undisturbed(history, sample.at - DETECTED_MS, sample.at);
+            verdict.judge(!is_late, sample.at, || {
                 format!(
                     "n{node} ({}) holds {} of n{} for Up, which ended at {until} ms",
                     seen.origin, process.origin, process.node

@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use bytes::Bytes;
+use headcount::Error::{Closed, OutcomeUnknown};
 use headcount::{Event, MemberState, Reply};
 use headcount_cluster::Origin;
 
@@ -722,7 +723,6 @@ fn no_more_is_lost_than_pops_may_have_taken_unheard() {
         }
         homed::check(&history).broken.iter().any(|breach| breach.words.contains("that nobody popped"))
     };
-    use headcount::Error::{Closed, OutcomeUnknown};
     assert!(lost([OutcomeUnknown, OutcomeUnknown]), "three are missing");
     assert!(lost([OutcomeUnknown, Closed]));
     let mut history = truth();

@@ -50,7 +50,7 @@ fn shown(excuses: &Excuses, counts: &[&Asked], read: &Asked, verdict: &mut Verdi
     let mine: Vec<&Asked> = counts.iter().filter(|count| count.process == read.process).copied().collect();
     let own = most(&mine, *at).filter(|_| counts.iter().take(1).all(|first| excuses.must_differ(first, read)));
     let any = excuses.settled_before(read.at).and_then(|settled| most(counts, settled));
-    let any = any.filter(|count| excuses.was_had_by_all(count, read.at));
+    let any = any.filter(|count| excuses.was_had_by(read, count));
     for count in [own, any].into_iter().flatten().filter(|count| sum(count).is_some()) {
         let expected = sum(count);
         verdict.judge(shown >= expected, *at, || {

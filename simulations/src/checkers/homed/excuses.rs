@@ -2,10 +2,11 @@
 //!
 //! Between two answers that are given while all is quiet, none does. Under `majority` the README names what does: more than half of the nodes that were there ended
 //! (all that had the first may be among those), somebody joined a split cluster, or somebody started where it reached none of the others and went on alone. Under
-//! `any` whatever parts nodes does, and coming and going only where who was answered first has ended ([`handover`](crate::checkers::handover)). But once all that run were together after the first answer and held the same, so that each of them has it, all of that is
-//! over, whatever is required: then only somebody who never met any of them, or the end of all of them, is an excuse.
+//! `any` whatever parts nodes does, and coming and going only where who was answered first has ended ([`handover`](crate::checkers::handover)). But once all that
+//! run were together after the first answer and held the same, so that each of them has it, all of that is over, whatever is required: then only somebody who is
+//! ready without what they had, or the end of all of them, is an excuse.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use headcount::MemberState;
 use headcount_cluster::Origin;
@@ -82,9 +83,12 @@ impl<'a> Excuses<'a> {
             || self.had_by_all(answered, at).is_some_and(|since| !self.is_lost(since, by))
     }
 
-    /// Whether all that run had what an answer stands for before then, and have it still.
-    pub(super) fn was_had_by_all(&self, answered: &Asked, by: u64) -> bool {
-        self.had_by_all(answered, by).is_some_and(|since| !self.is_lost(since, by))
+    /// Whether whoever asks had what an answer stands for when all had it, and nothing was lost of that.
+    pub(super) fn was_had_by(&self, asks: &Asked, answered: &Asked) -> bool {
+        let is_same =
+            |seen: &Seen| asks.process.is_some_and(|process| self.history.lineage(seen.origin).contains(&process));
+        self.had_by_all(answered, asks.at)
+            .is_some_and(|since| since.running().any(|(_, seen)| is_same(seen)) && !self.is_lost(since, asks.at))
     }
 
     /// When all held the same for the last time before then.
@@ -121,11 +125,24 @@ impl<'a> Excuses<'a> {
         settled.iter().rfind(|last| last.age == first.age).map(|last| last.sample)
     }
 
-    /// Whether what all had at a moment may be lost, or somebody may not know of it: all that had it have ended, or there is another root.
+    /// Whether what all had at a moment may be lost, or unknown to somebody who serves: all that had it have ended, or one is ready that has not all of it.
     fn is_lost(&self, since: &Sample, to: u64) -> bool {
         let there: BTreeSet<Origin> = since.running().map(|(_, seen)| seen.origin).collect();
-        let have_ended = there.iter().all(|origin| self.history.ended(*origin).is_some_and(|until| until <= to));
-        have_ended || self.has_another_root(&there, since.at, to)
+        if there.iter().all(|origin| self.history.ended(*origin).is_some_and(|until| until <= to)) {
+            return true;
+        }
+        let had: BTreeMap<Origin, u64> =
+            since.running().next().map(|(_, seen)| seen.vector.clone()).unwrap_or_default();
+        let after = self.history.samples.partition_point(|sample| sample.at <= since.at);
+        let later = self.history.samples[after..].iter().take_while(|sample| sample.at <= to + LOOKED_AT_EVERY_MS);
+        later.into_iter().any(|sample| {
+            // What nobody has in his vector any more is forgotten, and some who join are not told of it.
+            let is_forgotten = |origin: &Origin| !sample.running().any(|(_, seen)| seen.vector.contains_key(origin));
+            let lacks = |seen: &Seen| {
+                had.iter().any(|(origin, seq)| seen.knows(*origin).is_none_or(|it| it < *seq) && !is_forgotten(origin))
+            };
+            sample.running().any(|(_, seen)| seen.ready && !there.contains(&seen.origin) && lacks(seen))
+        })
     }
 
     /// Whether all that had an answer may have ended, or somebody joined while the cluster was split, or began another. Who was ready then was counted.
