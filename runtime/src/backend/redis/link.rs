@@ -33,6 +33,23 @@ enum Standing {
     Down { why: String },
 }
 
+impl Standing {
+    fn number(&self) -> Option<u64> {
+        match self {
+            Self::Up { number, .. } => Some(*number),
+            Self::Down { .. } => None,
+        }
+    }
+}
+
+/// One of a link's connections, until a deadline.
+#[derive(Debug, Clone)]
+pub(super) struct Numbered {
+    pub(super) number: u64,
+    connection: MultiplexedConnection,
+    deadline: Instant,
+}
+
 /// A connection for commands.
 #[derive(Debug)]
 pub(super) struct Link {
@@ -65,8 +82,13 @@ impl Link {
 
     /// Sends a command and waits for its answer.
     pub(super) async fn ask(&self, command: &Cmd) -> Result<Value, Fault> {
-        let deadline = Instant::now() + self.command_timeout;
-        let (number, mut connection) = self.connection(deadline).await?;
+        let connection = self.connection(Instant::now() + self.command_timeout).await?;
+        self.ask_over(connection, command).await
+    }
+
+    /// Sends a command over this connection and no other.
+    pub(super) async fn ask_over(&self, connection: Numbered, command: &Cmd) -> Result<Value, Fault> {
+        let Numbered { number, mut connection, deadline } = connection;
         match timeout_at(deadline, command.query_async::<Value>(&mut connection)).await {
             Ok(Ok(value)) => {
                 *self.last_answer.lock() = Instant::now();
@@ -94,14 +116,29 @@ impl Link {
         matches!(*self.standing.borrow(), Standing::Up { .. })
     }
 
-    async fn connection(&self, deadline: Instant) -> Result<(u64, MultiplexedConnection), Fault> {
+    /// Returns when there is a connection with a higher number.
+    pub(super) fn wait_for_later(&self, number: u64) -> impl Future<Output = ()> + use<> {
+        let mut standing = self.standing.clone();
+        async move {
+            let is_later = |standing: &Standing| standing.number().is_some_and(|later| later > number);
+            if standing.wait_for(is_later).await.is_err() {
+                // The link has ended: none will come.
+                std::future::pending().await
+            }
+        }
+    }
+
+    /// The connection that there is, or will be before the deadline, until which it may be used.
+    pub(super) async fn connection(&self, deadline: Instant) -> Result<Numbered, Fault> {
         let mut standing = self.standing.clone();
         let is_up = |standing: &Standing| matches!(standing, Standing::Up { .. });
         // When the time is over what stands there says why.
         let _ = timeout_at(deadline, standing.wait_for(is_up)).await;
         let standing = standing.borrow();
         match &*standing {
-            Standing::Up { number, connection } => Ok((*number, connection.as_ref().clone())),
+            Standing::Up { number, connection } => {
+                Ok(Numbered { number: *number, connection: connection.as_ref().clone(), deadline })
+            }
             Standing::Down { why } => Err(Fault::Unreachable { why: why.clone(), waited: self.command_timeout }),
         }
     }
