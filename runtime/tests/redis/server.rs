@@ -76,7 +76,10 @@ impl Server {
     /// What another program would do there.
     pub(crate) async fn other(&self, words: &[&str]) -> redis::Value {
         let client = redis::Client::open(("127.0.0.1", self.port)).unwrap();
-        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        // It may stand still for longer than the client's own patience.
+        let config = redis::AsyncConnectionConfig::new().set_connection_timeout(Some(DEADLINE));
+        let config = config.set_response_timeout(Some(DEADLINE));
+        let mut connection = client.get_multiplexed_async_connection_with_config(&config).await.unwrap();
         redis::cmd(words[0]).arg(&words[1..]).query_async(&mut connection).await.unwrap()
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use headcount::{Error, Presence};
 
 use crate::ownership::swept;
-use crate::server::{Server, until};
+use crate::server::{DEADLINE, Server, until};
 
 /// A script of the backend's, as it sends it.
 macro_rules! script {
@@ -69,7 +69,7 @@ async fn a_redis_that_stands_still_for_a_third_of_a_lease_ends_nobody() {
     let lease = Duration::from_millis(1200);
     let a = server.options().name("a").lease(lease).connect().await.unwrap();
     let _b = server.options().name("b").lease(lease).connect().await.unwrap();
-    let _c = server.options().name("c").lease(Duration::from_secs(60)).connect().await.unwrap();
+    let _c = server.options().name("c").lease(DEADLINE).connect().await.unwrap();
     a.owned().sadd("lobby", "alice").await.unwrap();
     let origins = async || [server.origin("a").await, server.origin("b").await];
     let before = origins().await;

@@ -78,9 +78,8 @@ struct Renewal {
 }
 
 impl Keeper {
-    /// Takes the lease for the first time.
-    pub(super) async fn take(backend: &Backend, lease: Duration) -> Result<Self, Error> {
-        let mut keeper = Self {
+    fn new(lease: Duration) -> Self {
+        Self {
             lease,
             origin: new_origin(),
             drawn: None,
@@ -90,7 +89,12 @@ impl Keeper {
             renewed: None,
             healthy_since: None,
             ended: BTreeSet::new(),
-        };
+        }
+    }
+
+    /// Takes the lease for the first time.
+    pub(super) async fn take(backend: &Backend, lease: Duration) -> Result<Self, Error> {
+        let mut keeper = Self::new(lease);
         let mut first = None;
         while let Some(till) = keeper.acquire(backend, &keeper.origin).await.map_err(|fault| backend.error(fault))? {
             // A lease that moves is renewed by somebody alive; one that does not is that of a dead predecessor, and ends.
@@ -275,10 +279,12 @@ impl Keeper {
                 call = call.arg(until.map(|at| at.to_string()).unwrap_or_default());
                 call = call.arg(assertion.deadline.map_or(0, |deadline| deadline.moment).to_string());
             }
-            let lost = reply::value_pairs(backend.run(&call).await?)?;
+            let refused = reply::value_pairs(backend.run(&call).await?)?;
             let mut ledger = backend.ledger.lock();
-            slice.iter().for_each(|assertion| ledger.asserted(assertion));
-            for (index, why) in lost {
+            for assertion in &slice {
+                ledger.asserted(assertion);
+            }
+            for (index, why) in refused {
                 let Some(assertion) = slice.get(reply::count(index)?) else { continue };
                 ledger.lose(&assertion.place, assertion.moment);
                 if let Some(why) = reply::text(why)?.filter(|why| !why.is_empty()) {
@@ -423,4 +429,36 @@ fn name_in_use(on: &Backend) -> Error {
 
 fn new_origin() -> String {
     format!("{:032x}", super::random::<u128>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether a keeper is healthy after heartbeats, a third of a lease of nine seconds apart, by what Redis's clock shows at each.
+    fn is_healthy_after(clock_ms: &[i64]) -> bool {
+        let mut keeper = Keeper::new(Duration::from_secs(9));
+        let (now, beat) = (Instant::now(), keeper.beat());
+        for (begun, now_ms) in (0..).map(|n| now + beat * n).zip(clock_ms) {
+            let renewal = Renewal {
+                is_alive: true,
+                moment: 0,
+                now_ms: *now_ms,
+                run: String::new(),
+                lost: Vec::new(),
+                deadlines: Vec::new(),
+            };
+            keeper.note_health(begun, &renewal);
+        }
+        keeper.healthy_since.is_some()
+    }
+
+    #[test]
+    fn who_hears_redis_s_clock_jump_may_not_say_who_is_dead() {
+        assert!(is_healthy_after(&[0, 3000, 6000]));
+        assert!(is_healthy_after(&[0, 3900, 6000]), "an answer may be late");
+        assert!(!is_healthy_after(&[0, 3000, 3_606_000]), "all leases look as if they were over");
+        assert!(!is_healthy_after(&[3_600_000, 3000]), "it went back");
+        assert!(is_healthy_after(&[0, 3_603_000, 3_606_000]), "by then all have been renewed");
+    }
 }

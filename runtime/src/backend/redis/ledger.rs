@@ -175,11 +175,11 @@ impl Ledger {
         }
     }
 
-    /// Forgets what a key had before it was made anew at a moment.
+    /// Forgets what a key that was made anew had up to a moment.
     pub(super) fn begin_key(&mut self, key: &Bytes, moment: i64) {
         for (place, _) in self.of_key(key) {
             if !self.stale.contains(&place) {
-                self.lose(&place, moment - 1);
+                self.lose(&place, moment);
             }
         }
     }
@@ -308,33 +308,135 @@ pub(super) fn suffix(session: u32) -> String {
 mod tests {
     use super::*;
 
+    const HERE: &str = "origin";
+
     fn place(key: &str, name: &str, session: u32) -> Place {
         (Slot::new(key.as_bytes(), b's', name.as_bytes()), session)
     }
 
-    fn names(ledger: &Ledger) -> Vec<String> {
-        ledger.assertions(None, 100).iter().map(|a| String::from_utf8(a.place.0.row.to_vec()).unwrap()).collect()
+    /// A ledger with members, each written at a moment.
+    fn ledger(members: &[(&str, &str, i64)]) -> Ledger {
+        let mut ledger = Ledger::default();
+        ledger.begin_origin(HERE);
+        for (key, name, moment) in members {
+            ledger.note(place(key, name, 0), Share::Member, *moment, HERE);
+        }
+        ledger
     }
 
-    #[tokio::test]
-    async fn a_loss_takes_what_was_written_before_it_and_not_what_was_written_after() {
-        let mut ledger = Ledger::default();
-        ledger.note(place("k", "old", 3), Share::Member, 5, None);
-        ledger.note(place("k", "new", 3), Share::Member, 9, None);
+    fn row(place: &Place) -> String {
+        String::from_utf8(place.0.row.to_vec()).unwrap()
+    }
+
+    fn names(ledger: &Ledger) -> Vec<String> {
+        ledger.entries.keys().map(row).collect()
+    }
+
+    fn stale(ledger: &Ledger) -> Vec<String> {
+        ledger.assertions(None, 100).iter().map(|assertion| row(&assertion.place)).collect()
+    }
+
+    fn key(name: &'static str) -> Target {
+        Target::Keys(vec![Bytes::from_static(name.as_bytes())])
+    }
+
+    fn remove(ledger: &mut Ledger, target: &Target, outcome: Outcome) {
+        let begun = ledger.begin_removal(target);
+        ledger.end_removal(target, &begun, outcome);
+    }
+
+    #[test]
+    fn a_loss_takes_what_was_written_before_it_and_not_what_was_written_after() {
+        let mut ledger = ledger(&[]);
+        ledger.note(place("k", "old", 3), Share::Member, 5, HERE);
+        ledger.note(place("k", "new", 3), Share::Member, 9, HERE);
         let lost = |name: &str| [b"origin#3 ".to_vec(), place("k", name, 3).0.encode()].concat();
-        ledger.lose(&lost("old"), 7);
-        ledger.lose(&lost("new"), 7);
+        ledger.lose_named(&lost("old"), 7);
+        ledger.lose_named(&lost("new"), 7);
         assert_eq!(names(&ledger), ["snew"]);
     }
 
-    #[tokio::test]
-    async fn a_key_is_forgotten_without_those_that_begin_alike() {
-        let mut ledger = Ledger::default();
-        for (moment, key) in [(1, "room"), (2, "room:1"), (3, "roo")] {
-            ledger.note(place(key, key, 0), Share::Member, moment, None);
-        }
-        ledger.forget_key(b"room");
+    #[test]
+    fn a_key_is_forgotten_without_those_that_begin_alike() {
+        let mut ledger = ledger(&[("room", "room", 1), ("room:1", "room:1", 2), ("roo", "roo", 3)]);
+        remove(&mut ledger, &key("room"), Outcome::Done { moment: 9 });
         assert_eq!(names(&ledger), ["sroo", "sroom:1"]);
+    }
+
+    #[test]
+    fn a_removal_takes_what_was_there_before_it_whatever_moments_say_and_not_what_came_after_it() {
+        let mut ledger = ledger(&[("k", "before", 100), ("k", "again", 100)]);
+        let begun = ledger.begin_removal(&key("k"));
+        ledger.note(place("k", "again", 0), Share::Member, 105, HERE);
+        ledger.note(place("k", "meanwhile", 0), Share::Member, 101, HERE);
+        ledger.end_removal(&key("k"), &begun, Outcome::Done { moment: 3 });
+        assert_eq!(names(&ledger), ["sagain", "smeanwhile"]);
+        remove(&mut ledger, &key("k"), Outcome::Done { moment: 3 });
+        assert!(names(&ledger).is_empty() && ledger.leaving.is_empty());
+    }
+
+    #[test]
+    fn what_is_not_known_to_be_taken_away_stays_and_is_looked_at_first() {
+        let mut ledger = ledger(&[("k", "a", 1), ("k", "z", 2)]);
+        let row = Target::Rows(vec![place("k", "z", 0).0]);
+        remove(&mut ledger, &row, Outcome::Refused);
+        assert_eq!(ledger.next_audit(1)[0].0, place("k", "a", 0));
+        remove(&mut ledger, &row, Outcome::Unknown);
+        for _ in 0..2 {
+            assert_eq!(ledger.next_audit(9), [(place("k", "z", 0), 2)], "until an audit has decided");
+        }
+        ledger.confirm(&place("k", "z", 0));
+        assert_eq!(ledger.next_audit(9).len(), 1, "the round goes on");
+        assert_eq!(names(&ledger), ["sa", "sz"]);
+    }
+
+    #[test]
+    fn under_a_new_origin_all_is_written_again_but_what_is_being_taken_away_and_what_comes_late_too() {
+        let mut ledger = ledger(&[("k", "a", 1), ("k", "leaving", 2)]);
+        assert!(stale(&ledger).is_empty());
+        let row = Target::Rows(vec![place("k", "leaving", 0).0]);
+        let begun = ledger.begin_removal(&row);
+        ledger.begin_origin("next");
+        ledger.begin_origin("next");
+        assert_eq!((stale(&ledger), ledger.origins().len()), (vec!["sa".to_owned()], 2));
+        for assertion in ledger.assertions(None, 9) {
+            ledger.asserted(&assertion);
+        }
+        ledger.note(place("k", "late", 0), Share::Member, 3, HERE);
+        ledger.note(place("k", "present", 0), Share::Member, 4, "next");
+        ledger.end_removal(&row, &begun, Outcome::Refused);
+        assert_eq!(stale(&ledger), ["slate", "sleaving"]);
+    }
+
+    #[test]
+    fn what_was_written_anew_while_it_was_asserted_is_asserted_again() {
+        let mut ledger = ledger(&[("k", "a", 1)]);
+        ledger.begin_origin("next");
+        let asserted = ledger.assertions(None, 9);
+        ledger.note(place("k", "a", 0), Share::Member, 2, HERE);
+        ledger.asserted(&asserted[0]);
+        assert_eq!(stale(&ledger), ["sa"]);
+    }
+
+    #[test]
+    fn a_deadline_is_its_key_s_and_the_latest_word_of_it_counts() {
+        let mut ledger = ledger(&[("k", "a", 1), ("k", "b", 2)]);
+        let k = Bytes::from_static(b"k");
+        ledger.learn(&k, Deadline { at: Some(500), moment: 7 });
+        ledger.learn(&k, Deadline { at: None, moment: 6 });
+        ledger.learn(&Bytes::from_static(b"other"), Deadline { at: Some(1), moment: 9 });
+        ledger.begin_origin("next");
+        let deadlines: Vec<_> = ledger.assertions(None, 9).iter().map(|assertion| assertion.deadline).collect();
+        assert_eq!(deadlines, [Some(Deadline { at: Some(500), moment: 7 }); 2]);
+        remove(&mut ledger, &key("k"), Outcome::Done { moment: 9 });
+        assert!(ledger.deadlines.is_empty(), "it goes with the last row");
+    }
+
+    #[test]
+    fn a_key_that_is_made_anew_has_nothing_of_before() {
+        let mut ledger = ledger(&[("k", "expired", 1), ("k", "new", 5)]);
+        ledger.begin_key(&Bytes::from_static(b"k"), 4);
+        assert_eq!(names(&ledger), ["snew"]);
     }
 
     #[test]
@@ -346,12 +448,9 @@ mod tests {
         assert_eq!(Slot::decode(b"9:short"), None);
     }
 
-    #[tokio::test]
-    async fn an_audit_goes_round() {
-        let mut ledger = Ledger::default();
-        for (moment, name) in [(1, "a"), (2, "b"), (3, "c")] {
-            ledger.note(place("k", name, 0), Share::Member, moment, None);
-        }
+    #[test]
+    fn an_audit_goes_round() {
+        let mut ledger = ledger(&[("k", "a", 1), ("k", "b", 2), ("k", "c", 3)]);
         let mut audited = || ledger.next_audit(2).len();
         assert_eq!([audited(), audited(), audited()], [2, 1, 2]);
     }

@@ -123,7 +123,7 @@ impl Link {
             let is_later = |standing: &Standing| standing.number().is_some_and(|later| later > number);
             if standing.wait_for(is_later).await.is_err() {
                 // The link has ended: none will come.
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         }
     }
