@@ -277,3 +277,21 @@ async fn what_a_refused_command_did_not_take_away_is_still_owned() {
     until("all is there again", || async { a.exists(["lobby", "at", "leader"]).await == Ok(3) }).await;
     assert_eq!(a.hget("at", "alice").await.unwrap().unwrap(), "1");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_who_must_not_know_which_process_answers_still_hears_that_data_is_lost() {
+    let mut server = Server::start().await;
+    let rights = ["ACL", "SETUSER", "default", "-info"];
+    server.other(&rights).await;
+    let a = server.presence("a").await;
+    a.owned().sadd("lobby", "before").await.unwrap();
+    server.other(&["SAVE"]).await;
+    a.owned().sadd("lobby", "after").await.unwrap();
+    server.beats("a").await;
+    server.kill();
+    server.start_again().await;
+    server.other(&rights).await;
+    until("moments have gone back", || async { a.scard("lobby").await == Ok(2) }).await;
+    server.other(&["FLUSHALL"]).await;
+    until("a owns again what it had", || async { a.scard("lobby").await == Ok(2) }).await;
+}

@@ -19,7 +19,7 @@ macro_rules! script {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn however_much_a_dead_node_left_the_living_renew_their_leases_meanwhile() {
+async fn however_much_a_dead_node_and_a_session_left_the_living_renew_their_leases_meanwhile() {
     let server = Server::start().await;
     let nodes = [server.presence("a").await, server.presence("b").await];
     let dead = server.presence("dead").await;
@@ -30,14 +30,18 @@ async fn however_much_a_dead_node_left_the_living_renew_their_leases_meanwhile()
     for node in &nodes {
         node.owned().sadd("living", node.name()).await.unwrap();
     }
+    let session = nodes[0].session();
+    for key in 0..6 {
+        session.sadd(format!("session:{key}"), &many).await.unwrap();
+    }
     let origins = async || [server.origin("a").await, server.origin("b").await];
     let before = origins().await;
-    drop(dead);
+    drop((dead, session));
     swept(&server, 2).await;
     server.beats("a").await;
     server.beats("b").await;
     assert_eq!(origins().await, before, "a living node lost its lease");
-    assert_eq!(nodes[0].exists("lobby:0").await, Ok(0));
+    until("all is taken away", || async { nodes[0].exists(["lobby:0", "session:5"]).await == Ok(0) }).await;
 }
 
 #[tokio::test]
