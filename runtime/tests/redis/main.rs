@@ -9,6 +9,8 @@ mod interop;
 mod losses;
 mod node;
 mod ownership;
+mod pops;
+mod proxy;
 mod server;
 mod sweeping;
 mod tls;

@@ -25,7 +25,7 @@ use super::presence::RedisPresence;
 use super::removal::Removal;
 use super::reply;
 use super::scripts::Call;
-use super::topics::escape_glob;
+use super::topics::{escape_glob, is_beyond};
 
 /// What a script that writes rows answers: what it returns, when that was (zero: no row has an owner), when the key expires; and when it was for an
 /// owner, whether the key was made anew, and what the owner has of a counter.
@@ -355,6 +355,7 @@ impl Presence for RedisPresence {
         for topic in &mut topics {
             *topic = topic.slice(backend.prefix.len().min(topic.len())..);
         }
+        topics.retain(|topic| !is_beyond(pattern.unwrap_or_default().as_bytes(), topic));
         topics.sort();
         Ok(topics)
     }

@@ -52,7 +52,8 @@ impl Holding {
 pub(super) struct Keeper {
     lease: Duration,
     origin: String,
-    /// Under which another lease has been asked for.
+    /// Under which another lease has been asked for. It is asked for again under the same: it may have been given without a word of it
+    /// getting here, and the name is then this one's.
     drawn: Option<String>,
     /// The process of Redis that this node knows, and the latest moment that it told.
     run: String,
@@ -63,6 +64,8 @@ pub(super) struct Keeper {
     renewed: Option<(Instant, i64)>,
     /// Since when every heartbeat was answered in time.
     healthy_since: Option<Instant>,
+    /// Whether it has been told that the lease is not renewed.
+    is_told: bool,
     /// Sessions that have ended and whose rows may still be there.
     ended: BTreeSet<u32>,
 }
@@ -88,6 +91,7 @@ impl Keeper {
             tried: 0,
             renewed: None,
             healthy_since: None,
+            is_told: false,
             ended: BTreeSet::new(),
         }
     }
@@ -95,11 +99,21 @@ impl Keeper {
     /// Takes the lease for the first time.
     pub(super) async fn take(backend: &Backend, lease: Duration) -> Result<Self, Error> {
         let mut keeper = Self::new(lease);
-        let mut first = None;
-        while let Some(till) = keeper.acquire(backend, &keeper.origin).await.map_err(|fault| backend.error(fault))? {
+        let (mut first, mut was_lost) = (None, false);
+        loop {
+            let till = match keeper.acquire(backend, &keeper.origin).await {
+                Ok(None) => break,
+                Ok(Some(till)) => till,
+                // It may have been given, and then nobody else can have it.
+                Err(Fault::Lost(_)) if !was_lost => {
+                    was_lost = true;
+                    continue;
+                }
+                Err(fault) => return Err(backend.error(fault)),
+            };
             // A lease that moves is renewed by somebody alive; one that does not is that of a dead predecessor, and ends.
             if *first.get_or_insert_with(|| till.clone()) != till {
-                return Err(name_in_use(backend));
+                return Err(backend.error(Fault::NameInUse(name_in_use(backend))));
             }
             tokio::time::sleep(lease / 10).await;
         }
@@ -130,41 +144,59 @@ impl Keeper {
                 let pause = if self.look(&backend, begun).await { self.beat() } else { self.beat().min(RETRY) };
                 (pause, backend.link.wait_for_later(self.tried))
             };
-            tokio::select! {
-                biased;
-                session = ended.recv() => {
-                    let Some(session) = session else { return };
-                    self.note_ended(session);
-                    while let Ok(session) = ended.try_recv() {
-                        self.note_ended(session);
-                    }
-                }
-                // Behind another connection there may be another Redis.
-                () = reconnected => {}
-                () = tokio::time::sleep_until(begun + pause) => {}
+            if !self.rest(&backend, begun + pause, reconnected, &mut ended).await {
+                return;
             }
         }
+    }
+
+    /// Waits for the next heartbeat, or a word that one is needed at once, and lets rows of sessions go that end meanwhile. Returns whether
+    /// anybody still has the backend.
+    async fn rest(
+        &mut self,
+        backend: &Weak<Backend>,
+        until: Instant,
+        reconnected: impl Future<Output = ()>,
+        ended: &mut mpsc::UnboundedReceiver<u32>,
+    ) -> bool {
+        tokio::pin!(reconnected);
+        // Sessions that end without a pause must not put the heartbeat off.
+        while Instant::now() < until {
+            tokio::select! {
+                biased;
+                // Behind another connection there may be another Redis.
+                () = &mut reconnected => return true,
+                () = tokio::time::sleep_until(until) => return true,
+                session = ended.recv() => match session {
+                    None => return false,
+                    Some(0) => return true,
+                    Some(session) => {
+                        self.ended.insert(session);
+                        let Some(backend) = backend.upgrade() else { return false };
+                        if let Err(fault) = self.release(&backend, until).await {
+                            tracing::debug!(?fault, "rows of ended sessions wait for the next heartbeat");
+                        }
+                    }
+                }
+            }
+        }
+        true
     }
 
     fn beat(&self) -> Duration {
         self.lease / 3
     }
 
-    fn note_ended(&mut self, session: u32) {
-        if session > 0 {
-            self.ended.insert(session);
-        }
-    }
-
     /// A heartbeat, and what there is to do until the next. Returns whether the lease is held.
     async fn look(&mut self, backend: &Backend, begun: Instant) -> bool {
         let next = begun + self.beat();
-        match self.renew(backend, next).await {
+        let renewed = self.renew(backend, next).await;
+        self.tell(backend, renewed.as_ref().err());
+        match renewed {
             Ok(true) => {}
             Ok(false) => return false,
-            Err(fault) => {
+            Err(_) => {
                 self.healthy_since = None;
-                tracing::debug!(?fault, "the lease could not be renewed");
                 return false;
             }
         }
@@ -177,6 +209,20 @@ impl Keeper {
             tracing::debug!(?fault, "rows without an owner wait for the next heartbeat");
         }
         true
+    }
+
+    /// Says why the lease was not renewed, the first time.
+    fn tell(&mut self, backend: &Backend, fault: Option<&Fault>) {
+        let was_told = std::mem::replace(&mut self.is_told, fault.is_some());
+        match fault.cloned().map(|fault| backend.error(fault)) {
+            None if was_told => tracing::info!(name = backend.name, "the lease of this node is renewed again"),
+            None => {}
+            Some(error) if was_told => tracing::debug!(%error, "the lease could not be renewed"),
+            Some(error) => tracing::warn!(
+                name = backend.name,
+                "the lease of this node could not be renewed, which is tried again: {error}"
+            ),
+        }
     }
 
     /// Renews the lease, or takes another one. Returns whether all that is owned is there under it, which may take longer than until the next
@@ -247,10 +293,9 @@ impl Keeper {
         // Before it is asked for: leaving ends it also when the answer does not get here.
         backend.ledger.lock().begin_origin(&origin);
         if self.acquire(backend, &origin).await?.is_some() {
-            let Error::Backend { message, .. } = name_in_use(backend) else { return Ok(()) };
-            tracing::error!("{message}");
-            lose(backend, message.clone());
-            return Err(Fault::Strange(message));
+            let why = name_in_use(backend);
+            lose(backend, why.clone());
+            return Err(Fault::NameInUse(why));
         }
         self.drawn = None;
         self.origin = origin;
@@ -420,11 +465,11 @@ fn left_behind(of: &Backend, has_ended: bool, why: Option<Error>) -> Error {
     backend(format!("some of the {} rows of {} may still be there: {why}; {when}", of.ledger.lock().len(), of.name))
 }
 
-fn name_in_use(on: &Backend) -> Error {
-    backend(format!(
+fn name_in_use(on: &Backend) -> String {
+    format!(
         "another live process has the name {} on {}; give one of the two another name (`RedisBuilder::name`)",
         on.name, on.address
-    ))
+    )
 }
 
 fn new_origin() -> String {

@@ -7,7 +7,8 @@
 //!
 //! # Layout
 //! - `options`: [`RedisBuilder`]; `presence`: [`RedisPresence`]; `commands`: what it answers; `backend`: what all handles share
-//! - `link`: the connection for commands; `topics`: that for messages; `pops`: those of blocking pops; `fault`: what goes wrong
+//! - `link`: the connection for commands; `topics`: that for messages; `pops`: those of blocking pops; `fault`: what goes wrong;
+//!   `eviction`: what a Redis would do that is full
 //! - `scripts` and `lua/`: rows with owners, in one step; `ledger`: this process's copy of what it owns; `removal`: what leaves it;
 //!   `lease`: renewing, regaining, sweeping
 //! - `node`: [`RedisNode`], a presence that knows the others; `members`: who they are
@@ -15,6 +16,7 @@
 
 mod backend;
 mod commands;
+mod eviction;
 mod fault;
 mod import;
 mod lease;

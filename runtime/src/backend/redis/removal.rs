@@ -36,7 +36,7 @@ impl<'a> Removal<'a> {
 
     pub(super) fn failed(self, fault: &Fault) {
         match fault {
-            Fault::Unreachable { .. } | Fault::Refused { .. } => self.refused(),
+            Fault::Unreachable { .. } | Fault::Refused { .. } | Fault::NameInUse(_) => self.refused(),
             Fault::Lost(_) | Fault::Silent { .. } | Fault::Strange(_) => {}
         }
     }
