@@ -56,6 +56,27 @@ async fn a_redis_that_comes_back_with_older_data_gets_what_was_acknowledged_sinc
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_written_after_a_return_of_older_data_is_newer_than_all_before_it() {
+    let mut server = Server::start().await;
+    let a = server.presence("a").await;
+    let mine = a.owned();
+    server.other(&["SAVE"]).await;
+    for n in 0..50 {
+        mine.hset("at", "alice", n.to_string()).await.unwrap();
+    }
+    server.kill();
+    server.start_again().await;
+    until("the last is there", || async {
+        a.hget("at", "alice").await.is_ok_and(|at| at.is_some_and(|at| at == "49"))
+    })
+    .await;
+    mine.hset("at", "alice", "after").await.unwrap();
+    server.other(&["FLUSHALL"]).await;
+    until("it is there again", || async { a.exists("at").await == Ok(1) }).await;
+    assert_eq!(a.hget("at", "alice").await.unwrap().unwrap(), "after");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn under_load_an_older_redis_costs_nothing_that_was_acknowledged() {
     let mut server = Server::start().await;
     let (a, b) = (server.presence("a").await, server.presence("b").await);

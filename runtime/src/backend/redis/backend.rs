@@ -232,3 +232,26 @@ impl Backend {
         let _ = self.ended.send(0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(code: &str) -> Fault {
+        Fault::Refused { code: code.into(), detail: String::new() }
+    }
+
+    #[test]
+    fn nothing_is_written_over_a_connection_before_the_lease_was_looked_at_there() {
+        let verdict = |refusal: Option<(u64, Fault)>, number| {
+            let verdict = Met { number: 2, refusal }.may_be_written_over(number);
+            verdict.map(|allowed| allowed.is_ok())
+        };
+        assert_eq!(verdict(None, 2), Some(true));
+        assert_eq!(verdict(None, 3), None, "behind it may be a Redis with older data");
+        assert_eq!(verdict(Some((3, refused("LOADING"))), 3), Some(false), "it says why");
+        assert_eq!(verdict(Some((3, refused("LOADING"))), 4), None);
+        assert_eq!(verdict(Some((3, refused("OOM"))), 3), Some(true), "removals go on");
+        assert_eq!(verdict(Some((3, Fault::Lost(String::new()))), 3), None);
+    }
+}
