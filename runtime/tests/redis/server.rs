@@ -45,7 +45,7 @@ impl Server {
         self.process.wait().unwrap();
     }
 
-    /// Starts it again, empty.
+    /// Starts it again: empty, or with what it had at its last `SAVE`.
     pub(crate) async fn start_again(&mut self) {
         self.process = spawn(self.port, &self.directory, &self.extra);
         self.wait_until_it_serves().await;
@@ -76,8 +76,26 @@ impl Server {
     /// What another program would do there.
     pub(crate) async fn other(&self, words: &[&str]) -> redis::Value {
         let client = redis::Client::open(("127.0.0.1", self.port)).unwrap();
-        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        // It may stand still for longer than the client's own patience.
+        let config = redis::AsyncConnectionConfig::new().set_connection_timeout(Some(DEADLINE));
+        let config = config.set_response_timeout(Some(DEADLINE));
+        let mut connection = client.get_multiplexed_async_connection_with_config(&config).await.unwrap();
         redis::cmd(words[0]).arg(&words[1..]).query_async(&mut connection).await.unwrap()
+    }
+
+    /// Under which origin a node has its lease.
+    pub(crate) async fn origin(&self, name: &str) -> Option<String> {
+        redis::from_redis_value(self.other(&["HGET", "headcount:names", name]).await).unwrap()
+    }
+
+    /// Waits until a node has been heard twice more: then it knows what was so before.
+    pub(crate) async fn beats(&self, name: &str) {
+        let origin = self.origin(name).await.unwrap();
+        for _ in 0..2 {
+            let before = self.other(&["ZSCORE", "headcount:leases", &origin]).await;
+            until("it is heard", || async { self.other(&["ZSCORE", "headcount:leases", &origin]).await != before })
+                .await;
+        }
     }
 
     /// What Redis says of its connections.

@@ -7,12 +7,12 @@ use headcount_presence::{Error, Limits, Type};
 use parking_lot::Mutex;
 use redis::{Cmd, Value};
 use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::fault::{Fault, backend, wrong_type};
 use super::lease::Holding;
 use super::ledger::{Ledger, suffix};
-use super::link::{Link, Timeouts};
+use super::link::{Link, Numbered, Timeouts};
 use super::pops::Pops;
 use super::scripts::{Call, Prepared, Scripts};
 use super::task::Task;
@@ -28,6 +28,28 @@ pub(super) enum Belongs {
 
 impl Belongs {
     pub(super) const NODE: Self = Self::Session(0);
+}
+
+/// Over which connection the lease of this node was looked at: behind a new one may be a Redis that has older data, and nothing is
+/// written there before its moments are above all those that this node knows.
+#[derive(Debug, Default)]
+pub(super) struct Met {
+    /// The number of the latest connection.
+    pub(super) number: u64,
+    /// A later one over which it could not be, and why.
+    pub(super) refusal: Option<(u64, Fault)>,
+}
+
+impl Met {
+    fn may_be_written_over(&self, number: u64) -> Option<Result<(), Fault>> {
+        match &self.refusal {
+            _ if number <= self.number => Some(Ok(())),
+            // Removals still go on.
+            Some((refused, fault)) if *refused == number && fault.is("OOM") => Some(Ok(())),
+            Some((refused, fault @ Fault::Refused { .. })) if *refused == number => Some(Err(fault.clone())),
+            Some(_) | None => None,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -50,6 +72,8 @@ pub(super) struct Backend {
     pub(super) pops: Pops,
     pub(super) ledger: Mutex<Ledger>,
     pub(super) holding: watch::Sender<Holding>,
+    /// Over which connection the lease was looked at.
+    pub(super) met: watch::Sender<Met>,
     /// Sessions that have ended; any word here also lets the lease be looked at at once.
     pub(super) ended: mpsc::UnboundedSender<u32>,
     pub(super) closed: AtomicBool,
@@ -131,25 +155,50 @@ impl Backend {
 
     /// Runs a script.
     pub(super) async fn run(&self, call: &Call) -> Result<Value, Fault> {
-        match self.link.ask(&call.by_name()).await {
-            Err(fault) if fault.is("NOSCRIPT") => self.link.ask(&call.in_full()).await,
+        self.run_over(self.link.connection(Instant::now() + self.timeouts.command).await?, call).await
+    }
+
+    /// Runs a script over this connection and no other.
+    pub(super) async fn run_over(&self, connection: Numbered, call: &Call) -> Result<Value, Fault> {
+        match self.link.ask_over(connection.clone(), &call.by_name()).await {
+            Err(fault) if fault.is("NOSCRIPT") => self.link.ask_over(connection, &call.in_full()).await,
             outcome => outcome,
         }
     }
 
-    /// Runs a script for an owner. When the lease of this node turns out to be lost, waits until there is another one.
-    pub(super) async fn run_owned(
+    /// Runs a script that writes for a caller, over a connection on which the lease has been looked at.
+    pub(super) async fn write(&self, call: &Call) -> Result<Value, Fault> {
+        let deadline = Instant::now() + self.timeouts.command;
+        let mut met = self.met.subscribe();
+        loop {
+            let connection = self.link.connection(deadline).await?;
+            let verdict = met.borrow_and_update().may_be_written_over(connection.number);
+            match verdict {
+                Some(Ok(())) => return self.run_over(connection, call).await,
+                Some(Err(refusal)) => return Err(refusal),
+                None => {}
+            }
+            if !matches!(timeout_at(deadline, met.changed()).await, Ok(Ok(()))) {
+                let why = "the lease of this node could not be looked at yet".into();
+                return Err(Fault::Unreachable { why, waited: self.timeouts.command });
+            }
+        }
+    }
+
+    /// Runs a script for an owner; returns also under which origin. When the lease of this node turns out to be lost, waits until there is
+    /// another one.
+    pub(super) async fn write_owned(
         &self,
         session: u32,
         call: impl Fn(&str) -> Call,
-    ) -> Result<Result<Value, Fault>, Error> {
+    ) -> Result<(String, Result<Value, Fault>), Error> {
         let deadline = Instant::now() + self.timeouts.command;
         loop {
             let origin = self.origin(deadline).await?;
             let owner = format!("{origin}{}", suffix(session));
-            match self.run(&call(&owner)).await {
+            match self.write(&call(&owner)).await {
                 Err(fault) if fault.is("LEASELOST") => self.suspect(&origin),
-                outcome => return Ok(outcome),
+                outcome => return Ok((origin, outcome)),
             }
         }
     }
@@ -158,7 +207,7 @@ impl Backend {
     async fn origin(&self, deadline: Instant) -> Result<String, Error> {
         let mut holding = self.holding.subscribe();
         // When the time is over what stands there says why.
-        let _ = tokio::time::timeout_at(deadline, holding.wait_for(Holding::is_held)).await;
+        let _ = timeout_at(deadline, holding.wait_for(Holding::is_held)).await;
         let holding = holding.borrow();
         match &*holding {
             Holding::Held { origin } => Ok(origin.clone()),
@@ -181,5 +230,28 @@ impl Backend {
         });
         // Zero is no session. Without the keeper nobody has a handle any more.
         let _ = self.ended.send(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(code: &str) -> Fault {
+        Fault::Refused { code: code.into(), detail: String::new() }
+    }
+
+    #[test]
+    fn nothing_is_written_over_a_connection_before_the_lease_was_looked_at_there() {
+        let verdict = |refusal: Option<(u64, Fault)>, number| {
+            let verdict = Met { number: 2, refusal }.may_be_written_over(number);
+            verdict.map(|allowed| allowed.is_ok())
+        };
+        assert_eq!(verdict(None, 2), Some(true));
+        assert_eq!(verdict(None, 3), None, "behind it may be a Redis with older data");
+        assert_eq!(verdict(Some((3, refused("LOADING"))), 3), Some(false), "it says why");
+        assert_eq!(verdict(Some((3, refused("LOADING"))), 4), None);
+        assert_eq!(verdict(Some((3, refused("OOM"))), 3), Some(true), "removals go on");
+        assert_eq!(verdict(Some((3, Fault::Lost(String::new()))), 3), None);
     }
 }

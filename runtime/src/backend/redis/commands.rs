@@ -4,7 +4,7 @@
 //! an owner is a script. Two things are refused with an error that names the backend: elements of lists with an owner, which Redis could not
 //! tell from others of the same value; and acknowledgements by peers, because there are none.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -19,18 +19,35 @@ use redis::{Cmd, Value};
 
 use super::backend::{Backend, Belongs};
 use super::fault::{self, Fault};
-use super::ledger::{Share, Slot};
+use super::ledger::{Deadline, Share, Slot, Target};
 use super::pops::{self, Side};
 use super::presence::RedisPresence;
+use super::removal::Removal;
 use super::reply;
 use super::scripts::Call;
 use super::topics::{escape_glob, is_beyond};
 
-/// What a script about a row answers, when it wrote one: what it returns, when, and what the owner has of it.
-struct Written {
+/// What a script that writes rows answers: what it returns, when that was (zero: no row has an owner), when the key expires; and when it was for an
+/// owner, whether the key was made anew, and what the owner has of a counter.
+struct Written<'a> {
     value: Value,
     moment: i64,
+    deadline: Option<Deadline>,
+    is_new: bool,
     share: Option<Bytes>,
+    /// Under which origin of this node.
+    origin: String,
+    removal: Option<Removal<'a>>,
+}
+
+impl Written<'_> {
+    /// Ends a removal that was carried out.
+    fn removed(self) -> Value {
+        if let Some(removal) = self.removal {
+            removal.done(self.moment);
+        }
+        self.value
+    }
 }
 
 impl RedisPresence {
@@ -70,44 +87,84 @@ impl RedisPresence {
         answer.map_err(|fault| self.backend().error(fault))
     }
 
-    /// Runs a script that writes rows of a key for this handle's owner.
-    async fn write(&self, key: &[u8], needed: Type, call: impl Fn(&str) -> Call) -> Result<Written> {
+    /// Runs a script that writes rows of a key for this handle's owner, and takes others of this process away.
+    async fn write(
+        &self,
+        key: &[u8],
+        needed: Type,
+        takes: Option<Target>,
+        call: impl Fn(&str) -> Call,
+    ) -> Result<Written<'_>> {
         let backend = self.backend();
-        let outcome = match self.scope.belongs {
-            Belongs::Everybody => backend.run(&call("")).await,
-            Belongs::Session(session) => backend.run_owned(session, call).await?,
+        let removal = takes.map(|target| Removal::begin(backend, target));
+        let Belongs::Session(session) = self.scope.belongs else {
+            return self.written(backend.write(&call("")).await, removal, key, needed).await;
         };
-        let answer = match outcome {
-            Ok(answer) => answer,
-            Err(fault) => return Err(backend.typed_error(fault, &[key], needed).await),
-        };
-        let mut answer = self.answer(reply::array(answer))?.into_iter();
-        let value = answer.next().unwrap_or(Value::Nil);
-        let moment = self.answer(answer.next().map_or(Ok(0), reply::integer))?;
-        let share = self.answer(answer.next().map_or(Ok(None), reply::text))?;
-        Ok(Written { value, moment, share })
-    }
-
-    /// Notes what was written for an owner; zero is no moment.
-    fn note(&self, slot: Slot, share: Share, moment: i64, life: Option<Duration>) {
-        if let (Belongs::Session(session), 1..) = (self.scope.belongs, moment) {
-            self.backend().ledger.lock().note((slot, session), share, moment, life);
+        match backend.write_owned(session, call).await {
+            Ok((origin, outcome)) => Ok(Written { origin, ..self.written(outcome, removal, key, needed).await? }),
+            Err(error) => {
+                if let Some(removal) = removal {
+                    removal.refused();
+                }
+                Err(error)
+            }
         }
     }
 
-    /// Forgets rows that this process is about to take away, so that they are not written again.
-    fn forget(&self, key: &[u8], kind: u8, names: &[&[u8]]) {
-        let backend = self.backend();
-        let key = backend.key(key);
-        let mut ledger = backend.ledger.lock();
-        for name in names {
-            ledger.forget_row(&key, kind, name);
+    /// Runs a script that only takes away, whoever has it.
+    async fn take(&self, target: Target, call: &Call, key: &[u8], needed: Type) -> Result<Written<'_>> {
+        let removal = Removal::begin(self.backend(), target);
+        self.written(self.backend().write(call).await, Some(removal), key, needed).await
+    }
+
+    async fn written<'a>(
+        &self,
+        outcome: std::result::Result<Value, Fault>,
+        removal: Option<Removal<'a>>,
+        key: &[u8],
+        needed: Type,
+    ) -> Result<Written<'a>> {
+        match outcome {
+            Ok(answer) => Ok(Written { removal, ..self.answer(taken_apart(answer))? }),
+            Err(fault) => {
+                if let Some(removal) = removal {
+                    removal.failed(&fault);
+                }
+                Err(self.backend().typed_error(fault, &[key], needed).await)
+            }
         }
     }
 
-    fn forget_key(&self, key: &[u8]) {
-        let backend = self.backend();
-        backend.ledger.lock().forget_key(&backend.key(key));
+    /// Notes what was written for an owner, and what was taken away. Returns what the script returned.
+    fn settle(&self, key: &[u8], written: Written<'_>, rows: impl IntoIterator<Item = (Slot, Share)>) -> Value {
+        let key: Bytes = self.backend().key(key).into();
+        let mut ledger = self.backend().ledger.lock();
+        let mut taken = written.moment;
+        if let (Belongs::Session(session), 1..) = (self.scope.belongs, written.moment) {
+            taken -= 1;
+            if written.is_new {
+                ledger.begin_key(&key, taken);
+            }
+            for (slot, share) in rows {
+                ledger.note((slot, session), share, written.moment, &written.origin);
+            }
+        }
+        if let Some(deadline) = written.deadline {
+            ledger.learn(&key, deadline);
+        }
+        drop(ledger);
+        if let Some(removal) = written.removal {
+            removal.done(taken);
+        }
+        written.value
+    }
+
+    fn whole(&self, key: &[u8]) -> Target {
+        Target::Keys(vec![self.backend().key(key).into()])
+    }
+
+    fn rows(&self, key: &[u8], kind: u8, names: &[&[u8]]) -> Target {
+        Target::Rows(names.iter().map(|name| self.slot(key, kind, name)).collect())
     }
 
     fn slot(&self, key: &[u8], kind: u8, name: &[u8]) -> Slot {
@@ -116,17 +173,14 @@ impl RedisPresence {
 
     async fn set_to(&self, key: &[u8], value: &[u8], seconds: Option<i64>, nx: bool) -> Result<bool> {
         let backend = self.backend();
-        if !nx && self.scope.belongs == Belongs::Everybody {
-            self.forget_key(key);
-        }
+        let takes = if nx { None } else { Some(self.whole(key)) };
         let call = |owner: &str| {
             let seconds = seconds.map(|seconds| seconds.to_string()).unwrap_or_default();
             backend.call(&backend.scripts.set, owner, key).arg(value).arg(seconds).arg(if nx { "1" } else { "0" })
         };
-        let written = self.write(key, Type::String, call).await?;
-        let life = seconds.map(|seconds| Duration::from_secs(seconds.unsigned_abs()));
-        self.note(self.slot(key, b'v', b""), Share::Value(Bytes::copy_from_slice(value)), written.moment, life);
-        self.answer(reply::flag(written.value))
+        let written = self.write(key, Type::String, takes, call).await?;
+        let row = (self.slot(key, b'v', b""), Share::Value(Bytes::copy_from_slice(value)));
+        self.answer(reply::flag(self.settle(key, written, [row])))
     }
 
     async fn count(&self, key: &[u8], field: Option<&[u8]>, by: i64, seconds: Option<i64>) -> Result<i64> {
@@ -135,37 +189,24 @@ impl RedisPresence {
         backend.limits.check_key(key)?;
         field.map_or(Ok(()), |field| backend.limits.check_counted_field(field))?;
         let (kind, name, needed) = field.map_or((b'v', &b""[..], Type::String), |field| (b'h', field, Type::Hash));
+        // An expiry that is over takes the key away.
+        let takes = seconds.filter(|seconds| *seconds <= 0).map(|_| self.whole(key));
+        let is_taken = takes.is_some();
         let call = |owner: &str| {
             let call = backend.call(&backend.scripts.count, owner, key).arg([&[kind], name].concat());
             call.arg(by.to_string()).arg(seconds.map(|seconds| seconds.to_string()).unwrap_or_default())
         };
-        let Written { value, moment, share } = self.write(key, needed, call).await?;
-        if let Some(total) = share.and_then(|share| std::str::from_utf8(&share).ok()?.parse().ok()) {
-            self.note(self.slot(key, kind, name), Share::Count(total), moment, None);
-        }
-        match seconds {
-            None => {}
-            Some(seconds @ 1..) => self.set_life(key, Some(seconds)),
-            Some(..=0) => self.forget_key(key),
-        }
-        self.answer(reply::integer(value))
-    }
-
-    fn set_life(&self, key: &[u8], seconds: Option<i64>) {
-        let backend = self.backend();
-        let life = seconds.map(|seconds| Duration::from_secs(seconds.unsigned_abs()));
-        backend.ledger.lock().set_life(&backend.key(key), life);
+        let written = self.write(key, needed, takes, call).await?;
+        let total = written.share.as_ref().and_then(|share| std::str::from_utf8(share).ok()?.parse().ok());
+        let row = total.filter(|_| !is_taken).map(|total| (self.slot(key, kind, name), Share::Count(total)));
+        self.answer(reply::integer(self.settle(key, written, row)))
     }
 
     async fn remove(&self, command: &str, kind: u8, key: &[u8], names: &[&[u8]], needed: Type) -> Result<usize> {
         let backend = self.backend();
-        self.forget(key, kind, names);
-        let call = |_: &str| {
-            let call = backend.call(&backend.scripts.remove, "", key).arg(command).arg([kind]);
-            call.args(names.iter().copied())
-        };
-        let written = self.write(key, needed, call).await?;
-        self.answer(reply::count(written.value))
+        let call = backend.call(&backend.scripts.remove, "", key).arg(command).arg([kind]).args(names.iter().copied());
+        let written = self.take(self.rows(key, kind, names), &call, key, needed).await?;
+        self.answer(reply::count(written.removed()))
     }
 
     async fn exchange(
@@ -175,26 +216,26 @@ impl RedisPresence {
         expected: Option<&[u8]>,
         new: Option<&[u8]>,
         seconds: Option<i64>,
-    ) -> Result<Written> {
+    ) -> Result<(bool, Option<Bytes>)> {
         let backend = self.backend();
         let life = seconds.map(|seconds| seconds.to_string()).unwrap_or_default();
         let tagged = |value: Option<&[u8]>| value.map(|value| [b"=", value].concat()).unwrap_or_default();
-        let call = |_: &str| {
-            let call = backend.call(&backend.scripts.exchange, "", key).arg(mode);
-            call.arg(tagged(expected)).arg(tagged(new)).arg(life.as_str())
-        };
-        let outcome = backend.run(&call("")).await;
-        let answer = match outcome {
-            Ok(answer) => answer,
-            Err(fault) => return Err(backend.typed_error(fault, &[key], Type::String).await),
-        };
-        let mut answer = self.answer(reply::array(answer))?.into_iter();
-        let value = answer.next().unwrap_or(Value::Nil);
-        let share = self.answer(answer.next().map_or(Ok(None), reply::text))?;
-        if value == Value::Int(1) {
-            self.forget_key(key);
+        let call = backend.call(&backend.scripts.exchange, "", key).arg(mode);
+        let call = call.arg(tagged(expected)).arg(tagged(new)).arg(life.as_str());
+        let mut written = self.take(self.whole(key), &call, key, Type::String).await?;
+        let old = written.share.take();
+        let is_done = written.value == Value::Int(1);
+        if is_done {
+            written.removed();
+        } else if let Some(removal) = written.removal {
+            removal.refused();
         }
-        Ok(Written { value, moment: 0, share })
+        Ok((is_done, old))
+    }
+
+    async fn change_deadline(&self, key: &[u8], call: &Call) -> Result<bool> {
+        let outcome = self.backend().write(call).await.and_then(taken_apart);
+        self.answer(reply::flag(self.settle(key, self.answer(outcome)?, [])))
     }
 
     async fn push(&self, command: &'static str, key: &[u8], values: &[&[u8]]) -> Result<usize> {
@@ -248,6 +289,17 @@ impl RedisPresence {
             }
         }
     }
+}
+
+/// What a script that writes answers.
+fn taken_apart(answer: Value) -> std::result::Result<Written<'static>, Fault> {
+    let mut answer = reply::array(answer)?.into_iter();
+    let value = answer.next().unwrap_or(Value::Nil);
+    let moment = answer.next().map_or(Ok(0), reply::integer)?;
+    let deadline = answer.next().map(|at| reply::deadline(at, moment)).transpose()?;
+    let is_new = answer.next().map_or(Ok(false), reply::flag)?;
+    let share = answer.next().map_or(Ok(None), reply::text)?;
+    Ok(Written { value, moment, deadline, is_new, share, origin: String::new(), removal: None })
 }
 
 fn now() -> WallMs {
@@ -341,23 +393,14 @@ impl Presence for RedisPresence {
         if expiry("expire", seconds, now())?.is_none() {
             return Ok(self.del(key).await? > 0);
         }
-        let mut expire = self.command("EXPIRE", &key);
-        expire.arg(seconds);
-        let existed = self.answer(backend.link.ask(&expire).await.and_then(reply::flag))?;
-        if existed {
-            self.set_life(&key, Some(seconds));
-        }
-        Ok(existed)
+        let call = backend.call(&backend.scripts.expire, "", &key).arg("EXPIRE").arg(seconds.to_string());
+        self.change_deadline(&key, &call).await
     }
 
     async fn persist(&self, key: impl Arg) -> Result<bool> {
         let key = Bytes::copy_from_slice(key.bytes());
         let backend = self.begin()?;
-        let persisted = self.answer(backend.link.ask(&self.command("PERSIST", &key)).await.and_then(reply::flag))?;
-        if persisted {
-            self.set_life(&key, None);
-        }
-        Ok(persisted)
+        self.change_deadline(&key, &backend.call(&backend.scripts.expire, "", &key).arg("PERSIST")).await
     }
 
     async fn ttl(&self, key: impl Arg) -> Result<Ttl> {
@@ -380,15 +423,13 @@ impl Presence for RedisPresence {
         let keys = keys.with(owned);
         let backend = self.begin()?;
         backend.limits.check_values("del", &slices(&keys))?;
-        for key in &keys {
-            self.forget_key(key);
-        }
-        let physical: Vec<Vec<u8>> = keys.iter().map(|key| backend.key(key)).collect();
+        let physical: Vec<Bytes> = keys.iter().map(|key| backend.key(key).into()).collect();
         let all = std::iter::once(&backend.meta[..]).chain(physical.iter().map(AsRef::as_ref));
         let call = backend.scripts.del.call(all).arg("");
-        let answer = backend.run(&call).await.and_then(reply::array);
-        let deleted = self.answer(answer)?.into_iter().next().unwrap_or(Value::Nil);
-        self.answer(reply::count(deleted))
+        let removal = Removal::begin(backend, Target::Keys(physical));
+        let outcome = backend.write(&call).await;
+        let written = self.written(outcome, Some(removal), &[], Type::String).await?;
+        self.answer(reply::count(written.removed()))
     }
 
     async fn sadd(&self, key: impl Arg, members: impl Args) -> Result<usize> {
@@ -398,11 +439,9 @@ impl Presence for RedisPresence {
         backend.limits.check_key(key)?;
         backend.limits.check_values("sadd", &members)?;
         let call = |owner: &str| backend.call(&backend.scripts.sadd, owner, key).args(members.iter().copied());
-        let written = self.write(key, Type::Set, call).await?;
-        for member in &members {
-            self.note(self.slot(key, b's', member), Share::Member, written.moment, None);
-        }
-        self.answer(reply::count(written.value))
+        let written = self.write(key, Type::Set, None, call).await?;
+        let rows = members.iter().map(|member| (self.slot(key, b's', member), Share::Member));
+        self.answer(reply::count(self.settle(key, written, rows)))
     }
 
     async fn smembers(&self, key: impl Arg) -> Result<Values> {
@@ -449,18 +488,13 @@ impl Presence for RedisPresence {
         backend.limits.check_key(&key)?;
         backend.limits.check_values("hset", &words)?;
         let fields: Vec<&[u8]> = words.chunks_exact(2).map(|pair| pair[0]).collect();
-        if self.scope.belongs == Belongs::Everybody {
-            self.forget(&key, b'h', &fields);
-        }
         let call = |owner: &str| backend.call(&backend.scripts.hset, owner, &key).args(words.iter().copied());
-        let written = self.write(&key, Type::Hash, call).await?;
-        let mut noted = BTreeSet::new();
+        let written = self.write(&key, Type::Hash, Some(self.rows(&key, b'h', &fields)), call).await?;
         // Of a field that is given twice the last value stays.
-        for pair in words.rchunks_exact(2).filter(|pair| noted.insert(pair[0])) {
-            let share = Share::Value(Bytes::copy_from_slice(pair[1]));
-            self.note(self.slot(&key, b'h', pair[0]), share, written.moment, None);
-        }
-        self.answer(reply::count(written.value))
+        let values: BTreeMap<&[u8], &[u8]> = words.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect();
+        let share = |value: &[u8]| Share::Value(Bytes::copy_from_slice(value));
+        let rows = values.iter().map(|(field, value)| (self.slot(&key, b'h', field), share(value)));
+        self.answer(reply::count(self.settle(&key, written, rows)))
     }
 
     async fn hincrby(&self, key: impl Arg, field: impl Arg, by: i64) -> Result<i64> {
@@ -568,7 +602,7 @@ impl Presence for RedisPresence {
         let limits = &self.begin_unowned()?.limits;
         limits.check_key(&key)?;
         limits.check_value(&value)?;
-        Ok(self.exchange(&key, "get", None, Some(&value), None).await?.share)
+        Ok(self.exchange(&key, "get", None, Some(&value), None).await?.1)
     }
 
     async fn compare_and_set(&self, key: impl Arg, expected: Option<&[u8]>, new: Option<&[u8]>) -> Result<bool> {
@@ -576,7 +610,7 @@ impl Presence for RedisPresence {
         let limits = &self.begin_unowned()?.limits;
         limits.check_key(&key)?;
         new.map_or(Ok(()), |new| limits.check_value(new))?;
-        self.answer(reply::flag(self.exchange(&key, "cas", expected, new, None).await?.value))
+        Ok(self.exchange(&key, "cas", expected, new, None).await?.0)
     }
 
     async fn compare_and_set_ex(
@@ -591,7 +625,7 @@ impl Presence for RedisPresence {
         limits.check_key(&key)?;
         limits.check_value(&new)?;
         life("set", seconds, now())?;
-        self.answer(reply::flag(self.exchange(&key, "cas", expected, Some(&new), Some(seconds)).await?.value))
+        Ok(self.exchange(&key, "cas", expected, Some(&new), Some(seconds)).await?.0)
     }
 
     fn acknowledged(&self, ack: Ack, _timeout: Duration) -> Self {

@@ -44,6 +44,14 @@ enum Standing {
     Down { number: u64, why: String },
 }
 
+/// One of a link's connections, until a deadline.
+#[derive(Debug, Clone)]
+pub(super) struct Numbered {
+    pub(super) number: u64,
+    connection: MultiplexedConnection,
+    deadline: Instant,
+}
+
 /// A connection for commands.
 #[derive(Debug)]
 pub(super) struct Link {
@@ -92,8 +100,13 @@ impl Link {
 
     /// Sends a command and waits for its answer.
     pub(super) async fn ask(&self, command: &Cmd) -> Result<Value, Fault> {
-        let deadline = Instant::now() + self.command_timeout;
-        let (number, mut connection) = self.connection(deadline).await?;
+        let connection = self.connection(Instant::now() + self.command_timeout).await?;
+        self.ask_over(connection, command).await
+    }
+
+    /// Sends a command over this connection and no other.
+    pub(super) async fn ask_over(&self, connection: Numbered, command: &Cmd) -> Result<Value, Fault> {
+        let Numbered { number, mut connection, deadline } = connection;
         match timeout_at(deadline, command.query_async::<Value>(&mut connection)).await {
             Ok(Ok(value)) => {
                 *self.last_answer.lock() = Instant::now();
@@ -126,6 +139,19 @@ impl Link {
         matches!(*self.standing.borrow(), Standing::Up { .. })
     }
 
+    /// Returns when there is a connection with a higher number.
+    pub(super) fn wait_for_later(&self, number: u64) -> impl Future<Output = ()> + use<> {
+        let mut standing = self.standing.clone();
+        async move {
+            let is_later =
+                |standing: &Standing| matches!(standing, Standing::Up { number: later, .. } if *later > number);
+            if standing.wait_for(is_later).await.is_err() {
+                // The link has ended: none will come.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
     /// The number of the latest connection.
     pub(super) fn number(&self) -> u64 {
         match *self.standing.borrow() {
@@ -138,7 +164,8 @@ impl Link {
         self.report(Trouble::Replica(self.number()));
     }
 
-    async fn connection(&self, deadline: Instant) -> Result<(u64, MultiplexedConnection), Fault> {
+    /// The connection that there is, or will be before the deadline, until which it may be used.
+    pub(super) async fn connection(&self, deadline: Instant) -> Result<Numbered, Fault> {
         let mut standing = self.standing.clone();
         let is_good = |number: u64| number > self.latest_broken.load(Ordering::Acquire);
         let is_up = |standing: &Standing| matches!(standing, Standing::Up { number, .. } if is_good(*number));
@@ -147,7 +174,7 @@ impl Link {
         let standing = standing.borrow();
         let why = match &*standing {
             Standing::Up { number, connection } if is_good(*number) => {
-                return Ok((*number, connection.as_ref().clone()));
+                return Ok(Numbered { number: *number, connection: connection.as_ref().clone(), deadline });
             }
             Standing::Up { .. } => LOST.to_owned(),
             Standing::Down { why, .. } => why.clone(),

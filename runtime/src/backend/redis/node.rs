@@ -157,7 +157,7 @@ impl RedisNode {
     /// Leaves: commands are refused from now on, subscriptions end, and what this node owned goes before this returns.
     ///
     /// # Errors
-    /// [`Error::Backend`] when Redis could not be told; the rows then go when the lease ends.
+    /// [`Error::Backend`] when it could not be done within five command timeouts: says what is left, and who takes it away.
     pub async fn leave(self) -> Result<(), Error> {
         self.presence().leave().await
     }

@@ -100,6 +100,7 @@ impl RedisPresence {
             pops: Pops::new(clients.data),
             ledger: Mutex::new(Ledger::default()),
             holding: watch::Sender::new(none_yet),
+            met: watch::Sender::default(),
             ended,
             closed: AtomicBool::new(false),
             families: AtomicU64::new(1),
@@ -124,13 +125,13 @@ impl RedisPresence {
     /// Leaves: commands are refused from now on, subscriptions end, and what this node and its sessions owned goes before this returns.
     ///
     /// # Errors
-    /// [`Error::Backend`] when Redis could not be told; the rows then go when the lease ends.
+    /// [`Error::Backend`] when it could not be done within five command timeouts: says what is left, and who takes it away.
     pub async fn leave(self) -> Result<()> {
         let backend = &self.scope.backend;
         if !backend.stop() {
             return Ok(());
         }
-        lease::leave(backend).await.map_err(|fault| backend.error(fault))
+        lease::leave(backend).await
     }
 }
 

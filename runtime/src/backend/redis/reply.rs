@@ -4,6 +4,7 @@ use bytes::Bytes;
 use redis::Value;
 
 use super::fault::Fault;
+use super::ledger::Deadline;
 
 type Result<T> = std::result::Result<T, Fault>;
 
@@ -22,6 +23,12 @@ pub(super) fn integer(value: Value) -> Result<i64> {
         }
         other => strange(&other),
     }
+}
+
+/// When a key expires, as it was at a moment.
+pub(super) fn deadline(value: Value, moment: i64) -> Result<Deadline> {
+    let at = integer(value)?;
+    Ok(Deadline { at: (at >= 0).then_some(at), moment })
 }
 
 pub(super) fn count(value: Value) -> Result<usize> {
@@ -53,8 +60,17 @@ pub(super) fn texts(value: Value) -> Result<Vec<Bytes>> {
 }
 
 pub(super) fn pairs(value: Value) -> Result<Vec<(Bytes, Bytes)>> {
-    let mut values = texts(value)?.into_iter();
-    Ok(std::iter::from_fn(|| Some((values.next()?, values.next()?))).collect())
+    Ok(in_pairs(texts(value)?))
+}
+
+/// Pairs of whatever was answered.
+pub(super) fn value_pairs(value: Value) -> Result<Vec<(Value, Value)>> {
+    Ok(in_pairs(array(value)?))
+}
+
+fn in_pairs<T>(values: Vec<T>) -> Vec<(T, T)> {
+    let mut values = values.into_iter();
+    std::iter::from_fn(|| Some((values.next()?, values.next()?))).collect()
 }
 
 /// A key and an element; nothing when the time of a blocking pop was over.

@@ -3,7 +3,8 @@
 //! All keys of the caller stand plainly in Redis. What is known of owners stands beside them, under `<prefix>headcount:`, and only the
 //! scripts write it: `leases` (origins by the end of their lease), `names` and `nodes` (origins by name and back), `dead` (origins that are being
 //! swept), `owners:<origin>`, `owned:<owner>` and `rows:<key>` (who has what, both ways), `lost:<origin>` (what an origin has not yet been told that it
-//! lost) and `seq` (a clock for that). A key whose rows are all shared has nothing there.
+//! lost), `deadlines` (keys with owned rows by when a command last changed their expiry), `seq` (the latest moment) and `run` (of which process of
+//! Redis, and with which moment it began). A key whose rows are all shared has nothing there.
 
 use redis::{Cmd, Script};
 
@@ -28,7 +29,8 @@ macro_rules! scripts {
 }
 
 scripts!(
-    sadd, remove, hset, set, exchange, count, del, acquire, renew, sweep, release, leave, reassert, audit, members
+    sadd, remove, hset, set, exchange, count, del, acquire, renew, sweep, release, leave, reassert, audit, expire,
+    members
 );
 
 /// A script and its name in Redis.

@@ -22,7 +22,7 @@ use super::report::Refusal;
 const PAGE_KEYS: &str = "500";
 
 /// What a `RedisPresence` calls its records of owners, behind its prefix and `headcount:`.
-const RECORDS: [&str; 5] = ["leases", "names", "nodes", "dead", "seq"];
+const RECORDS: [&str; 7] = ["leases", "names", "nodes", "dead", "deadlines", "run", "seq"];
 const RECORDS_OF_EACH: [&str; 4] = ["owners:", "owned:", "rows:", "lost:"];
 
 /// What a key holds.

@@ -1,11 +1,12 @@
 -- INCRBY and HINCRBY of the row ARGV[2] by ARGV[3]; with ARGV[4], the whole key lives for so many seconds from now on.
-local key, row, by, seconds, seq = KEYS[2], ARGV[2], ARGV[3], ARGV[4], 0
+local key, row, by, seconds, moment = KEYS[2], ARGV[2], ARGV[3], ARGV[4], 0
 local slot, name = slot_of(key, row), string.sub(row, 2)
 local is_field = string.sub(row, 1, 1) == 'h'
 local function read()
   if is_field then return call('HGET', key, name) end
   return call('GET', key)
 end
+local is_new = begin(key)
 local before = read()
 local outcome = add_to(key, row, by)
 if type(outcome) == 'table' then return outcome end
@@ -30,16 +31,20 @@ if owner ~= '' then
     else call('SET', key, before, 'KEEPTTL') end
     return total
   end
-  add_owner(key, row, record or { base = before and true or false, owners = {} }, owner)
-  seq, content = own(owner, slot), call('HGET', owned_by(owner), slot)
+  moment = own(key, row, record or new_record(before and true or false), owner)
+  content = call('HGET', owned_by(owner), slot)
 elseif record and not record.base then
   record.base = true
   write_row(key, row, record)
 end
 if seconds ~= '' and tonumber(seconds) > 0 then
   call('EXPIRE', key, seconds)
+  if call('EXISTS', rows_of(key)) == 1 then
+    moment = tick()
+    call('ZADD', DEADLINES, moment, key)
+  end
 elseif seconds ~= '' then
   call('DEL', key)
   erase_key(key)
 end
-return { sum, seq, content }
+return { sum, moment, deadline_of(key), is_new, content }

@@ -2,7 +2,7 @@
 -- ARGV[5] is the new value's life in seconds; '' is for ever.
 local key, new = KEYS[2], ARGV[4]
 local old = call('GET', key)
-if ARGV[2] == 'cas' and (old and '=' .. old or '') ~= ARGV[3] then return { 0, false } end
+if ARGV[2] == 'cas' and (old and '=' .. old or '') ~= ARGV[3] then return { 0, 0, -1, 0, '' } end
 if new == '' then
   call('DEL', key)
 elseif ARGV[5] == '' then
@@ -11,4 +11,4 @@ else
   call('SET', key, string.sub(new, 2), 'EX', ARGV[5])
 end
 if call('EXISTS', rows_of(key)) == 1 then erase_key(key) end
-return { 1, old }
+return { 1, latest(), deadline_of(key), 1, old }

@@ -1,13 +1,12 @@
-local key, seq = KEYS[2], 0
+local key, moment = KEYS[2], 0
+local is_new = begin(key)
 local added = call_in_parts('HSET', key, 2)
-if owner == '' and call('EXISTS', rows_of(key)) == 0 then return { added, 0 } end
+if owner == '' and call('EXISTS', rows_of(key)) == 0 then return { added, latest() } end
 for i = 2, #ARGV, 2 do
   local row = 'h' .. ARGV[i]
   local record = read_row(key, row)
   if record then erase_row(key, row, record) end
-  if owner ~= '' then
-    write_row(key, row, { base = false, owners = { owner } })
-    seq = own(owner, slot_of(key, row), digest(ARGV[i + 1]))
-  end
+  if owner ~= '' then moment = own(key, row, new_record(false), owner, digest(ARGV[i + 1])) end
 end
-return { added, seq }
+if owner == '' then return { added, latest() } end
+return { added, moment, deadline_of(key), is_new }

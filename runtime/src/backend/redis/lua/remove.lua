@@ -7,4 +7,4 @@ if call('EXISTS', rows_of(key)) == 1 then
     if record then erase_row(key, kind .. ARGV[i], record) end
   end
 end
-return { removed, 0 }
+return { removed, latest() }

@@ -1,4 +1,5 @@
-local key, added, seq = KEYS[2], 0, 0
+local key, added, moment = KEYS[2], 0, 0
+local is_new = begin(key)
 local has_records = call('EXISTS', rows_of(key)) == 1
 if owner == '' then
   added = call_in_parts('SADD', key, 2)
@@ -12,17 +13,14 @@ if owner == '' then
 end
 for i = 2, #ARGV do
   local row = 's' .. ARGV[i]
-  local is_new = call('SADD', key, ARGV[i])
+  local is_added = call('SADD', key, ARGV[i])
   local record = read_row(key, row)
-  if is_new == 1 and record then
+  if is_added == 1 and record then
     erase_row(key, row, record)
     record = nil
   end
   -- A member that is there without a record is shared, and stays so.
-  if is_new == 1 or record then
-    add_owner(key, row, record or { base = false, owners = {} }, owner)
-    seq = own(owner, slot_of(key, row), '')
-  end
-  added = added + is_new
+  if is_added == 1 or record then moment = own(key, row, record or new_record(false), owner, '') end
+  added = added + is_added
 end
-return { added, seq }
+return { added, moment, deadline_of(key), is_new }
