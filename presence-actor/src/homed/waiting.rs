@@ -208,8 +208,11 @@ impl State {
                 wait.homes.remove(&home);
                 self.register_wait(number);
             }
-            // Not at once: who was too busy still is.
-            Err(_) => drop(wait.homes.remove(&home)),
+            // Not at once: who was too busy still is. Nor is a place kept there, which may be the home no more when it is tried again.
+            Err(_) => {
+                wait.homes.remove(&home);
+                self.send_homed(home, Frame::EndWait { number });
+            }
         }
         None
     }
