@@ -297,7 +297,8 @@ impl State {
     /// Writes an operation that answers another node's call.
     pub(crate) fn commit_answering(&mut self, now: WallMs, action: Action<'_>, answers: Option<Box<Answered>>) {
         self.tell_expired(now);
-        let op = Op { stamp: self.clock.tick(now), answers, action };
+        let stamp = if answers.is_some() { self.stamp_as_home(now) } else { self.clock.tick(now) };
+        let op = Op { stamp, answers, action };
         let seq = self.number(|bytes| codec::append(&op, bytes));
         let erase = self.resolve(self.me, seq, &op.action);
         self.keyspace.apply(&op, &erase, Effect::Whole, &self.origins);

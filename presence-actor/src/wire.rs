@@ -91,10 +91,10 @@ pub(crate) enum Frame {
     Offer { number: u64, key: Option<Blob> },
     /// The sender waits no more.
     EndWait { number: u64 },
-    /// Asks whether the receiver holds the view with this number, and no other for a while.
-    Agree { number: u64, view: u64 },
-    /// It does, and this is what it knows; or it does not.
-    Agreed { number: u64, vector: Option<WireVector> },
+    /// Asks whether the receiver holds the view with this number, and no other for a while. As a home of it the sender writes under stamps up to this.
+    Agree { number: u64, view: u64, until: Hlc },
+    /// It does, and this is what it knows; or it does not. Homes of other views may have written under stamps up to this.
+    Agreed { number: u64, vector: Option<WireVector>, used: Hlc },
     /// What the command wrote was not known to more than half of the nodes when the home's agreement lapsed.
     Lapsed { number: u64 },
 }
@@ -343,8 +343,8 @@ mod tests {
             (Frame::Wait { number: 1, keys: vec![], since: WallMs(1) }, 17),
             (Frame::Offer { number: 1, key: None }, 18),
             (Frame::EndWait { number: 1 }, 19),
-            (Frame::Agree { number: 1, view: 1 }, 20),
-            (Frame::Agreed { number: 1, vector: None }, 21),
+            (Frame::Agree { number: 1, view: 1, until: Hlc(1) }, 20),
+            (Frame::Agreed { number: 1, vector: None, used: Hlc(1) }, 21),
             (Frame::Lapsed { number: 1 }, 22),
         ];
         for (frame, number) in frames {

@@ -15,6 +15,9 @@ use crate::stage::Carried;
 /// Sequence numbers by origin: what a node knows.
 pub type Vector = BTreeMap<Origin, u64>;
 
+/// What the keys begin with under which those stand who are present under a topic.
+pub const PRESENCE_PREFIX: &str = "headcount:presence:";
+
 /// A plan, and what came of it.
 #[derive(Debug, Clone)]
 pub struct History {
@@ -24,6 +27,8 @@ pub struct History {
     pub asked: Vec<Asked>,
     /// What subscribers heard, in the order in which each did.
     pub heard: Vec<Heard>,
+    /// What those who follow keys and topics knew in the end.
+    pub copied: Vec<Copied>,
     /// The processes that ran.
     pub processes: Vec<Process>,
     /// All nodes, at regular moments and after each fault.
@@ -111,6 +116,23 @@ pub struct Heard {
     pub turn: u64,
     /// What.
     pub event: Event,
+}
+
+/// What somebody knows who is told of changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copied {
+    /// The client.
+    pub client: u32,
+    /// The node.
+    pub node: usize,
+    /// The process, under its incarnation when this began.
+    pub process: Origin,
+    /// The key; of a topic, that under which its rows stand.
+    pub key: String,
+    /// What is there, by what was told; a list in the order of its elements' bytes.
+    pub known: Shown,
+    /// The first that was told and did not fit what was known, and when.
+    pub misfit: Option<(u64, String)>,
 }
 
 /// A process that ran.

@@ -105,8 +105,9 @@ impl Seeds {
         while !self.seeds.is_empty() {
             sleep(self.next_wait(&hub, &mut backoff, may_be_alone)).await;
             hub.events.drained().await;
-            self.probe_missing(&hub).await;
-            for seed in &self.seeds {
+            // What the others answered once says nothing about now: one may have gone Down while these were asked.
+            let asked = self.probe_missing(&hub).await;
+            for seed in asked.into_iter().map(|index| &self.seeds[index]) {
                 if !seed.is_satisfied(&hub) {
                     seed.greet(&hub);
                 }
@@ -140,12 +141,15 @@ impl Seeds {
         hub.events.emit(ClusterEvent::Alone { tried });
     }
 
-    async fn probe_missing(&mut self, hub: &Rc<Hub>) {
-        let missing: Vec<&mut Seed> = self.seeds.iter_mut().filter(|seed| !seed.is_satisfied(hub)).collect();
-        let outcomes = join_all(missing.iter().map(|seed| probe(hub, &seed.name))).await;
-        for (seed, outcome) in missing.into_iter().zip(outcomes) {
-            seed.note(hub, outcome);
+    /// Asks the seeds that are not members. Returns which those were.
+    async fn probe_missing(&mut self, hub: &Rc<Hub>) -> Vec<usize> {
+        let missing = self.seeds.iter().enumerate().filter(|(_, seed)| !seed.is_satisfied(hub));
+        let missing: Vec<usize> = missing.map(|(index, _)| index).collect();
+        let outcomes = join_all(missing.iter().map(|index| probe(hub, &self.seeds[*index].name))).await;
+        for (index, outcome) in missing.iter().zip(outcomes) {
+            self.seeds[*index].note(hub, outcome);
         }
+        missing
     }
 
     fn verdict(&self, hub: &Hub) -> Verdict {

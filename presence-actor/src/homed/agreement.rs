@@ -4,16 +4,18 @@
 //! as a home only while the others of its view have agreed to that view within the last second, and each that agrees promises to
 //! agree to no other for longer than that, except with those who have moved on from the old one themselves. So
 //! two views that have a node in common are never served at once, whatever each node believes. With its consent each says what it
-//! knows (its vector), and the home serves only when it knows all that: so it has seen what the home before it did.
+//! knows (its vector), and the home serves only when it knows all that: so it has seen what the home before it did. What that one did and nobody has
+//! heard of has an earlier stamp ([`stamps`](super::stamps)).
 //!
 //! Time is counted twice, in gossip rounds and by the clock, and a promise must be young by both to be used and old by both to be
 //! void: a clock that is set and a process that is stopped each move only one of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use headcount_cluster::{NodeId, Origin, WallMs, ring};
+use headcount_cluster::{Hlc, NodeId, Origin, WallMs, ring};
 
 use super::HomeRequires;
+use super::stamps::Stamps;
 use crate::error::{Error, TryAgain};
 use crate::limits::SPENT_HOLD;
 use crate::state::{State, StateEvent};
@@ -29,6 +31,8 @@ const REFRESH_ROUNDS: u64 = 2;
 const IDLE_ROUNDS: u64 = 10;
 /// For how long those that do not answer are waited for, where [`HomeRequires`] allows to go on without them.
 const PATIENCE: Span = Span { rounds: 2, ms: 2_000 };
+/// Stamps beyond those of earlier views that a home needs at least: those of a millisecond.
+const MORE_STAMPS: u64 = 1 << 16;
 /// Milliseconds for which one question is enough.
 const QUESTION_MS: u64 = 100;
 
@@ -57,13 +61,21 @@ impl Moment {
     }
 }
 
+/// What others are asked to consent to.
+#[derive(Debug, Clone, Copy)]
+struct Question {
+    asked: Moment,
+    /// Up to which stamp this node would write as a home.
+    until: Hlc,
+}
+
 /// What was agreed with others.
 #[derive(Debug, Default)]
 pub(crate) struct Agreement {
     /// The view that is being agreed on.
     view: u64,
-    /// When the consents that were given were asked for.
-    consents: BTreeMap<Origin, Moment>,
+    /// To what others have consented.
+    consents: BTreeMap<Origin, Question>,
     /// Those whose last answer was no.
     dissent: BTreeSet<Origin>,
     /// What must be known here before serving begins.
@@ -72,8 +84,8 @@ pub(crate) struct Agreement {
     serving: bool,
     /// How often serving has ended.
     lapses: u64,
-    /// The questions whose answers still count, and when they were asked.
-    questions: BTreeMap<u64, Moment>,
+    /// The questions whose answers still count.
+    questions: BTreeMap<u64, Question>,
     last_question: u64,
     /// Since when consent is sought and not complete.
     sought_since: Option<Moment>,
@@ -81,12 +93,19 @@ pub(crate) struct Agreement {
     needed_in: Option<u64>,
     /// To whose view this node has agreed, and when.
     promises: BTreeMap<Origin, (u64, Moment)>,
+    stamps: Stamps,
 }
 
 impl Agreement {
     /// How often serving has ended: what was begun before the last time is not served any more.
     pub(super) fn lapses(&self) -> u64 {
         self.lapses
+    }
+
+    /// Whether somebody has consented lately, and to stamps later than those of earlier views.
+    fn is_consented_by(&self, origin: Origin, now: Moment) -> bool {
+        let used = self.stamps.used_before(self.view);
+        self.consents.get(&origin).is_some_and(|to| to.asked.is_within(LEASE, now) && to.until > used)
     }
 }
 
@@ -194,9 +213,8 @@ impl State {
 
     /// Who has to be gone on without is told.
     fn tell_silent(&mut self, now: WallMs) {
-        let moment = self.moment(now);
-        let consents = &self.homed.agreement.consents;
-        let agrees = |origin: &Origin| consents.get(origin).is_some_and(|at| at.is_within(LEASE, moment));
+        let (moment, agreement) = (self.moment(now), &self.homed.agreement);
+        let agrees = |origin: &Origin| agreement.is_consented_by(*origin, moment);
         let silent = self.view().into_iter().filter(|(origin, _)| *origin != self.origin() && !agrees(origin));
         let silent: Vec<NodeId> = silent.map(|(_, node)| node.clone()).collect();
         if !silent.is_empty() {
@@ -207,9 +225,8 @@ impl State {
     /// How many of its view have not consented lately; `None` when this node is not in its view itself.
     fn misses_consents(&self, now: WallMs) -> Option<usize> {
         let is_in_view = self.node.is_some() && self.readiness.is_ready();
-        let moment = self.moment(now);
-        let consents = &self.homed.agreement.consents;
-        let agrees = |origin: &Origin| consents.get(origin).is_some_and(|at| at.is_within(LEASE, moment));
+        let (moment, agreement) = (self.moment(now), &self.homed.agreement);
+        let agrees = |origin: &Origin| agreement.is_consented_by(*origin, moment);
         let others = self.peers.iter().filter(|(_, peer)| peer.up && peer.ready);
         is_in_view.then(|| others.filter(|(origin, _)| !agrees(origin)).count())
     }
@@ -247,13 +264,9 @@ impl State {
     pub(super) fn seek_agreement(&mut self, now: WallMs) {
         self.homed.agreement.needed_in = Some(self.gossip_round);
         let round = self.gossip_round;
-        let just_asked = self
-            .homed
-            .agreement
-            .questions
-            .values()
-            .next_back()
-            .is_some_and(|asked| asked.round == round && now >= asked.at && now.since_ms(asked.at) < QUESTION_MS);
+        let just_asked = self.homed.agreement.questions.values().next_back().is_some_and(|last| {
+            last.asked.round == round && now >= last.asked.at && now.since_ms(last.asked.at) < QUESTION_MS
+        });
         if !just_asked {
             self.ask_to_agree(now);
         }
@@ -265,8 +278,9 @@ impl State {
         let is_complete = self.misses_consents(now) == Some(0);
         let (moment, view) = (self.moment(now), self.view_number());
         let others: Vec<Origin> = self.view().into_keys().filter(|origin| *origin != self.origin()).collect();
+        let until = self.latest_stamp(view, now);
         let agreement = &mut self.homed.agreement;
-        agreement.questions.retain(|_, asked| asked.is_within(LEASE, moment));
+        agreement.questions.retain(|_, question| question.asked.is_within(LEASE, moment));
         if agreement.questions.is_empty() {
             agreement.sought_since = None; // nobody is silent who was not asked
         }
@@ -275,10 +289,30 @@ impl State {
         }
         agreement.last_question += 1;
         let number = agreement.last_question;
-        agreement.questions.insert(number, moment);
+        agreement.questions.insert(number, Question { asked: moment, until });
         for other in others {
-            self.send_homed(other, Frame::Agree { number, view });
+            self.send_homed(other, Frame::Agree { number, view, until });
         }
+    }
+
+    /// Up to which stamp this node would write as a home while a consent may be used: by its own clock, and past those of earlier views.
+    fn latest_stamp(&self, view: u64, now: WallMs) -> Hlc {
+        let by_clock = self.clock.peek(now).wall().plus_ms(LEASE.ms);
+        let used = self.homed.agreement.stamps.used_before(view);
+        Hlc::from_wall(by_clock).max(Hlc(used.0.saturating_add(MORE_STAMPS)))
+    }
+
+    /// The stamp of something that this node writes as a home: later than all of earlier views, and not later than others have consented to.
+    pub(crate) fn stamp_as_home(&mut self, now: WallMs) -> Hlc {
+        let moment = self.moment(now);
+        let agreement = &self.homed.agreement;
+        let consents = agreement.consents.values().filter(|to| to.asked.is_within(LEASE, moment));
+        let (used, until) = (agreement.stamps.used_before(agreement.view), consents.map(|to| to.until).min());
+        let stamp = self.clock.tick(now).max(Hlc(used.0.saturating_add(1)));
+        let stamp = until.map_or(stamp, |until| stamp.min(until));
+        // As with a peer's: one that is too far ahead is not followed.
+        let _ = self.clock.observe(stamp, now);
+        stamp
     }
 
     /// Keeps consents fresh as long as commands come.
@@ -286,7 +320,7 @@ impl State {
         let round = self.gossip_round;
         let recently = self.homed.agreement.needed_in.is_some_and(|needed| round < needed + IDLE_ROUNDS);
         let last = self.homed.agreement.questions.values().next_back().copied();
-        let due = last.is_none_or(|asked| round >= asked.round + REFRESH_ROUNDS);
+        let due = last.is_none_or(|last| round >= last.asked.round + REFRESH_ROUNDS);
         let confirms = self.homed.confirming.values().any(|confirming| !confirming.done);
         if (recently || confirms || !self.homed.parked.is_empty()) && (!self.may_serve(now) || due) {
             self.ask_to_agree(now);
@@ -296,32 +330,42 @@ impl State {
         self.homed.missing.retain(|_, since| now.since_ms(*since) < SPENT_HOLD.as_millis() as u64);
     }
 
-    /// A node asks whether this one holds its view.
-    pub(super) fn handle_agree(&mut self, from: Origin, number: u64, view: u64, now: WallMs) {
+    /// A node asks whether this one holds its view, to write up to a stamp under it.
+    pub(super) fn handle_agree(&mut self, from: Origin, number: u64, view: u64, until: Hlc, now: WallMs) {
         let moment = self.moment(now);
         // Who asks for another view than before has moved on from that one.
         self.homed.agreement.promises.retain(|asker, (promised, _)| *asker != from || *promised == view);
         let agrees = view == self.view_number() && !self.is_promised_elsewhere(from, view, now);
         if agrees {
             self.homed.agreement.promises.insert(from, (view, moment));
+            self.homed.agreement.stamps.grant(view, until);
         }
         let vector = agrees.then(|| self.wire_vector());
-        self.send_homed(from, Frame::Agreed { number, vector });
+        let used = self.homed.agreement.stamps.used_before(view);
+        self.send_homed(from, Frame::Agreed { number, vector, used });
     }
 
     /// The answer to such a question.
-    pub(super) fn handle_agreed(&mut self, from: Origin, number: u64, vector: Option<WireVector>, now: WallMs) {
+    pub(super) fn handle_agreed(
+        &mut self,
+        from: Origin,
+        number: u64,
+        vector: Option<WireVector>,
+        used: Hlc,
+        now: WallMs,
+    ) {
         self.may_serve(now); // notices a lapse
         let agreement = &mut self.homed.agreement;
-        let Some(asked) = agreement.questions.get(&number).copied() else { return };
+        agreement.stamps.learn(used);
+        let Some(question) = agreement.questions.get(&number).copied() else { return };
         let Some(vector) = vector else {
             agreement.dissent.insert(from);
             return;
         };
         agreement.dissent.remove(&from);
-        let known = agreement.consents.entry(from).or_insert(asked);
-        if asked.round >= known.round {
-            *known = asked;
+        let known = agreement.consents.entry(from).or_insert(question);
+        if question.asked.round >= known.asked.round {
+            *known = question;
         }
         if !agreement.serving {
             for (origin, seq) in vector {
@@ -345,6 +389,7 @@ impl State {
             last_question: agreement.last_question,
             needed_in: agreement.needed_in,
             promises: std::mem::take(&mut agreement.promises),
+            stamps: std::mem::take(&mut agreement.stamps),
             ..Agreement::default()
         };
         self.route_all();

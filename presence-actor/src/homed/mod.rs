@@ -16,6 +16,7 @@ mod calls;
 mod command;
 mod home;
 mod parking;
+mod stamps;
 mod waiting;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -162,8 +163,8 @@ impl State {
             Frame::EndWait { number } => self.remove_waiter(from, number, now),
             Frame::Offer { number, key } => self.handle_offer(from, number, key),
             Frame::Withdraw { number } => self.handle_withdraw(from, number),
-            Frame::Agree { number, view } => self.handle_agree(from, number, view, now),
-            Frame::Agreed { number, vector } => self.handle_agreed(from, number, vector, now),
+            Frame::Agree { number, view, until } => self.handle_agree(from, number, view, until, now),
+            Frame::Agreed { number, vector, used } => self.handle_agreed(from, number, vector, used, now),
             Frame::Hello { .. }
             | Frame::Vector { .. }
             | Frame::Pull { .. }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use headcount_cluster::{GoneReason, Origin, WallMs};
+use headcount_cluster::{GoneReason, Hlc, Origin, WallMs};
 use proptest::prelude::*;
 
 use super::world::{World, member};
@@ -41,8 +41,8 @@ fn seldom_frames() -> Vec<Frame> {
         Frame::Wait { number: 2, keys: vec![key.clone()], since },
         Frame::Offer { number: 2, key: Some(key) },
         Frame::EndWait { number: 2 },
-        Frame::Agree { number: 1, view: 7 },
-        Frame::Agreed { number: 1, vector: Some(vector) },
+        Frame::Agree { number: 1, view: 7, until: Hlc(1) },
+        Frame::Agreed { number: 1, vector: Some(vector), used: Hlc(1) },
     ]
 }
 

@@ -59,13 +59,11 @@ fn histories_kept(history: &History, verdict: &mut Verdict) {
 
 /// What one command may add beyond the memory's cap, because it is judged before it is carried out.
 fn longest_command(history: &History) -> usize {
-    let words = history.asked.iter().filter_map(|asked| match &asked.ask {
-        Ask::Command { words, .. } => Some(words),
-        Ask::Subscribe { .. } | Ask::Unsubscribe { .. } | Ask::Dawdle | Ask::Listen | Ask::GiveUp | Ask::EndSession => {
-            None
-        }
-    });
-    words.map(|words| words.len() + words.split(' ').count() * ROW_BYTES).max().unwrap_or_default()
+    let bytes = |ask: &Ask| {
+        let words = ask.to_string();
+        words.len() + words.split(' ').count() * ROW_BYTES
+    };
+    history.asked.iter().map(|asked| bytes(&asked.ask)).max().unwrap_or_default()
 }
 
 fn gauges(history: &History, one_command: usize, at: u64, seen: &Seen) -> Vec<(&'static str, usize, usize)> {
@@ -86,6 +84,9 @@ fn gauges(history: &History, one_command: usize, at: u64, seen: &Seen) -> Vec<(&
 }
 
 fn is_homed(ask: &Ask) -> bool {
+    if let Ask::CompareAndSet { .. } = ask {
+        return true;
+    }
     let is_counted = matches!(ask, Ask::Command { via: Via::Homed, .. });
     match words::command(ask) {
         Some(Command::Incrby { .. }) => is_counted,

@@ -5,10 +5,12 @@
 //! what was sent into a cut may wait to be sent again. Judged are rows that nobody asked to take away.
 
 use headcount::MemberState;
+use headcount_cluster::Origin;
 
 use super::owned::{self, Owned};
 use super::{Verdict, convergence};
 use crate::history::{End, History, Process, Sample, Seen};
+use crate::plan::Fault;
 
 /// Within which time of the nodes being together a live owner's rows are visible everywhere.
 const SHOWN_MS: u64 = 2_000;
@@ -110,9 +112,26 @@ fn knew_before(history: &History, owned: &Owned, index: usize, node: usize) -> b
         let is_up = seen.origin == author || seen.members.get(&author) == Some(&MemberState::Up);
         is_up && seen.vector.get(&author).is_some_and(|known| *known >= seq)
     };
-    // One that took a new incarnation writes its rows again, and whoever has not met that hides them until then.
-    let is_same = history.processes.iter().any(|process| process.origin == author && process.until.is_none());
-    is_later && is_same && before.origin == now.origin && knows(before) && knows(now)
+    is_later
+        && goes_on(history, author, history.samples[index].at)
+        && before.origin == now.origin
+        && knows(before)
+        && knows(now)
+}
+
+/// Whether somebody still runs then under the same origin, and has not begun to leave: who takes a new incarnation writes its rows again, and whoever has not
+/// met that hides them until then.
+fn goes_on(history: &History, origin: Origin, at: u64) -> bool {
+    let Some(process) = history.processes.iter().find(|process| process.origin == origin) else { return false };
+    let begins_to_end = match process.until {
+        None => u64::MAX,
+        Some((until, End::Died | End::Reincarnated)) => until,
+        Some((until, End::Left)) => {
+            let leaves = |(at, fault): &(u64, &Fault)| *at <= until && **fault == Fault::Leave { node: process.node };
+            history.plan.faults().filter(leaves).last().map_or(0, |(at, _)| at)
+        }
+    };
+    at < begins_to_end
 }
 
 fn hidden(owned: &Owned, node: usize, seen: &Seen, is_due: bool) -> String {

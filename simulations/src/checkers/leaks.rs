@@ -9,7 +9,7 @@ use bytes::Bytes;
 use headcount::MemberState;
 
 use super::{Verdict, topics};
-use crate::history::{History, Sample, Seen};
+use crate::history::{Copied, History, Sample, Seen};
 
 /// Gossip rounds for which history is kept after everybody has it, and some more for what is told by gossip.
 const QUIET_ROUNDS: u64 = 25 + 15;
@@ -43,7 +43,7 @@ pub(super) fn check(history: &History) -> Verdict {
         };
         judge("open_calls", &seen.stats.open_calls, &0);
         judge("unconfirmed_ops", &seen.stats.unconfirmed_ops, &0);
-        judge("watches", &seen.stats.watches, &0);
+        judge("watches", &seen.stats.watches, &watches(history, seen));
         judge("subscriptions", &seen.stats.subscriptions, &live.get(&seen.origin).map_or(0, Vec::len));
         judge("topics", &seen.topics.iter().collect::<BTreeSet<_>>(), &known.iter().collect::<BTreeSet<_>>());
         if !anybody_is_down(last, seen) {
@@ -51,6 +51,12 @@ pub(super) fn check(history: &History) -> Verdict {
         }
     }
     verdict
+}
+
+/// How many keep a copy there: for as long as their process lives.
+fn watches(history: &History, seen: &Seen) -> usize {
+    let is_there = |copied: &&Copied| history.lineage(copied.process).contains(&seen.origin);
+    history.copied.iter().filter(is_there).count()
 }
 
 fn writes_nothing(rest: &[&Sample]) -> bool {

@@ -17,6 +17,7 @@ mod homed;
 mod joiners;
 mod leaks;
 mod losses;
+mod mixed;
 mod orphans;
 mod owned;
 mod stability;
@@ -25,6 +26,7 @@ mod streams;
 mod tests;
 mod topics;
 mod verdict;
+mod watchers;
 mod witness;
 
 use crate::history::History;
@@ -40,11 +42,13 @@ pub fn check(history: &History) -> Vec<Verdict> {
         false_death::check(history),
         streams::check(history),
         witness::check(history),
+        mixed::check(history),
         deadlines::check(history),
         acknowledged::check(history),
         homed::check(history),
         topics::check(history),
         found::check(history),
+        watchers::check(history),
         leaks::check(history),
         bounds::check(history),
     ]

@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use bytes::Bytes;
+use headcount::Error::{Closed, OutcomeUnknown};
 use headcount::{Event, MemberState, Reply};
 use headcount_cluster::Origin;
 
@@ -64,8 +65,35 @@ fn plan() -> Plan {
         told.command(11_000 + 100 * u64::from(n), client, node, Via::Shared, &format!("RPUSH queue e{n}"));
     }
     told.command(13_500, 0, 0, Via::Shared, "GET tickets");
+    told.command(16_000, 1, 1, Via::Shared, "GET tickets");
+    told.command(9_500, 0, 0, Via::Shared, "DEL lock");
+    told.command(13_550, 0, 0, Via::Shared, "GET lock");
+    let exchange = |expected: Option<&str>, new: &str, seconds: Option<i64>| Ask::CompareAndSet {
+        key: if seconds.is_some() { "lease" } else { "exchanged" }.to_owned(),
+        expected: expected.map(str::to_owned),
+        new: Some(new.to_owned()),
+        seconds,
+    };
+    for n in 0..4 {
+        told.ask(18_000 + 200 * n, 9, 0, exchange(None, &format!("x{n}"), None));
+    }
+    told.command(18_000, 10, 0, Via::Shared, "SET lease mine NX EX 5");
+    told.ask(20_000, 10, 0, exchange(Some("mine"), "mine", Some(5)));
+    told.command(20_500, 10, 0, Via::Shared, "GET lease");
+    told.command(24_000, 11, 1, Via::Shared, "SET lease theirs NX EX 5");
     told.command(13_600, 0, 0, Via::Shared, "LPOP queue");
     told.command(13_700, 1, 1, Via::Shared, "BLPOP queue more 1");
+    for (n, line) in
+        ["SADD mixed a", "SET mixed v", "DEL mixed", "HSET mixed f 1", "HINCRBY mixed f 2"].iter().enumerate()
+    {
+        told.command(9_050 + 300 * n as u64, n as u32 % 2, n % 2, Via::Shared, line);
+    }
+    told.ask(7_500, 12, 1, Ask::Watch { key: "set".to_owned() });
+    told.ask(7_500, 13, 0, Ask::Follow { topic: "room".to_owned() });
+    told.ask(8_000, 14, 1, Ask::Track { topic: "room".to_owned(), meta: "stays".to_owned() });
+    told.ask(8_500, 15, 1, Ask::Track { topic: "room".to_owned(), meta: "leaves".to_owned() });
+    told.ask(9_500, 15, 1, Ask::Untrack);
+    told.ask(8_500, 16, 2, Ask::Track { topic: "room".to_owned(), meta: "dies".to_owned() });
     told.command(9_000, 3, 2, Via::Shared, "SETEX brief 5 v");
     told.command(10_000, 1, 1, Via::Shared, "GET brief");
     told.command(14_900, 1, 1, Via::Shared, "EXISTS brief");
@@ -119,8 +147,8 @@ fn rejects(check: fn(&History) -> Verdict, words: &str, lie: impl FnOnce(&mut Hi
 
 impl PartialEq for History {
     fn eq(&self, other: &Self) -> bool {
-        (&self.asked, &self.heard, &self.processes, &self.samples)
-            == (&other.asked, &other.heard, &other.processes, &other.samples)
+        (&self.asked, &self.heard, &self.copied, &self.processes, &self.samples)
+            == (&other.asked, &other.heard, &other.copied, &other.processes, &other.samples)
             && self.plan == other.plan
     }
 }
@@ -207,6 +235,13 @@ fn rows_of_the_dead_are_not_to_be_seen() {
         let late = history.samples.iter_mut().filter(|sample| sample.at > 31_000 && sample.at < 34_000);
         late.for_each(|sample| add(seen(sample, 0), "own", "mortal"));
     });
+    rejects(orphans::check, "for Up, which ended at", |history| {
+        let dead = history.processes[2].origin;
+        let late = history.samples.iter_mut().filter(|sample| sample.at > 26_000 && sample.at < 38_000);
+        late.for_each(|sample| {
+            seen(sample, 0).members.insert(dead, MemberState::Up);
+        });
+    });
     rejects(orphans::check, "whose owner has ended", |history| add(last(history, 1), "own", "mortal"));
     rejects(orphans::check, "whose owner has ended", |history| add(last(history, 2), "own", "brief"));
     rejects(orphans::check, "whose owner has ended", |history| {
@@ -219,6 +254,11 @@ fn rows_of_the_dead_are_not_to_be_seen() {
 fn rows_of_the_living_are_to_be_seen() {
     let forget = |seen: &mut Seen| set(seen, "own").retain(|member| member != "alive");
     rejects(false_death::check, "alive", |history| forget(last(history, 0)));
+    rejects(false_death::check, "holds the owner for Up", |history| {
+        // Also of an owner that dies later.
+        let before = history.samples.iter_mut().filter(|sample| sample.at > 12_000 && sample.at < 20_000);
+        before.for_each(|sample| set(seen(sample, 0), "own").retain(|member| member != "mortal"));
+    });
     rejects(false_death::check, "holds the owner for Up", |history| {
         let while_another_was_dead =
             history.samples.iter_mut().filter(|sample| sample.at > 29_000 && sample.at < 33_500);
@@ -442,6 +482,53 @@ fn what_was_acknowledged_is_there_in_the_end() {
     rejects(acknowledged::check, "SADD set of-all", |history| lose(history, "SADD set of-all"));
 }
 
+/// Takes all that one origin wrote from a node, from some time on.
+fn forget(history: &mut History, node: usize, author: Origin, from: u64) {
+    let seen = history.samples.iter_mut().filter(|sample| sample.at >= from).filter_map(|it| it.nodes[node].as_mut());
+    seen.for_each(|seen| {
+        seen.vector.remove(&author);
+        seen.forgotten.remove(&author);
+    });
+}
+
+#[test]
+fn what_was_acknowledged_by_who_took_a_new_incarnation_is_there_in_the_end() {
+    // The first node goes on under another origin, and everybody forgets the one that wrote, from the beginning or after having heard of it.
+    let go_on = |history: &mut History, lives: bool| {
+        let (at, old, new) = (27_000, history.processes[0].origin, Origin(77));
+        history.processes[0].until = Some((at, if lives { End::Reincarnated } else { End::Died }));
+        if lives {
+            let again = crate::history::Process { node: 0, origin: new, from: at, until: None };
+            history.processes.push(again);
+        }
+        for sample in history.samples.iter_mut().filter(|sample| sample.at >= at) {
+            for seen in sample.nodes.iter_mut().flatten() {
+                seen.origin = if seen.origin == old { new } else { seen.origin };
+                if let Some(state) = seen.members.remove(&old) {
+                    seen.members.insert(new, state);
+                }
+                seen.linked.iter_mut().filter(|peer| **peer == old).for_each(|peer| *peer = new);
+                seen.linked.sort_unstable();
+            }
+        }
+        old
+    };
+    rejects(acknowledged::check, "SADD set c", |history| {
+        let old = go_on(history, true);
+        (0..3).for_each(|node| forget(history, node, old, 0));
+    });
+    // It died, and one that lives was seen to have what it wrote.
+    rejects(acknowledged::check, "SADD set c", |history| {
+        let old = go_on(history, false);
+        (0..3).for_each(|node| forget(history, node, old, 33_000));
+    });
+    // It died, and nobody who lives was.
+    let mut history = truth();
+    let old = go_on(&mut history, false);
+    (0..3).for_each(|node| forget(&mut history, node, old, 0));
+    assert!(acknowledged::check(&history).is_kept());
+}
+
 #[test]
 fn homes_answer_once() {
     let check = homed::check;
@@ -483,7 +570,7 @@ fn homes_answer_once() {
     }
     rejects(check, "was never pushed", |history| answer(history, "LPOP queue", Reply::Bulk("e9".into())));
     rejects(check, "sees less than", |history| answer(history, "GET tickets", Reply::Bulk("1".into())));
-    rejects(check, "nobody popped it", |history| {
+    rejects(check, "that nobody popped", |history| {
         shown_in_the_end(history, "queue", |shown| *shown = Shown::List(vec!["e3".into()]));
     });
     rejects(check, "is still in", |history| {
@@ -496,7 +583,6 @@ fn homes_answer_once() {
 fn homes_answer_once_while_nodes_come_and_go_and_who_was_answered_lives() {
     let twice = |history: &mut History| answer(history, "INCRBY spanning 3", Reply::Integer(2));
     rejects(homed::check, "one sum", twice);
-    rejects(homed::check, "grew by more than", |history| answer(history, "INCRBY spanning 3", Reply::Integer(6)));
     let excuses: [fn(&mut History); 4] = [
         |history| history.processes[0].until = Some((26_200, End::Died)),
         |history| {
@@ -525,26 +611,124 @@ fn homes_answer_once_while_nodes_come_and_go_and_who_was_answered_lives() {
 fn what_a_pop_took_is_unknown_when_its_process_dies_around_its_giving_up() {
     let lost = |died: Option<u64>| {
         let mut history = truth();
-        shown_in_the_end(&mut history, "queue", |shown| *shown = Shown::List(vec!["e3".into()]));
+        shown_in_the_end(&mut history, "queue", |shown| *shown = Shown::List(vec!["e2".into(), "e3".into()]));
         let pop = asked(&mut history, "BLPOP queue more 1");
         (pop.answer, pop.given_up) = (None, Some(14_000));
         let process = pop.process;
         let of_it = history.processes.iter_mut().filter(|one| Some(one.origin) == process);
         of_it.for_each(|one| one.until = died.map(|at| (at, End::Died)));
-        homed::check(&history).broken.iter().any(|breach| breach.words.contains("nobody popped it"))
+        homed::check(&history).broken.iter().any(|breach| breach.words.contains("that nobody popped"))
     };
     assert_eq!([None, Some(14_500), Some(19_000)].map(lost), [true, false, true]);
 }
 
 #[test]
 fn an_answer_is_given_again_only_when_all_that_had_it_may_have_ended() {
-    let mut history = truth();
-    history.plan.settings.home_requires = HomeRequires::Majority;
-    answer(&mut history, "GETSET swap s3", Reply::Bulk("s0".into()));
-    for (process, is_kept) in [(0, false), (1, true), (2, true)] {
-        history.processes[process].until = Some((12_900, End::Died));
-        assert_eq!(homed::check(&history).is_kept(), is_kept, "{process}");
+    // Of all that were there more than half had it; and once all held the same, all had.
+    for (has_settled, is_kept) in [(false, [false, true, true]), (true, [false, false, true])] {
+        let mut history = truth();
+        history.plan.settings.home_requires = HomeRequires::Majority;
+        answer(&mut history, "GETSET swap s3", Reply::Bulk("s0".into()));
+        let between = history.samples.iter_mut().filter(|sample| (12_100..13_100).contains(&sample.at));
+        between.filter(|_| !has_settled).for_each(|sample| seen(sample, 1).digest ^= 1);
+        for (process, is_kept) in is_kept.into_iter().enumerate() {
+            history.processes[process].until = Some((12_900, End::Died));
+            assert_eq!(homed::check(&history).is_kept(), is_kept, "{process} {has_settled}");
+        }
     }
+}
+
+/// As if a link had been cut and mended, so that nothing is quiet.
+fn disturb(history: &mut History, at_ms: u64) {
+    let faults = [(at_ms, Fault::Cut { from: 0, to: 1 }), (at_ms + 1, Fault::Mend { from: 0, to: 1 })];
+    history.plan.steps.extend(faults.map(|(at_ms, fault)| Step { at_ms, event: plan::Event::Fault(fault) }));
+    history.plan.steps.sort_by_key(|step| step.at_ms);
+}
+
+#[test]
+fn an_answer_that_all_had_is_not_given_again_whatever_parted_them_afterwards() {
+    let again = |history: &mut History| {
+        disturb(history, 12_150);
+        answer(history, "GETSET swap s3", Reply::Bulk("s0".into()));
+    };
+    rejects(homed::check, "one former value", again);
+    // Parted before all had it.
+    let mut history = truth();
+    again(&mut history);
+    for sample in history.samples.iter_mut().filter(|sample| (12_100..13_100).contains(&sample.at)) {
+        seen(sample, 1).digest ^= 1;
+    }
+    assert!(homed::check(&history).is_kept());
+}
+
+#[test]
+fn a_lock_is_its_winner_s_until_something_ends_it() {
+    let check = homed::check;
+    // The removal was answered before anybody had asked for the lock.
+    let all_win = |history: &mut History| {
+        let is_lock =
+            |asked: &&mut Asked| matches!(&asked.ask, Ask::Command { words, .. } if words.starts_with("SET lock"));
+        history.asked.iter_mut().filter(is_lock).for_each(|asked| asked.answer.as_mut().unwrap().1 = Ok(Reply::Ok));
+    };
+    rejects(check, "two won", all_win);
+    let mut history = truth();
+    all_win(&mut history);
+    asked(&mut history, "DEL lock").at = 12_250;
+    (asked(&mut history, "DEL lock")).answer = Some((13_500, Ok(Reply::Integer(1))));
+    assert!(check(&history).is_kept(), "it may have been opened in between");
+    for other in [Reply::Nil, Reply::Bulk("other".into())] {
+        rejects(check, "does not see what", |history| answer(history, "GET lock", other));
+    }
+    rejects(check, "at the end n0 shows", |history| {
+        shown_in_the_end(history, "lock", |shown| *shown = Shown::Value("other".into()));
+    });
+}
+
+#[test]
+fn a_lock_with_a_life_is_its_winner_s_until_that_is_over() {
+    let wins = |history: &mut History, at: u64| {
+        let other = asked(history, "SET lease theirs NX EX 5");
+        (other.at, other.answer) = (at, Some((at + 10, Ok(Reply::Ok))));
+    };
+    // The first took it at 18 s and kept it at 20 s, for 5 s each time.
+    for at in [22_000, 24_000] {
+        rejects(homed::check, "two won", |history| wins(history, at));
+    }
+    let mut history = truth();
+    wins(&mut history, 25_500);
+    assert!(homed::check(&history).is_kept());
+    rejects(homed::check, "does not see what", |history| answer(history, "GET lease", Reply::Nil));
+}
+
+#[test]
+fn no_two_replace_the_same_value() {
+    let told_yes = |n: usize| {
+        move |history: &mut History| {
+            let is_exchange = |asked: &&mut Asked| matches!(&asked.ask, Ask::CompareAndSet { seconds: None, .. });
+            let exchange = history.asked.iter_mut().filter(is_exchange).nth(n).unwrap();
+            exchange.answer.as_mut().unwrap().1 = Ok(Reply::Bulk("x0".into()));
+        }
+    };
+    rejects(homed::check, "one former value", told_yes(3));
+}
+
+#[test]
+fn no_more_is_lost_than_pops_may_have_taken_unheard() {
+    let lost = |errors: [headcount::Error; 2]| {
+        let mut history = truth();
+        shown_in_the_end(&mut history, "queue", |shown| *shown = Shown::List(vec!["e3".into()]));
+        for (words, error) in ["BLPOP queue more 1", "LPOP queue"].into_iter().zip(errors) {
+            asked(&mut history, words).answer.as_mut().unwrap().1 = Err(error);
+        }
+        homed::check(&history).broken.iter().any(|breach| breach.words.contains("that nobody popped"))
+    };
+    assert!(lost([OutcomeUnknown, OutcomeUnknown]), "three are missing");
+    assert!(lost([OutcomeUnknown, Closed]));
+    let mut history = truth();
+    asked(&mut history, "LPOP queue").answer.as_mut().unwrap().1 = Err(OutcomeUnknown);
+    assert!(homed::check(&history).is_kept(), "one is missing");
+    asked(&mut history, "LPOP queue").answer.as_mut().unwrap().1 = Err(Closed);
+    assert!(!homed::check(&history).is_kept(), "nothing was done");
 }
 
 #[test]
@@ -715,6 +899,16 @@ fn homes_count_once_and_serve_in_turn() {
         let counts = history.asked.iter_mut().filter(is_count);
         counts.last().unwrap().answer.as_mut().unwrap().1 = Ok(Reply::Integer(5));
     });
+    rejects(homed::check, "has to be at least", |history| {
+        let counts = history.asked.iter_mut().filter(|asked| matches!(asked.ask, Ask::Command { via: Via::Homed, .. }));
+        counts.last().unwrap().answer.as_mut().unwrap().1 = Ok(Reply::Integer(0));
+    });
+    rejects(homed::check, "sees less than", |history| {
+        // Also on a node that was told nothing, once all have had it.
+        let reads = history.asked.iter_mut().filter(|asked| asked.ask.to_string() == "GET tickets");
+        reads.last().unwrap().answer.as_mut().unwrap().1 = Ok(Reply::Bulk("3".into()));
+        disturb(history, 12_150);
+    });
     rejects(homed::check, "and not to client 7", |history| {
         let served = asked(history, "BLPOP line 9").answer.replace((26_200, Ok(Reply::Nil)));
         asked(history, "BLPOP line 8").answer = served;
@@ -744,4 +938,54 @@ fn the_living_are_not_given_up_before_the_grace_is_over() {
             seen(sample, 0).members.remove(&alive);
         });
     });
+}
+
+#[test]
+fn an_element_comes_back_only_for_somebody_who_did_not_get_it() {
+    let again = |history: &mut History| {
+        disturb(history, 11_500);
+        asked(history, "LPOP queue").at = 11_450;
+        asked(history, "LPOP queue").answer = Some((11_600, Ok(Reply::Bulk("e0".into()))));
+        answer(history, "BLPOP queue more 1", Reply::Array(vec!["queue".into(), "e0".into()].into()));
+    };
+    rejects(homed::check, "one element", again);
+    // A third had popped it on another side, and gave up.
+    let mut history = truth();
+    again(&mut history);
+    let mut third = asked(&mut history, "LPOP queue").clone();
+    (third.client, third.answer, third.given_up) = (12, None, Some(11_700));
+    history.asked.push(third);
+    let verdict = homed::check(&history);
+    assert!(!verdict.broken.iter().any(|breach| breach.words.contains("one element")), "{verdict:?}");
+}
+
+#[test]
+fn who_follows_a_key_or_a_topic_knows_what_is_there() {
+    let check = watchers::check;
+    rejects(check, "is there", |history| history.copied[0].known = Shown::Missing);
+    rejects(check, "is there", |history| shown_in_the_end(history, "set", |shown| *shown = Shown::Missing));
+    rejects(check, "what does not fit", |history| history.copied[0].misfit = Some((9_000, "a change".to_owned())));
+    let key = "headcount:presence:room";
+    rejects(check, "tracked are", |history| shown_in_the_end(history, key, |shown| *shown = Shown::Missing));
+    rejects(check, "tracked are", |history| {
+        let is_untrack = |asked: &Asked| asked.ask == Ask::Untrack;
+        history.asked.retain(|asked| !is_untrack(asked));
+    });
+    rejects(leaks::check, "watches is", |history| drop(history.copied.pop()));
+}
+
+#[test]
+fn of_several_types_the_last_is_left() {
+    for wrong in [Shown::Missing, Shown::Value("v".into()), Shown::Hash(vec![("f".into(), "1".into())])] {
+        rejects(mixed::check, "is left by the last who wrote", |history| {
+            shown_in_the_end(history, "mixed", |shown| *shown = wrong.clone());
+        });
+    }
+    // Written at once: nothing is said.
+    let mut history = truth();
+    let (author, (_, last)) =
+        (asked(&mut history, "SET mixed v").process.unwrap(), asked(&mut history, "SET mixed v").wrote.unwrap());
+    let before = mixed::check(&history).judged;
+    asked(&mut history, "DEL mixed").saw.insert(author, last - 1);
+    assert!(mixed::check(&history).judged < before);
 }

@@ -76,6 +76,11 @@ fn by_key(history: &History) -> BTreeMap<Bytes, Vec<(&Asked, Command)>> {
             keys.entry(key).or_default().push((asked, command.clone()));
         }
     }
+    for asked in &history.asked {
+        if let Ask::CompareAndSet { key, .. } = &asked.ask {
+            keys.remove(key.as_bytes());
+        }
+    }
     keys
 }
 

@@ -29,6 +29,8 @@ pub(super) struct Seeds {
 struct Seed {
     node: u32,
     outcome: Option<Outcome>,
+    /// Whether it was asked in this round.
+    asked: bool,
 }
 
 /// What a call to somebody came to.
@@ -42,7 +44,7 @@ pub(super) enum Outcome {
 
 impl Seeds {
     pub(super) fn new(nodes: Vec<u32>, me: u32) -> Self {
-        let seed = |node| Seed { node, outcome: (node == me).then_some(Outcome::Yourself) };
+        let seed = |node| Seed { node, outcome: (node == me).then_some(Outcome::Yourself), asked: false };
         Self {
             all: nodes.into_iter().map(seed).collect(),
             open: 0,
@@ -84,6 +86,9 @@ impl Process {
             .map(|(index, seed)| (index, seed.node))
             .collect();
         self.seeds.open = missing.len();
+        for (index, seed) in self.seeds.all.iter_mut().enumerate() {
+            seed.asked = missing.iter().any(|(asked, _)| *asked == index);
+        }
         for (index, node) in &missing {
             self.call(net, *node, Purpose::Probe(*index), None);
         }
@@ -146,7 +151,7 @@ impl Process {
     }
 
     fn keep_probing(&mut self, net: &mut Net) {
-        let missing: Vec<Member> = self.accepting(|seed| !self.is_satisfied(seed));
+        let missing: Vec<Member> = self.accepting(|seed| seed.asked && !self.is_satisfied(seed));
         for seed in missing {
             self.seed_accepted(net, &seed);
         }

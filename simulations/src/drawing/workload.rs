@@ -29,11 +29,15 @@ pub enum Activity {
     Dawdling,
     /// Writes that wait for others to have them.
     Acknowledged,
+    /// Compare-and-sets, locks that are kept and opened, and reads of what homes count.
+    Exchanges,
+    /// Copies of keys and topics, and who is present.
+    Watching,
 }
 
 impl Activity {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Rows,
         Self::Owned,
         Self::Clashes,
@@ -43,6 +47,8 @@ impl Activity {
         Self::Topics,
         Self::Dawdling,
         Self::Acknowledged,
+        Self::Exchanges,
+        Self::Watching,
     ];
 }
 
@@ -87,7 +93,8 @@ impl Workload {
 
     /// Writes what clients do into a plan, from its beginning to its end.
     pub fn draw(&self, draft: &mut Draft) {
-        let mut clients = Clients { dice: draft.dice.fork(1), workload: self, numbers: vec![0; draft.nodes * SLOTS] };
+        let numbers = vec![0; draft.nodes * SLOTS];
+        let mut clients = Clients { dice: draft.dice.fork(1), workload: self, numbers, copies: 0 };
         let mut at = 1_000;
         while at < draft.storm_ms {
             // A seed without weights has no clients.
@@ -112,7 +119,12 @@ struct Clients<'a> {
     workload: &'a Workload,
     /// How many unique values each client used.
     numbers: Vec<u64>,
+    /// How many began to keep a copy.
+    copies: usize,
 }
+
+/// Copies that are kept at most, all clients together: each takes note of every change.
+const MOST_COPIES: usize = 30;
 
 impl Clients<'_> {
     fn act(&mut self, draft: &mut Draft, at: u64, activity: Activity) {
@@ -144,6 +156,14 @@ impl Clients<'_> {
                 draft.ask(at, client, node, Ask::Subscribe { topic });
                 draft.ask(at + 1, client, node, Ask::Dawdle);
                 draft.ask(at + self.dice.between(500, 20_000), client, node, Ask::Listen);
+            }
+            Activity::Exchanges => {
+                let ask = self.exchange(client);
+                draft.ask(at, client, node, ask);
+            }
+            Activity::Watching => {
+                let ask = self.watching(client);
+                draft.ask(at, client, node, ask);
             }
             Activity::Acknowledged => {
                 let via = self.dice.one(&[Via::Majority, Via::All]);
@@ -259,6 +279,45 @@ impl Clients<'_> {
             3 => (Via::Shared, format!("GET {}", self.key("lock"))),
             4 | 5 => (Via::Shared, format!("GETSET {} {unique}", self.key("swap"))),
             _ => (Via::Homed, format!("INCRBY {} 1", self.key("homed"))),
+        }
+    }
+
+    fn exchange(&mut self, client: u32) -> Ask {
+        let (key, unique) = (self.dice.below(self.workload.keys), self.unique(client));
+        // All who want a lock give it the same life, so that keeping it never makes that shorter.
+        let life = 3 + 2 * key as i64;
+        let (lease, holder) = (format!("lease:{key}"), format!("holder{client}"));
+        let command = |via, words| Ask::Command { via, words };
+        let compare_and_set = |key, expected, new, seconds| Ask::CompareAndSet { key, expected, new, seconds };
+        match self.dice.below(12) {
+            0..=2 => command(Via::Shared, format!("SET {lease} {holder} NX EX {life}")),
+            3 | 4 => compare_and_set(lease, Some(holder.clone()), Some(holder), Some(life)),
+            5 => compare_and_set(lease, Some(holder), None, None),
+            6 => command(Via::Shared, format!("GET {lease}")),
+            7 => command(Via::Shared, format!("GET homed:{key}")),
+            8 => command(Via::Homed, format!("INCRBY homed:{key} 1")),
+            9 | 10 => compare_and_set(format!("swap:{key}"), None, Some(unique), None),
+            _ => command(Via::Shared, format!("GET swap:{key}")),
+        }
+    }
+
+    fn watching(&mut self, client: u32) -> Ask {
+        let (room, unique) = (self.key("room"), self.unique(client));
+        let kind =
+            self.dice.one(&["val", "count", "set", "hash", "any", "own:set", "own:hash", "queue", "lease", "once"]);
+        let key = self.key(kind);
+        let is_copied = self.copies < MOST_COPIES;
+        match self.dice.below(8) {
+            0 | 1 if is_copied => {
+                self.copies += 1;
+                Ask::Watch { key }
+            }
+            2 if is_copied => {
+                self.copies += 1;
+                Ask::Follow { topic: room }
+            }
+            0..=2 | 7 => Ask::Untrack,
+            _ => Ask::Track { topic: room, meta: unique },
         }
     }
 

@@ -15,6 +15,36 @@ pub enum Ask {
         /// The words, the name first.
         words: String,
     },
+    /// A compare-and-set. It answers what it replaced, nil for a missing key, and 0 when it found something else.
+    CompareAndSet {
+        /// The key.
+        key: String,
+        /// What is expected there; what the client reads on its node when nothing is given.
+        expected: Option<String>,
+        /// What is written instead; nothing removes the key.
+        new: Option<String>,
+        /// For how long.
+        seconds: Option<i64>,
+    },
+    /// Keep a copy of what is under a key, for as long as the process lives.
+    Watch {
+        /// The key.
+        key: String,
+    },
+    /// Keep a copy of who is present under a topic, for as long as the process lives.
+    Follow {
+        /// The topic.
+        topic: String,
+    },
+    /// Be present under a topic, and nowhere else any more.
+    Track {
+        /// The topic.
+        topic: String,
+        /// What is known of who is present.
+        meta: String,
+    },
+    /// Be present nowhere any more.
+    Untrack,
     /// Hear a topic from here on.
     Subscribe {
         /// The topic.
@@ -59,6 +89,16 @@ impl fmt::Display for Ask {
         match self {
             Self::Command { via: Via::Shared, words } => f.write_str(words),
             Self::Command { via, words } => write!(f, "{words} ({via:?})"),
+            Self::CompareAndSet { key, expected, new, seconds } => {
+                let (expected, new) =
+                    (expected.as_deref().unwrap_or("what is read"), new.as_deref().unwrap_or("nothing"));
+                let life = seconds.map_or_else(String::new, |seconds| format!(" for {seconds} s"));
+                write!(f, "compare {key} with {expected} and set {new}{life}")
+            }
+            Self::Watch { key } => write!(f, "watch {key}"),
+            Self::Follow { topic } => write!(f, "follow who is present under {topic}"),
+            Self::Track { topic, meta } => write!(f, "be present under {topic} with {meta}"),
+            Self::Untrack => f.write_str("be present no more"),
             Self::Subscribe { topic } => write!(f, "subscribe {topic}"),
             Self::Unsubscribe { topic } => write!(f, "unsubscribe {topic}"),
             Self::Dawdle => f.write_str("stop reading"),

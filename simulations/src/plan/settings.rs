@@ -17,7 +17,7 @@ pub struct Settings {
     pub home_requires: HomeRequires,
     /// What logs are kept at most; little makes snapshots frequent.
     pub oplog_bytes: usize,
-    /// What waits for a subscriber at most.
+    /// What waits for a subscriber at most, and for a watcher.
     pub subscriber_queue: usize,
     /// What waits for a peer's link at most, messages only.
     pub peer_queue_bytes: usize,
@@ -73,6 +73,7 @@ impl Settings {
         };
         config.limits.oplog_bytes = self.oplog_bytes;
         config.limits.subscriber_queue = self.subscriber_queue;
+        config.limits.watcher_queue = self.subscriber_queue;
         config.limits.peer_queue_bytes = self.peer_queue_bytes;
         config.limits.max_memory_bytes = self.max_memory_bytes;
         config.limits.max_subscriptions = self.max_subscriptions;

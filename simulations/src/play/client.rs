@@ -11,14 +11,19 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use futures::StreamExt;
+use bytes::Bytes;
 use futures::future::{AbortHandle, Abortable, LocalBoxFuture};
-use headcount::{Ack, ClusterPresence, Command, Error, Event, MemberState, Presence, Reply, Subscription};
+use futures::{FutureExt, StreamExt};
+use headcount::{
+    Ack, ClusterPresence, Command, Error, Event, MemberState, Presence, Reply, Subscription, Tracked, Tracking,
+    Watching,
+};
 use headcount_cluster::Origin;
 use headcount_presence::handle::Shared;
 
-use super::sight::known;
-use crate::history::{Asked, Heard};
+use super::sight::{known, presence_key};
+use super::watcher::Watcher;
+use crate::history::{Asked, Copied, Heard, Shown};
 use crate::model::words;
 use crate::plan::{Ask, Via};
 use crate::stage::{Look, Stage};
@@ -26,13 +31,14 @@ use crate::stage::{Look, Stage};
 /// How long a write waits for others to have it.
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(5);
 
-type Clock = Rc<dyn Fn() -> u64>;
+pub(super) type Clock = Rc<dyn Fn() -> u64>;
 
 /// What was asked and heard so far.
 #[derive(Default)]
 pub(super) struct Notebook {
     pub(super) asked: Vec<Asked>,
     pub(super) heard: Vec<Heard>,
+    pub(super) copied: Vec<Copied>,
     /// How many subscriptions to a topic a client has begun.
     subscriptions: BTreeMap<(u32, String), u32>,
 }
@@ -43,6 +49,7 @@ pub(super) struct Client {
     node: usize,
     base: ClusterPresence,
     session: Rc<RefCell<Option<ClusterPresence>>>,
+    tracked: Rc<RefCell<Option<Tracked>>>,
     pending: Option<Pending>,
     ears: Rc<Ears>,
     /// The topics that it has subscribed to.
@@ -66,6 +73,7 @@ impl Client {
             // Of its own family: it must not end others' subscriptions.
             base: ClusterPresence::new(look.presence.shared()),
             session: Rc::default(),
+            tracked: Rc::default(),
             pending: None,
             ears: Rc::default(),
             topics: Vec::new(),
@@ -98,7 +106,14 @@ impl Client {
                 let work = self.work(ask);
                 self.start(index, work, stage);
             }
-            Ask::Command { .. } | Ask::Subscribe { .. } | Ask::Unsubscribe { .. } => {
+            Ask::Command { .. }
+            | Ask::CompareAndSet { .. }
+            | Ask::Watch { .. }
+            | Ask::Follow { .. }
+            | Ask::Track { .. }
+            | Ask::Untrack
+            | Ask::Subscribe { .. }
+            | Ask::Unsubscribe { .. } => {
                 if self.is_busy() {
                     return;
                 }
@@ -155,12 +170,49 @@ impl Client {
             Ask::Command { via, words } => {
                 Box::pin(run(self.base.clone(), Rc::clone(&self.session), *via, words.clone()))
             }
+            Ask::CompareAndSet { key, expected, new, seconds } => {
+                let (base, key, new, seconds) = (self.base.clone(), key.clone(), new.clone(), *seconds);
+                let expected = expected.as_ref().map(|expected| Bytes::from(expected.clone()));
+                Box::pin(async move { Ok((exchange(base, key, expected, new, seconds).await?, None)) })
+            }
             Ask::Subscribe { topic } => {
                 self.topics.push(topic.clone());
                 let (base, reader, topic) = (self.base.clone(), self.reader(topic), topic.clone());
                 Box::pin(async move {
                     let subscription = base.subscribe(topic).await?;
-                    Ok((Reply::Ok, Some((reader, subscription))))
+                    Ok((Reply::Ok, Some(reader.read(subscription).boxed_local())))
+                })
+            }
+            Ask::Watch { key } => {
+                let (base, key, watcher) = (self.base.clone(), key.clone(), self.watcher(key.clone()));
+                Box::pin(async move {
+                    let watch = base.watch(key).await?;
+                    Ok((Reply::Ok, Some(watcher().watch(watch).boxed_local())))
+                })
+            }
+            Ask::Follow { topic } => {
+                let (base, topic, watcher) = (self.base.clone(), topic.clone(), self.watcher(presence_key(topic)));
+                Box::pin(async move {
+                    let diffs = base.watch_presences(topic).await?;
+                    Ok((Reply::Ok, Some(watcher().follow(diffs).boxed_local())))
+                })
+            }
+            Ask::Track { topic, meta } => {
+                let (base, topic, meta, tracked) =
+                    (self.base.clone(), topic.clone(), meta.clone(), Rc::clone(&self.tracked));
+                let key = self.number.to_string();
+                Box::pin(async move {
+                    drop(tracked.borrow_mut().take());
+                    let guard = base.track(topic, key, meta).await?;
+                    *tracked.borrow_mut() = Some(guard);
+                    Ok((Reply::Ok, None))
+                })
+            }
+            Ask::Untrack => {
+                let tracked = Rc::clone(&self.tracked);
+                Box::pin(async move {
+                    drop(tracked.borrow_mut().take());
+                    Ok((Reply::Ok, None))
                 })
             }
             Ask::Unsubscribe { topic } => {
@@ -176,6 +228,17 @@ impl Client {
                 })
             }
             Ask::Dawdle | Ask::Listen | Ask::GiveUp => Box::pin(async { Ok((Reply::Ok, None)) }),
+        }
+    }
+
+    /// Who will keep a copy of a key, from when it is watched.
+    fn watcher(&self, key: String) -> impl FnOnce() -> Watcher + 'static {
+        let (client, node, shared) = (self.number, self.node, Arc::clone(self.base.shared()));
+        let (clock, notes) = (Rc::clone(&self.clock), Rc::clone(&self.notes));
+        move || {
+            let process = shared.read(|state, _| state.origin());
+            let copied = Copied { client, node, process, key, known: Shown::Missing, misfit: None };
+            Watcher::new(copied, clock, notes)
         }
     }
 
@@ -214,8 +277,8 @@ impl Client {
                 Err(error) => (Err(error), None),
             };
             notes.borrow_mut().asked[index].answer = Some((clock(), answer));
-            if let Some((reader, subscription)) = reads {
-                reader.read(subscription).await;
+            if let Some(reads) = reads {
+                reads.await;
             }
         };
         // A process that ends just now never answers, and its client finds out at its next question.
@@ -223,8 +286,9 @@ impl Client {
     }
 }
 
-/// What a client does in its process: its answer, and what it reads from then on.
-type Work = LocalBoxFuture<'static, Result<(Reply, Option<(Reader, Subscription)>), Error>>;
+/// What a client does in its process: its answer, and how it reads from then on.
+type Work = LocalBoxFuture<'static, Outcome>;
+type Outcome = Result<(Reply, Option<LocalBoxFuture<'static, ()>>), Error>;
 
 /// On how many nodes a write has to be before it is answered.
 fn holders(ask: &Ask, look: &Look) -> usize {
@@ -265,12 +329,7 @@ async fn observed<T>(
 }
 
 /// Runs a command through the kind of handle that is asked for.
-async fn run(
-    base: ClusterPresence,
-    session: Rc<RefCell<Option<ClusterPresence>>>,
-    via: Via,
-    words: String,
-) -> Result<(Reply, Option<(Reader, Subscription)>), Error> {
+async fn run(base: ClusterPresence, session: Rc<RefCell<Option<ClusterPresence>>>, via: Via, words: String) -> Outcome {
     let command = Command::parse(&words::split(&words))?;
     let handle = match via {
         Via::Shared => base,
@@ -281,6 +340,23 @@ async fn run(
         Via::All => base.acknowledged(Ack::All, ACKNOWLEDGED_WITHIN),
     };
     Ok((command.execute(&handle).await?, None))
+}
+
+/// Replaces what is expected under a key, or what the node shows; answers what that was.
+async fn exchange(
+    presence: ClusterPresence,
+    key: String,
+    expected: Option<Bytes>,
+    new: Option<String>,
+    seconds: Option<i64>,
+) -> Result<Reply, Error> {
+    let expected = if expected.is_some() { expected } else { presence.get(&*key).await? };
+    let (old, new) = (expected.as_deref(), new.as_deref());
+    let is_done = match (new, seconds) {
+        (Some(new), Some(seconds)) => presence.compare_and_set_ex(&*key, old, new, seconds).await?,
+        (new, _) => presence.compare_and_set(&*key, old, new.map(str::as_bytes)).await?,
+    };
+    Ok(if is_done { expected.map_or(Reply::Nil, Reply::Bulk) } else { Reply::Integer(0) })
 }
 
 /// Whether a client reads what it is told.

@@ -11,6 +11,7 @@
 
 mod client;
 mod sight;
+mod watcher;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -197,6 +198,7 @@ impl<'a> Player<'a> {
             plan: self.plan.clone(),
             asked: notes.asked,
             heard: notes.heard,
+            copied: notes.copied,
             processes: self.processes,
             samples: self.samples,
             calm_at: self.plan.storm_ms,

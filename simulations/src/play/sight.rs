@@ -8,7 +8,7 @@ use futures::FutureExt;
 use headcount::{ClusterPresence, Error, Presence, Type};
 use headcount_presence::state::State;
 
-use crate::history::{Seen, Shown, Vector};
+use crate::history::{PRESENCE_PREFIX, Seen, Shown, Vector};
 use crate::model::words;
 use crate::plan::{Ask, Event, Plan, Via};
 use crate::stage::Look;
@@ -26,6 +26,18 @@ impl Keys {
         let mut keys = Self { owned: BTreeSet::new(), all: BTreeSet::new() };
         for step in &plan.steps {
             let Event::Ask { ask, .. } = &step.event else { continue };
+            match ask {
+                Ask::CompareAndSet { key, .. } | Ask::Watch { key } => drop(keys.all.insert(key.clone())),
+                Ask::Track { topic, .. } | Ask::Follow { topic } => drop(keys.all.insert(presence_key(topic))),
+                Ask::Command { .. }
+                | Ask::Untrack
+                | Ask::Subscribe { .. }
+                | Ask::Unsubscribe { .. }
+                | Ask::Dawdle
+                | Ask::Listen
+                | Ask::EndSession
+                | Ask::GiveUp => {}
+            }
             let (Ask::Command { via, .. }, Some(command)) = (ask, words::command(ask)) else { continue };
             for key in words::keys(&command) {
                 let key = String::from_utf8_lossy(&key).into_owned();
@@ -37,6 +49,11 @@ impl Keys {
         }
         keys
     }
+}
+
+/// Where the rows of those stand who are present under a topic.
+pub(super) fn presence_key(topic: &str) -> String {
+    format!("{PRESENCE_PREFIX}{topic}")
 }
 
 /// A node's version vector, in the history's words.

@@ -238,6 +238,7 @@ mod tests {
             plan,
             asked: Vec::new(),
             heard: Vec::new(),
+            copied: Vec::new(),
             processes: processes.collect(),
             samples: samples.map(sample).to_vec(),
             calm_at: 60_000,

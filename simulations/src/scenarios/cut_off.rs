@@ -3,7 +3,7 @@
 
 use super::Scenario;
 use crate::drawing::{Activity, Draft, Workload};
-use crate::plan::{HomeRequires, Via};
+use crate::plan::{Fault, HomeRequires, Via};
 
 pub(super) const SCENARIO: Scenario =
     Scenario { name: "cut-off", about: "one is cut off while all want the same locks and tickets", nodes: 4, tell };
@@ -19,6 +19,13 @@ fn tell(draft: &mut Draft) {
     draft.settings.home_requires = HomeRequires::Majority;
     draft.settings.latency_ms = draft.dice.one(&[(1, 10), (20, 60)]);
     Workload::of(1_000, &[(Activity::Rows, 2), (Activity::Owned, 1)]).draw(draft);
+    // Nothing that homes promise rests on what clocks show.
+    if draft.dice.percent(50) {
+        for node in 0..draft.nodes {
+            let ahead_ms = draft.dice.below(20_000) as i64 - 10_000;
+            draft.fault(500, Fault::SetClock { node, ahead_ms });
+        }
+    }
     for at in draft.moments(6_000, 10_000, 20_000) {
         let one = draft.dice.index(draft.nodes);
         let others: Vec<usize> = (0..draft.nodes).filter(|node| *node != one).collect();

@@ -1,7 +1,9 @@
 //! Nodes that end without a word.
 
+use std::time::Duration;
+
 use headcount::{MemberState, Presence};
-use headcount_simulations::Simulation;
+use headcount_simulations::{Simulation, World};
 
 use crate::reading::{LONG, members, owned_rows, secs, set, value};
 use crate::seeds::seeds;
@@ -108,6 +110,33 @@ fn all_nodes_crash_at_once_and_one_that_lived_longest_brings_the_rest_up() {
             world.settle();
             assert_eq!(members(world, "a", "lobby"), set(&["alice", "bob"]));
             assert_eq!(members(world, "b", "lobby"), set(&["alice", "bob"]));
+        });
+    }
+}
+
+/// Found by a simulation: a seed that went Down while another dead one was being asked was taken for alive on its former word, again and again.
+#[test]
+fn a_dead_seed_is_not_taken_for_alive_while_another_is_asked() {
+    for late_ms in [500, 1_500, 2_500, 3_500, 4_500] {
+        Simulation::new(late_ms).nodes(4).run(|world| {
+            world.start_all();
+            world.until("all see each other", secs(20), World::is_settled);
+            world.power_off("n1");
+            world.until("n1 is missed", secs(10), |world| world.state_of("n1", "n3") == Some(MemberState::Down));
+            world.run_for(Duration::from_millis(late_ms));
+            world.power_off("n2");
+            world.until("n2 is missed", secs(10), |world| world.state_of("n2", "n3") == Some(MemberState::Down));
+            for _ in 0..100 {
+                world.run_for(Duration::from_millis(200));
+                for dead in ["n1", "n2"] {
+                    assert_eq!(
+                        world.state_of(dead, "n3"),
+                        Some(MemberState::Down),
+                        "{dead} {late_ms} {:?}",
+                        world.now()
+                    );
+                }
+            }
         });
     }
 }

@@ -67,6 +67,12 @@ impl World {
         self.settle_calls(at);
     }
 
+    /// The stamps of a node's writes are so far ahead from now on.
+    pub(super) fn set_ahead(&mut self, node: usize, ahead_ms: u64) {
+        let ahead = self.now.plus_ms(ahead_ms);
+        self.nodes[node].clock.tick(ahead);
+    }
+
     /// Lets some nodes go on until one of them serves as a home.
     pub(super) fn until_serving(&mut self, node: usize, among: &[usize]) {
         let name = |key: &str| format!("serving:{key}");

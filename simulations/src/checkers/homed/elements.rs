@@ -1,0 +1,163 @@
+//! Elements of lists that are only pushed and popped: each is given once, to who has waited longest, and none is lost.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use headcount::{Command, Reply};
+
+use super::excuses::{Excuses, span};
+use super::{Done, Key, all_differ, done, is_read, told};
+use crate::checkers::Verdict;
+use crate::checkers::stability::is_quiet;
+use crate::history::{Asked, History, Shown};
+use crate::model::words;
+use crate::plan::{Fault, HomeRequires};
+
+/// How long a home may take to hear that a caller has given up.
+const SETTLED_MS: u64 = 2_000;
+
+pub(super) fn judge(excuses: &Excuses, key: &Key, verdict: &mut Verdict) {
+    let (history, key, Some(asks)) = (excuses.history, key.name, key.commands()) else { return };
+    let is_queue = asks.iter().all(|(_, command)| {
+        is_pop(command) || is_read(command) || matches!(command, Command::Rpush { .. } | Command::Lpush { .. })
+    });
+    if !is_queue {
+        return;
+    }
+    let mut pushed: BTreeMap<Bytes, Vec<&Asked>> = BTreeMap::new();
+    for (asked, command) in &asks {
+        if let Command::Rpush { values, .. } | Command::Lpush { values, .. } = command {
+            for value in values {
+                pushed.entry(value.clone()).or_default().push(asked);
+            }
+        }
+    }
+    let popped: Vec<(Bytes, &Asked)> =
+        asks.iter().filter_map(|(asked, _)| Some((popped(asked, key)?, *asked))).collect();
+    for (element, asked) in &popped {
+        verdict.judge(pushed.contains_key(element), span(asked).1, || {
+            format!("{element:?} was never pushed to {key:?}, and popped by {}", told(asked))
+        });
+    }
+    let is_unique = |element: &Bytes| pushed.get(element).is_some_and(|pushes| pushes.len() == 1);
+    let unique =
+        popped.iter().filter(|(element, _)| is_unique(element)).map(|(element, asked)| (element.clone(), *asked));
+    let returned: Vec<&Asked> =
+        asks.iter().filter(|(asked, command)| may_be_returned(asked, command)).map(|(asked, _)| *asked).collect();
+    let must_differ = |one: &Asked, other: &Asked| {
+        // An element that was taken on two sides comes back for the one that nobody waits for any more.
+        let comes_back =
+            || returned.iter().any(|pop| pop.at <= span(other).1 && !excuses.must_differ_at_once(one, pop));
+        excuses.must_differ_at_once(one, other) || excuses.must_differ(one, other) && !comes_back()
+    };
+    all_differ(must_differ, key, unique, "one element", verdict);
+    lines(history, key, &asks, verdict);
+    judge_rest(history, key, &asks, &pushed, &popped, verdict);
+}
+
+/// Whether a pop may have taken something that is put back, because its caller did not get it.
+fn may_be_returned(asked: &Asked, command: &Command) -> bool {
+    let is_empty = matches!(asked.answer, Some((_, Ok(Reply::Nil))));
+    is_pop(command) && (done(asked) != Done::Yes || is_empty)
+}
+
+fn is_pop(command: &Command) -> bool {
+    matches!(command, Command::Rpop { .. } | Command::Lpop { .. } | Command::Brpop { .. } | Command::Blpop { .. })
+}
+
+/// What a pop gave from this key.
+fn popped(asked: &Asked, key: &Bytes) -> Option<Bytes> {
+    match (words::command(&asked.ask)?, asked.answer.as_ref()?) {
+        (Command::Rpop { .. } | Command::Lpop { .. }, (_, Ok(Reply::Bulk(value)))) => Some(value.clone()),
+        (Command::Brpop { .. } | Command::Blpop { .. }, (_, Ok(Reply::Array(found)))) => {
+            let found: Vec<Bytes> = found.iter().cloned().collect();
+            (found.first() == Some(key)).then(|| found.get(1).cloned()).flatten()
+        }
+        _ => None,
+    }
+}
+
+/// What is left at the end was not popped; and nothing that is neither left nor popped was lost, when every outcome is known and every pusher lives.
+fn judge_rest(
+    history: &History,
+    key: &Bytes,
+    asks: &[(&Asked, &Command)],
+    pushed: &BTreeMap<Bytes, Vec<&Asked>>,
+    popped: &[(Bytes, &Asked)],
+    verdict: &mut Verdict,
+) {
+    let Some(last) = history.samples.last().filter(|last| last.at >= history.calm_at && last.is_whole()) else {
+        return;
+    };
+    let text = String::from_utf8_lossy(key).into_owned();
+    let Some(seen) = last.running().next().map(|(_, seen)| seen) else { return };
+    let left: BTreeSet<Bytes> = match seen.keys.get(&text) {
+        Some(Shown::List(elements)) => elements.iter().cloned().collect(),
+        _ => BTreeSet::new(),
+    };
+    let is_author_alive =
+        |asked: &Asked| asked.process.is_some_and(|process| last.running().any(|(_, seen)| seen.origin == process));
+    let is_quiet = history.processes.iter().all(|process| process.until.is_none());
+    for (element, asked) in
+        popped.iter().filter(|(element, _)| pushed.get(element).is_some_and(|pushes| pushes.len() == 1))
+    {
+        let had_to_stay_away =
+            is_quiet || history.plan.settings.home_requires == HomeRequires::Majority && is_author_alive(asked);
+        if had_to_stay_away {
+            verdict.judge(!left.contains(element), last.at, || {
+                format!("{element:?} is still in {key:?} and was popped by {}", told(asked))
+            });
+        }
+    }
+    let taken: BTreeSet<&Bytes> = popped.iter().map(|(element, _)| element).collect();
+    let is_written = |pushes: &[&Asked]| pushes.iter().any(|push| push.wrote.is_some() && is_author_alive(push));
+    let is_missing = |element: &Bytes| !left.contains(element) && !taken.contains(element);
+    let written = pushed.iter().filter(|(_, pushes)| is_written(pushes));
+    let missing: Vec<(&Bytes, &Asked)> =
+        written.filter(|(element, _)| is_missing(element)).map(|(element, pushes)| (element, pushes[0])).collect();
+    // Each pop of which nobody knows what it took has taken one at most.
+    let unknown = asks.iter().filter(|(asked, command)| is_unknown_pop(history, asked, command)).count();
+    verdict.judge(missing.len() <= unknown, last.at, || {
+        let lines: Vec<String> = missing.iter().map(|(element, push)| format!("{element:?} by {}", told(push))).collect();
+        format!(
+            "{} elements were pushed to {key:?} that nobody popped and that are not there, though only {unknown} pops may have taken one unheard: {}",
+            missing.len(),
+            lines.join("; ")
+        )
+    });
+}
+
+/// Whether it is not known what a pop took.
+fn is_unknown_pop(history: &History, asked: &Asked, command: &Command) -> bool {
+    // Given up by its client, it is put back; by a process that died then, nobody knows.
+    let is_put_back = || {
+        let died = asked.process.and_then(|process| history.ended(process));
+        let lived_on = |given_up: u64| died.is_none_or(|died| given_up + SETTLED_MS < died);
+        asked.given_up.is_some_and(lived_on)
+    };
+    is_pop(command) && done(asked) == Done::Perhaps && !is_put_back()
+}
+
+/// How much longer somebody must have waited, and goes on waiting, for an element to have been his for sure.
+const CLEARLY_MS: u64 = 1_000;
+
+/// Who pops after having waited, while somebody else has waited for the same key for longer and goes on.
+fn lines(history: &History, key: &Bytes, asks: &[(&Asked, &Command)], verdict: &mut Verdict) {
+    if history.plan.faults().any(|(_, fault)| matches!(fault, Fault::SetClock { .. })) {
+        return;
+    }
+    let waits = |command: &Command| matches!(command, Command::Brpop { .. } | Command::Blpop { .. });
+    let waiters: Vec<&Asked> = asks.iter().filter(|(_, command)| waits(command)).map(|(asked, _)| *asked).collect();
+    for served in &waiters {
+        let Some((at, _)) = served.answer.as_ref().filter(|_| popped(served, key).is_some()) else { continue };
+        for passed in &waiters {
+            let until = passed.answer.as_ref().map(|(until, _)| *until).or(passed.given_up);
+            let is_before = passed.at + CLEARLY_MS < served.at && until.is_some_and(|until| until > at + CLEARLY_MS);
+            if is_before && is_quiet(history, passed.at, *at) {
+                verdict.breach(*at, || {
+                    format!("an element of {key:?} went to {}, and not to {}", told(served), told(passed))
+                });
+            }
+        }
+    }
+}
