@@ -81,7 +81,7 @@ impl PresenceActor {
 
     /// Sends what is due wherever there is room.
     fn pump(&mut self) {
-        let owed: Vec<Origin> = self.shared.read(|state, _| state.owed().collect());
+        let owed = self.shared.write(|state, _| state.owed());
         for origin in owed {
             let Some(link) = self.links.get(&origin) else { continue };
             self.pump_class(origin, link, Class::Stream);

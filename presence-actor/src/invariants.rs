@@ -7,12 +7,16 @@
 //! 5. An element's name and its row speak of one origin.
 //! 6. The list that readers of a set are given has exactly the members that they see.
 //! 7. Whatever names an origin by its index names one that is not forgotten.
+//! 8. The lists of origins that are Gone or have written, and of peers that are ready, have exactly those.
+//! 9. The view that homes go by is that of the peers, unless it is still to be looked at.
 
 #![cfg(test)]
 
+use headcount_cluster::Origin;
+
 use crate::blob::Blob;
 use crate::dot::OriginIx;
-use crate::origin::Origins;
+use crate::origin::{OriginState, Origins, Standing};
 use crate::shared::entry::Entry;
 use crate::shared::ledger::{Ledger, Slot};
 use crate::shared::register::{Content, Register};
@@ -27,12 +31,25 @@ impl State {
         }
         self.check_ledger(&book);
         self.check_indices(&book);
+        self.check_lists();
         for (_, state) in self.origins.iter() {
             if let Some(first) = state.log.first() {
                 assert!(first <= state.applied, "(3) {:?}", state.origin);
                 assert!(state.log.run(state.applied, state.applied, 1).is_some(), "(3) {:?}", state.origin);
             }
         }
+    }
+
+    fn check_lists(&self) {
+        let is_gone = |(_, state): &(OriginIx, &OriginState)| state.standing == Standing::Gone;
+        let gone: Vec<Origin> = self.origins.iter().filter(is_gone).map(|(_, state)| state.origin).collect();
+        assert_eq!(self.origins.gone().map(|(origin, _)| origin).collect::<Vec<_>>(), gone, "(8) Gone");
+        let has_written = |(_, state): &(OriginIx, &OriginState)| state.applied > 0;
+        let written: Vec<OriginIx> = self.origins.iter().filter(has_written).map(|(ix, _)| ix).collect();
+        assert_eq!(self.origins.written().map(|(ix, _)| ix).collect::<Vec<_>>(), written, "(8) written");
+        let ready = self.peers.iter().filter(|(_, peer)| peer.ready).map(|(origin, _)| *origin).collect();
+        assert_eq!(self.readiness.ready_peers, ready, "(8) ready");
+        assert!(self.closed || self.is_view_noticed(), "(9)");
     }
 
     fn check_entry(&self, key: &Blob, entry: &Entry) {

@@ -24,6 +24,7 @@ use crate::origin::{Origins, Standing};
 use crate::peer::early::Early;
 use crate::peer::forgetting::Forgetting;
 use crate::peer::load::Load;
+use crate::peer::peers::Peers;
 use crate::peer::readiness::{Readiness, ReadyBy};
 use crate::peer::receive::Unapplied;
 use crate::peer::repair::Lag;
@@ -115,7 +116,7 @@ pub struct State {
     pub(crate) interest: Interest,
     pub(crate) interest_version: u64,
     pub(crate) homed: Homed,
-    pub(crate) peers: BTreeMap<Origin, Peer>,
+    pub(crate) peers: Peers,
     /// Own operations that erased what this node's vector does not cover yet.
     pub(crate) early_erasures: Vec<EarlyErasure>,
     /// Origins whose streams wait for something.
@@ -181,7 +182,7 @@ impl State {
             interest: Interest::new(seed),
             interest_version: 0,
             homed: Homed::default(),
-            peers: BTreeMap::new(),
+            peers: Peers::default(),
             early_erasures: Vec::new(),
             blocked: BTreeSet::new(),
             doomed: VecDeque::new(),
@@ -313,16 +314,17 @@ impl State {
 
     /// Takes the next number for an operation of this node, and keeps what `encode` writes of it when there are peers.
     pub(crate) fn number(&mut self, encode: impl FnOnce(&mut Vec<u8>)) -> u64 {
-        let me = self.origins.get_mut(self.me);
-        me.applied += 1;
+        let seq = self.origins.get(self.me).applied + 1;
+        let me = self.origins.advance(self.me, seq);
         if !self.peers.is_empty() {
-            me.log.append(me.applied, self.gossip_round, encode);
+            me.log.append(seq, self.gossip_round, encode);
+            self.peers.touch_all();
             self.output = true;
         } else if me.log.bytes() > 0 {
             me.log.clear();
         }
         self.stats.local_ops += 1;
-        me.applied
+        seq
     }
 
     /// Erases again what this node erased before its vector covered it: rows of a snapshot can be seen while it is
@@ -369,7 +371,7 @@ impl State {
         self.origins.get_mut(ix).member = true;
         self.homed.missing.remove(&member.node);
         self.change_standing(ix, Standing::Up, now);
-        self.peers.entry(member.origin()).or_insert_with(|| Peer::new(member.clone())).up = true;
+        self.peers.get_or_add(member).up = true;
         self.keyspace.keep_spent = true;
         self.homed_member_changed();
         self.update_readiness();
@@ -377,7 +379,7 @@ impl State {
 
     /// A member is not heard of: its owned rows are hidden.
     pub fn handle_member_down(&mut self, member: &Member, now: WallMs) {
-        if let Some(peer) = self.peers.get_mut(&member.origin()) {
+        if let Some(peer) = self.peers.get_mut(member.origin()) {
             // What it wants to hear stays known: it is told again only on a new link, and this one may live on.
             peer.up = false;
         }
@@ -420,6 +422,7 @@ impl State {
         self.forget_peer(origin);
         self.homed.answered.take(origin);
         self.homed_peer_changed(origin, now);
+        self.view_changed();
         self.clocks_told.remove(&origin);
         self.keyspace.deadlines.recheck_overdue();
         true
@@ -447,6 +450,7 @@ impl State {
             peer.confirmed = 0;
             peer.cursor = None;
         }
+        self.view_changed();
     }
 
     /// Sends a frame to every linked peer.

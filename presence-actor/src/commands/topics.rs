@@ -79,7 +79,7 @@ impl State {
         let after = self.origins.get(self.me).applied;
         let mut encoded: Option<Bytes> = None;
         for (origin, subscribers) in self.interest.wanting(topic) {
-            let Some(peer) = self.peers.get_mut(&origin) else { continue };
+            let Some(peer) = self.peers.get_mut(origin) else { continue };
             let message = encoded.get_or_insert_with(|| {
                 let mut bytes = Vec::with_capacity(topic.len() + payload.len() + 8);
                 codec::append(&Message { topic: Raw(topic), payload: Raw(payload) }, &mut bytes);

@@ -102,6 +102,11 @@ impl Agreement {
         self.lapses
     }
 
+    #[cfg(test)]
+    pub(super) fn is_of(&self, view: u64) -> bool {
+        self.view == view
+    }
+
     /// Whether somebody has consented lately, and to stamps later than those of earlier views.
     fn is_consented_by(&self, origin: Origin, now: Moment) -> bool {
         let used = self.stamps.used_before(self.view);
@@ -117,7 +122,7 @@ impl State {
         me.chain(peers.map(|(origin, peer)| (*origin, &peer.member.node))).collect()
     }
 
-    fn view_number(&self) -> u64 {
+    pub(super) fn view_number(&self) -> u64 {
         let names: Vec<u8> = self.view_origins().iter().flat_map(|origin| origin.0.to_le_bytes()).collect();
         xxhash_rust::xxh3::xxh3_64(&names)
     }
@@ -164,8 +169,8 @@ impl State {
     }
 
     /// A node that joins counts those whom it has never met, as the others do: a majority without them would be none.
-    pub(crate) fn count_absent(&mut self, absent: impl IntoIterator<Item = NodeId>, now: WallMs) {
-        if self.readiness.is_ready() {
+    pub(crate) fn count_absent(&mut self, absent: Vec<NodeId>, now: WallMs) {
+        if self.readiness.is_ready() || absent.is_empty() {
             return;
         }
         let known: BTreeSet<&NodeId> =

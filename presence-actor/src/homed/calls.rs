@@ -390,8 +390,8 @@ impl State {
 
     /// An element was taken. Whoever else had taken the same has no claim to bring it back. Returns whether nobody is known who had.
     fn note_taken(&mut self, element: ElementKey, by: Dot) -> bool {
-        if !self.needs_confirmation() {
-            return true;
+        if self.node.is_none() {
+            return true; // there never is another home
         }
         let calls = &mut self.homed.calls;
         calls

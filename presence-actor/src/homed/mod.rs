@@ -88,14 +88,28 @@ pub(crate) struct Homed {
     heard_of_progress: bool,
     /// Frames of this node to itself: it may be the home that it asks.
     to_self: VecDeque<Frame>,
-    /// Whether something has happened since all was looked at.
+    /// Whether something has happened since all was looked at,
     restless: bool,
+    /// and whether it may have changed the view.
+    view_touched: bool,
 }
 
 impl State {
     /// Something has happened that calls or homes may have waited for.
     pub(crate) fn unsettle(&mut self) {
         self.homed.restless = true;
+    }
+
+    /// Who is Up and ready may be others than before.
+    pub(crate) fn view_changed(&mut self) {
+        self.homed.view_touched = true;
+        self.unsettle();
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_view_noticed(&self) -> bool {
+        let is_untouched = self.peers.is_empty() && !self.readiness.is_ready();
+        is_untouched || self.homed.view_touched || self.homed.agreement.is_of(self.view_number())
     }
 
     /// Does what calls and homes can do now; to be asked for after every input. Parked commands are carried out a slice at a
@@ -109,7 +123,9 @@ impl State {
 
     #[cold] // beside all the writes after which there is nothing to do
     fn settle_once(&mut self, budget: usize, now: WallMs) -> usize {
-        self.notice_view_change(now);
+        if std::mem::take(&mut self.homed.view_touched) {
+            self.notice_view_change(now);
+        }
         for key in std::mem::take(&mut self.keyspace.arrived) {
             self.offer(&key, now);
         }
@@ -143,7 +159,7 @@ impl State {
             self.homed.restless = true;
             return true;
         }
-        let Some(peer) = self.peers.get_mut(&to).filter(|peer| peer.is_greeted()) else { return false };
+        let Some(peer) = self.peers.get_mut(to).filter(|peer| peer.is_greeted()) else { return false };
         peer.send(&frame);
         self.output = true;
         true
@@ -185,7 +201,7 @@ impl State {
     pub(crate) fn homed_member_changed(&mut self) {
         self.keyspace.arrived.extend(self.keyspace.awaited.iter().cloned());
         self.refuse_calls_without_majority();
-        self.unsettle();
+        self.view_changed();
     }
 
     /// What a gossip round brings: agreements are kept fresh while they are needed, and what could not be sent is tried again.

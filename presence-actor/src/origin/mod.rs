@@ -11,7 +11,7 @@ mod forgotten;
 pub(crate) mod inbox;
 pub(crate) mod oplog;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crdts::VClock;
 use headcount_cluster::{Origin, WallMs};
@@ -57,6 +57,9 @@ pub(crate) struct Origins {
     list: Vec<OriginState>,
     free: Vec<OriginIx>,
     by_origin: BTreeMap<Origin, OriginIx>,
+    gone: BTreeSet<Origin>,
+    /// Those that have written anything.
+    written: BTreeSet<Origin>,
     pub(crate) forgotten: Forgotten,
     /// How many may own rows that are not visible; zero makes every row visible at a glance.
     veiled: usize,
@@ -85,6 +88,12 @@ impl Origins {
             OriginIx::new(self.list.len() - 1)
         };
         self.by_origin.insert(origin, ix);
+        if bare {
+            self.gone.insert(origin);
+        }
+        if applied > 0 {
+            self.written.insert(origin);
+        }
         self.veiled += usize::from(!bare);
         ix
     }
@@ -103,6 +112,8 @@ impl Origins {
         let OriginState { origin, applied, standing, .. } = *self.get(ix);
         debug_assert_eq!(standing, Standing::Gone, "{origin} is forgotten");
         self.by_origin.remove(&origin);
+        self.gone.remove(&origin);
+        self.written.remove(&origin);
         self.free.push(ix);
         self.forgotten.remember(origin, applied);
     }
@@ -146,6 +157,26 @@ impl Origins {
         self.by_origin.values().copied().collect()
     }
 
+    /// Those that are Gone and not forgotten.
+    pub(crate) fn gone(&self) -> impl Iterator<Item = (Origin, &OriginState)> {
+        self.gone.iter().map(|origin| (*origin, self.get(self.by_origin[origin])))
+    }
+
+    /// Those of which anything is applied, in the order of the wire's origins.
+    pub(crate) fn written(&self) -> impl Iterator<Item = (OriginIx, &OriginState)> {
+        self.written.iter().map(|origin| self.by_origin[origin]).map(|ix| (ix, self.get(ix)))
+    }
+
+    /// An origin's operations are applied up to `seq`.
+    pub(crate) fn advance(&mut self, ix: OriginIx, seq: u64) -> &mut OriginState {
+        let state = &mut self.list[ix.index()];
+        if state.applied == 0 {
+            self.written.insert(state.origin);
+        }
+        state.applied = seq;
+        state
+    }
+
     /// Sequence number applied of an origin, forgotten or not; zero when it was never heard of.
     pub(crate) fn applied(&self, origin: Origin) -> u64 {
         match self.find(origin) {
@@ -157,7 +188,7 @@ impl Origins {
     /// The version vector.
     pub(crate) fn vector(&self) -> VClock<Origin> {
         let mut vector = VClock::new();
-        for (_, state) in self.iter().filter(|(_, state)| state.applied > 0) {
+        for (_, state) in self.written() {
             vector.dots.insert(state.origin, state.applied);
         }
         vector
@@ -167,6 +198,10 @@ impl Origins {
         let state = self.get_mut(ix);
         let was_up = state.standing == Standing::Up;
         state.standing = standing;
+        let origin = state.origin;
+        if standing == Standing::Gone {
+            self.gone.insert(origin);
+        }
         let is_up = standing == Standing::Up;
         self.veiled = self.veiled + usize::from(was_up) - usize::from(is_up);
         self.sight = self.sight.wrapping_add(u32::from(was_up != is_up));

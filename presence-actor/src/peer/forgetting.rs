@@ -121,7 +121,7 @@ impl State {
     /// forgotten one waits to hear that this node is done with it.
     pub(crate) fn known_to(&self, peer: Origin) -> Known {
         let mut known = Known::default();
-        for (ix, state) in self.origins.iter().filter(|(_, state)| state.applied > 0) {
+        for (ix, state) in self.origins.written() {
             let entry = (state.origin, state.applied);
             // While held it claims nothing, so that those who do not know why do not forget either.
             if !self.is_held() && self.is_retired(ix) {

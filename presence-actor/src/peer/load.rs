@@ -96,7 +96,7 @@ impl State {
         }
         self.last_load_id += 1;
         let id = self.last_load_id;
-        let Some(peer) = self.peers.get_mut(&from) else { return };
+        let Some(peer) = self.peers.get_mut(from) else { return };
         peer.send(&Frame::SnapshotRequest { id });
         let heard_in = self.gossip_round;
         self.load = Some(Load { from, id, chunks: VecDeque::new(), bytes: 0, heard_in, merge: None });
@@ -203,9 +203,8 @@ impl State {
 
     /// An origin is known up to `seq` by a snapshot.
     fn join(&mut self, ix: OriginIx, seq: u64) {
-        let state = self.origins.get_mut(ix);
-        if seq > state.applied && ix != self.me {
-            state.applied = seq;
+        if seq > self.origins.get(ix).applied && ix != self.me {
+            let state = self.origins.advance(ix, seq);
             state.log.clear();
             state.inbox.drop_through(seq);
         }

@@ -8,6 +8,7 @@
 pub(crate) mod early;
 pub(crate) mod forgetting;
 pub(crate) mod load;
+pub(crate) mod peers;
 pub(crate) mod readiness;
 pub(crate) mod receive;
 pub(crate) mod repair;
@@ -193,7 +194,7 @@ impl State {
         if let Some(Item::InterestReset { version } | Item::Interest { version, .. }) = interest.last_mut() {
             *version = self.interest_version;
         }
-        let peer = self.peers.entry(member.origin()).or_insert_with(|| Peer::new(member.clone()));
+        let peer = self.peers.get_or_add(member);
         peer.contact = Contact::Linked;
         peer.send(&Frame::Hello { known, ready, gone, held, up, absent });
         peer.queue.extend(interest);
@@ -219,7 +220,7 @@ impl State {
 
     /// What was under way on a link is void.
     fn reset_link(&mut self, peer: Origin) {
-        let Some(state) = self.peers.get_mut(&peer) else { return };
+        let Some(state) = self.peers.get_mut(peer) else { return };
         let lost = state.queue.iter().filter(|item| matches!(item, Item::Message { .. })).count();
         state.dropped_messages += lost as u64;
         self.stats.messages_dropped += lost as u64;
@@ -238,7 +239,8 @@ impl State {
 
     /// Forgets a peer that is Gone.
     pub(crate) fn forget_peer(&mut self, peer: Origin) {
-        self.peers.remove(&peer);
+        self.peers.remove(peer);
+        self.readiness.heard(peer, false);
         self.interest.forget(peer);
         self.abandon_load(peer);
         self.lags.retain(|_, lag| lag.from != peer);
@@ -257,17 +259,16 @@ impl State {
 
     /// The linked peers for which something waits to be sent, in a fixed order. Of the others
     /// [`poll_stream`](Self::poll_stream) and [`poll_bulk`](Self::poll_bulk) have nothing.
-    pub fn owed(&self) -> impl Iterator<Item = Origin> {
+    pub fn owed(&mut self) -> Vec<Origin> {
         let head = self.origins.get(self.me).applied;
-        let is_owed = move |peer: &Peer| {
+        self.peers.owed(|peer| {
             peer.is_linked()
                 && (!peer.queue.is_empty()
                     || peer.cursor.is_some_and(|cursor| cursor <= head)
                     || peer.confirmation_owed.is_some()
                     || !peer.repairs.is_empty()
                     || peer.serving.is_some())
-        };
-        self.peers.iter().filter(move |(_, peer)| is_owed(peer)).map(|(origin, _)| *origin)
+        })
     }
 
     /// Peers with a link, in a fixed order.
@@ -286,7 +287,6 @@ impl State {
     }
 
     fn gone_origins(&self) -> Vec<Origin> {
-        let gone = |state: &crate::origin::OriginState| state.standing == crate::origin::Standing::Gone;
-        self.origins.iter().filter(|(_, state)| gone(state)).map(|(_, state)| state.origin).collect()
+        self.origins.gone().map(|(origin, _)| origin).collect()
     }
 }

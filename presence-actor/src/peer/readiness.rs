@@ -5,10 +5,12 @@
 //! other is first and the others catch up with it. Being first too early costs no data: nodes that meet
 //! later merge all the same, only readers were told too soon.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use headcount_cluster::{NodeId, Origin};
 
+use super::Peer;
 use crate::limits::LONELY_ROUNDS;
 use crate::state::{State, StateEvent};
 use crate::wire::WireVector;
@@ -51,6 +53,8 @@ pub(crate) struct Readiness {
     /// How many seeds took this node, once each was tried.
     seeds_answered: Option<usize>,
     alone: Option<Vec<(String, String)>>,
+    /// Peers that have said that they are ready.
+    pub(crate) ready_peers: BTreeSet<Origin>,
     /// Who is to be met, as the first ready peer said, and the gossip round from which on they are not waited for.
     to_meet: Option<(Vec<(Origin, NodeId)>, u64)>,
     /// Gossip rounds since there was any peer that is Up.
@@ -62,6 +66,15 @@ pub(crate) struct Readiness {
 impl Readiness {
     pub(crate) fn is_ready(&self) -> bool {
         self.ready.is_some()
+    }
+
+    /// A peer has said whether it is ready.
+    pub(crate) fn heard(&mut self, peer: Origin, ready: bool) {
+        if ready {
+            self.ready_peers.insert(peer);
+        } else {
+            self.ready_peers.remove(&peer);
+        }
     }
 }
 
@@ -128,7 +141,7 @@ impl State {
         if let Some(by) = self.judge_readiness() {
             self.readiness.ready = Some(by.clone());
             self.events.push_back(StateEvent::Ready(by));
-            self.unsettle();
+            self.view_changed();
             for peer in self.linked_peers() {
                 self.tell_vector(peer, false);
             }
@@ -139,17 +152,14 @@ impl State {
         if self.load.is_some() {
             return None;
         }
+        let ready = self.readiness.ready_peers.iter().filter_map(|origin| self.peers.get(origin));
+        let mut ready = ready.filter(|peer| peer.is_greeted()).peekable();
+        if ready.peek().is_some() {
+            let has_caught_up = |peer: &&Peer| peer.sync_target.as_ref().is_some_and(|target| self.knows(target));
+            let with = ready.find(has_caught_up).filter(|_| self.has_met_all())?;
+            return Some(ReadyBy::Synchronised { peer: with.member.node.clone() });
+        }
         let greeted = || self.peers.values().filter(|peer| peer.is_greeted());
-        let mut is_anybody_ready = false;
-        for peer in greeted().filter(|peer| peer.ready) {
-            is_anybody_ready = true;
-            if peer.sync_target.as_ref().is_some_and(|target| self.knows(target)) && self.has_met_all() {
-                return Some(ReadyBy::Synchronised { peer: peer.member.node.clone() });
-            }
-        }
-        if is_anybody_ready {
-            return None;
-        }
         if let Some(tried) = &self.readiness.alone
             && greeted().next().is_none()
         {

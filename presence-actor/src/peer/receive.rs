@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use headcount_cluster::codec::{self, CodecError};
-use headcount_cluster::{GoneReason, Hlc, Origin, WallMs};
+use headcount_cluster::{GoneReason, Hlc, NodeId, Origin, WallMs};
 
 use super::repair::Lag;
 use super::{Contact, Peer};
@@ -52,11 +52,13 @@ impl State {
             Frame::Hello { known, ready, gone, held, up, absent } => {
                 let reason = if held { GoneReason::GraceOver } else { GoneReason::Superseded };
                 self.handle_gone(&gone, reason, now);
-                let Some(peer) = self.peers.get_mut(&from) else { return Ok(()) };
+                let Some(peer) = self.peers.get_mut(from) else { return Ok(()) };
                 peer.contact = Contact::Greeted;
                 if ready {
                     // Who is Up is absent here until it is met.
-                    self.count_absent(up.iter().map(|(_, node)| node.clone()).chain(absent), now);
+                    let unmet = up.iter().filter(|(origin, _)| !self.peers.contains_key(origin));
+                    let unmet: Vec<NodeId> = unmet.map(|(_, node)| node.clone()).chain(absent).collect();
+                    self.count_absent(unmet, now);
                     self.expect_to_meet(up);
                 }
                 self.handle_vector(from, &known, ready, true);
@@ -72,7 +74,7 @@ impl State {
             Frame::Applied { seq } => self.handle_confirmed(from, seq),
             Frame::Interest { version, reset, count } => self.handle_interest(from, version, reset, count, tail)?,
             Frame::InterestNoted { version } => {
-                if let Some(peer) = self.peers.get_mut(&from) {
+                if let Some(peer) = self.peers.get_mut(from) {
                     peer.interest_noted = peer.interest_noted.max(version);
                 }
             }
@@ -109,7 +111,7 @@ impl State {
             {
                 self.homed.missing.remove(&node);
             }
-            let linked = self.peers.get_mut(origin).filter(|peer| peer.is_linked());
+            let linked = self.peers.get_mut(*origin).filter(|peer| peer.is_linked());
             if let (GoneReason::Left, Some(peer)) = (reason, linked) {
                 // The word of a third node has overtaken the goodbye: what the leaver sends before it is still
                 // to come, and it wants its goodbye confirmed.
@@ -135,7 +137,7 @@ impl State {
     fn handle_confirmed(&mut self, from: Origin, seq: u64) {
         let (me, head) = (self.origin(), self.origins.get(self.me).applied);
         self.homed_progress();
-        let Some(peer) = self.peers.get_mut(&from) else { return };
+        let Some(peer) = self.peers.get_mut(from) else { return };
         if seq > head {
             self.events.push_back(StateEvent::IdentityReused { peer: from });
             return;
@@ -153,7 +155,7 @@ impl State {
         let mine = self.origins.get(self.me);
         let reaches = resync && mine.log.reaches(said + 1, mine.applied) && !self.lacks_dead(&known.iter().collect());
         let origins = &self.origins;
-        let Some(peer) = self.peers.get_mut(&from) else { return };
+        let Some(peer) = self.peers.get_mut(from) else { return };
         if resync {
             peer.cursor = reaches.then_some(said + 1);
             // What it confirmed before is history of another link; what it says now is the truth.
@@ -165,7 +167,8 @@ impl State {
         let was_ready = std::mem::replace(&mut peer.ready, ready);
         peer.told(known, |origin| origins.find(origin).is_some());
         if was_ready != ready {
-            self.unsettle();
+            self.readiness.heard(from, ready);
+            self.view_changed();
         }
         let behind: Vec<(Origin, u64)> =
             known.iter().filter(|(origin, seq)| *origin != me && *seq > self.expected(*origin)).collect();
@@ -288,7 +291,7 @@ impl State {
         }
         self.observe_stamp(stamp, from, now);
         if author == from
-            && let Some(peer) = self.peers.get_mut(&from)
+            && let Some(peer) = self.peers.get_mut(from)
         {
             peer.confirmation_owed = Some(self.origins.get(ix).applied);
         }
@@ -309,8 +312,7 @@ impl State {
         let erase = self.resolve(author, seq, &op.action);
         self.keyspace.apply(op, &erase, Effect::Whole, &self.origins);
         self.note_behind_sweep(author, seq, op);
-        let state = self.origins.get_mut(author);
-        state.applied = seq;
+        let state = self.origins.advance(author, seq);
         state.log.append(seq, self.gossip_round, |bytes| bytes.extend_from_slice(raw));
         self.stats.remote_ops += 1;
         self.note_homed(author, seq, op);
@@ -344,7 +346,7 @@ impl State {
                     state.inbox.waiting_since = None;
                     self.blocked.remove(&ix);
                     let (origin, applied) = (state.origin, state.applied);
-                    if let Some(peer) = self.peers.get_mut(&origin) {
+                    if let Some(peer) = self.peers.get_mut(origin) {
                         peer.confirmation_owed = Some(applied);
                     }
                 }
@@ -368,7 +370,7 @@ impl State {
             let named: Subscribers<'_> = codec::take(&mut tail)?;
             self.interest.set(from, named.kind, named.name.0, named.count);
         }
-        if let Some(peer) = self.peers.get_mut(&from) {
+        if let Some(peer) = self.peers.get_mut(from) {
             peer.send(&Frame::InterestNoted { version });
         }
         Ok(())

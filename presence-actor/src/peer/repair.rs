@@ -13,7 +13,7 @@ use rand::seq::IteratorRandom;
 use super::Peer;
 use crate::dot::OriginIx;
 use crate::limits::PATIENCE_ROUNDS;
-use crate::origin::{OriginState, Standing};
+use crate::origin::OriginState;
 use crate::state::State;
 use crate::wire::{self, Frame, WireVector};
 
@@ -91,7 +91,7 @@ impl State {
 
     pub(crate) fn tell_vector(&mut self, to: Origin, resync: bool) {
         let frame = Frame::Vector { known: self.known_to(to), ready: self.readiness.is_ready(), resync };
-        if let Some(peer) = self.peers.get_mut(&to) {
+        if let Some(peer) = self.peers.get_mut(to) {
             peer.send(&frame);
             self.output = true;
         }
@@ -117,7 +117,7 @@ impl State {
         self.last_pull += 1;
         let frame = Frame::Pull { number: self.last_pull, vector: self.vector_for(from) };
         let number = self.last_pull;
-        if let Some(peer) = self.peers.get_mut(&from).filter(|peer| peer.is_linked()) {
+        if let Some(peer) = self.peers.get_mut(from).filter(|peer| peer.is_linked()) {
             peer.pulled = Some(number);
             peer.send(&frame);
             self.output = true;
@@ -128,7 +128,7 @@ impl State {
     pub(crate) fn handle_pull(&mut self, from: Origin, number: u64, vector: WireVector) {
         let known: BTreeMap<Origin, u64> = vector.into_iter().collect();
         if self.lacks_dead(&known) {
-            if let Some(peer) = self.peers.get_mut(&from) {
+            if let Some(peer) = self.peers.get_mut(from) {
                 peer.send(&Frame::BeyondLog { number });
             }
             return;
@@ -152,7 +152,7 @@ impl State {
         let me = self.origins.get(self.me);
         let mine = known.get(&me.origin).copied().unwrap_or(0);
         let reaches = me.log.reaches(mine + 1, me.applied);
-        let Some(peer) = self.peers.get_mut(&from) else { return };
+        let Some(peer) = self.peers.get_mut(from) else { return };
         if peer.cursor.is_none() && reaches {
             peer.cursor = Some(mine + 1);
         }
@@ -166,18 +166,18 @@ impl State {
     /// that: it could end with rows that the dead had removed, and nobody might remember.
     pub(crate) fn lacks_dead(&self, known: &BTreeMap<Origin, u64>) -> bool {
         let lacks = |state: &OriginState| {
-            let next = || known.get(&state.origin).copied().unwrap_or(0) + 1;
-            state.standing == Standing::Gone && !state.log.reaches(next(), state.applied)
+            let next = known.get(&state.origin).copied().unwrap_or(0) + 1;
+            !state.log.reaches(next, state.applied)
         };
         let forgotten =
             |(origin, seq): (&Origin, &u64)| self.origins.forgotten.get(*origin).is_some_and(|it| it > *seq);
-        self.origins.iter().any(|(_, state)| lacks(state)) || known.iter().any(forgotten)
+        self.origins.gone().any(|(_, state)| lacks(state)) || known.iter().any(forgotten)
     }
 
     /// The next operations that a peer asked for.
     pub(crate) fn repair_frame(&mut self, to: Origin) -> Option<Vec<u8>> {
         loop {
-            let peer = self.peers.get_mut(&to)?;
+            let peer = self.peers.get_mut(to)?;
             let repair = *peer.repairs.front()?;
             let state = self.origins.get(repair.origin);
             let Some(run) = state.log.run(repair.next, repair.until, self.portions.frame_bytes) else {

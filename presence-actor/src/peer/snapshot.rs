@@ -76,7 +76,7 @@ impl State {
         let busy = self.load.as_ref().is_some_and(super::load::Load::is_merging);
         let known =
             Known { vector: self.wire_vector(), retired: vec![], forgotten: self.origins.forgotten.iter().collect() };
-        let Some(peer) = self.peers.get_mut(&to) else { return };
+        let Some(peer) = self.peers.get_mut(to) else { return };
         if busy {
             peer.send(&Frame::SnapshotRefused { id });
             return;
@@ -95,7 +95,7 @@ impl State {
 
     /// The next bulk frame to a peer; `None` when there is nothing.
     pub fn poll_bulk(&mut self, to: Origin) -> Option<Bytes> {
-        let mut serving = self.peers.get_mut(&to).filter(|peer| peer.is_linked())?.serving.take()?;
+        let mut serving = self.peers.get_mut(to).filter(|peer| peer.is_linked())?.serving.take()?;
         let mut chunk = Chunk::new(self.portions);
         while !chunk.is_full() && !matches!(serving.place, Place::Done) {
             self.walk(&mut serving.place, &mut chunk);
@@ -107,7 +107,7 @@ impl State {
         self.stats.snapshot_bytes_served += bytes.len() as u64;
         if done {
             self.stats.snapshots_served += 1;
-        } else if let Some(peer) = self.peers.get_mut(&to) {
+        } else if let Some(peer) = self.peers.get_mut(to) {
             peer.serving = Some(serving);
         }
         Some(bytes.into())

@@ -12,7 +12,7 @@ impl State {
     /// The next frame of the ordered stream to a peer; `None` when nothing is due.
     pub fn poll_stream(&mut self, to: Origin) -> Option<Bytes> {
         let head = self.origins.get(self.me).applied;
-        let peer = self.peers.get_mut(&to).filter(|peer| peer.is_linked())?;
+        let peer = self.peers.get_mut(to).filter(|peer| peer.is_linked())?;
         if let Some(seq) = peer.confirmation_owed.take() {
             return Some(wire::encode(&Frame::Applied { seq }).into());
         }
@@ -41,7 +41,7 @@ impl State {
 
     /// This node's operations from the peer's cursor on, none after `until`.
     fn own_ops_frame(&mut self, to: Origin, until: u64) -> Option<Vec<u8>> {
-        let peer = self.peers.get_mut(&to)?;
+        let peer = self.peers.get_mut(to)?;
         let cursor = peer.cursor?;
         let me = self.origins.get(self.me);
         if cursor > until {
@@ -61,7 +61,7 @@ impl State {
     fn interest_frame(&mut self, to: Origin) -> Vec<u8> {
         let (mut body, frame_bytes) = (Vec::new(), self.portions.frame_bytes);
         let (mut reset, mut count, mut version) = (false, 0, 0);
-        let Some(peer) = self.peers.get_mut(&to) else { return body };
+        let Some(peer) = self.peers.get_mut(to) else { return body };
         while let Some(item) = peer.queue.front() {
             match item {
                 Item::InterestReset { version: at } if count == 0 => {
@@ -85,7 +85,7 @@ impl State {
 
     fn messages_frame(&mut self, to: Origin) -> Option<Vec<u8>> {
         let frame_bytes = self.portions.frame_bytes;
-        let peer = self.peers.get_mut(&to)?;
+        let peer = self.peers.get_mut(to)?;
         let cursor = peer.cursor.unwrap_or(u64::MAX);
         let mut count = 0;
         let mut body_bytes = 0;

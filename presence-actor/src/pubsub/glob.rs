@@ -3,9 +3,14 @@
 //! Written without recursion: after a mismatch only the latest `*` takes one byte more. That is enough, because
 //! what an earlier `*` could take instead, the later one can too; so `a*a*a*a*b` costs length times length at most,
 //! not a power of it.
+//!
+//! As in Redis an empty text matches the empty pattern only, `*` does not.
 
 /// Whether `text` matches `pattern`, byte by byte.
 pub(crate) fn matches(pattern: &[u8], text: &[u8]) -> bool {
+    if text.is_empty() {
+        return pattern.is_empty();
+    }
     let (mut p, mut t) = (0, 0);
     let mut retry: Option<(usize, usize)> = None;
     while t < text.len() {
@@ -75,7 +80,8 @@ mod tests {
         for (pattern, text, expected) in [
             ("", "", true),
             ("", "a", false),
-            ("*", "", true),
+            ("*", "", false),
+            ("**", "", false),
             ("*", "anything", true),
             ("a*", "abc", true),
             ("a*c", "abcabc", true),

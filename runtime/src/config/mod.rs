@@ -165,13 +165,22 @@ impl Config {
     #[cfg(feature = "redis")]
     pub fn redis_options(&self) -> Result<Option<crate::RedisBuilder>, ConfigError> {
         setting::check_ranges(self)?;
-        let Some(url) = &self.redis.url else { return Ok(None) };
+        self.redis.url.as_deref().map(|url| self.redis_options_at(url)).transpose()
+    }
+
+    /// How to reach the Redis at an address, whatever `backend` is: with the other settings of the Redis.
+    ///
+    /// # Errors
+    /// [`ConfigError::BadValue`] for a setting that cannot work.
+    #[cfg(feature = "redis")]
+    pub fn redis_options_at(&self, url: &str) -> Result<crate::RedisBuilder, ConfigError> {
+        setting::check_ranges(self)?;
         let options = crate::RedisPresence::builder().url(url).key_prefix(self.redis.key_prefix.as_str());
         let options = options.lease(self.redis.lease).wait_for_redis(self.redis.wait_for_redis);
         let options = options.connect_timeout(self.redis.connect_timeout).command_timeout(self.redis.command_timeout);
-        let Some(file) = &self.redis.root_certificates else { return Ok(Some(options)) };
+        let Some(file) = &self.redis.root_certificates else { return Ok(options) };
         match std::fs::read(file) {
-            Ok(pem) => Ok(Some(options.root_certificates(pem))),
+            Ok(pem) => Ok(options.root_certificates(pem)),
             Err(reason) => Err(ConfigError::bad_value(
                 "redis.root_certificates",
                 format!("{file:?}, which cannot be read: {reason}"),
@@ -180,10 +189,11 @@ impl Config {
         }
     }
 
-    /// The name of a node that listens nowhere.
+    /// The name of a node that listens nowhere. It has no port that would tell it from others of its host, and in
+    /// containers no process id either: `drawn` does.
     #[cfg(feature = "redis")]
-    pub(crate) fn name_over_redis(&self) -> Result<NodeId, ConfigError> {
-        self.node_id(SocketAddr::from(([127, 0, 0, 1], 0)))
+    pub(crate) fn name_over_redis(&self, drawn: u32) -> Result<NodeId, ConfigError> {
+        self.name_or(&format!("{drawn:08x}"))
     }
 
     fn advertised(&self, listen: SocketAddr) -> Result<SocketAddr, ConfigError> {
@@ -199,9 +209,16 @@ impl Config {
     }
 
     fn node_id(&self, advertise: SocketAddr) -> Result<NodeId, ConfigError> {
+        // A port that the system chooses is not known yet; the process id then tells the nodes of one host apart.
+        let number = if advertise.port() == 0 { std::process::id() } else { u32::from(advertise.port()) };
+        self.name_or(&number.to_string())
+    }
+
+    /// The name, or else one of this host and what tells nodes there apart.
+    fn name_or(&self, mark: &str) -> Result<NodeId, ConfigError> {
         let name = match &self.name {
             Some(name) => name.clone(),
-            None => default_name(&gethostname::gethostname().to_string_lossy(), advertise.port()),
+            None => default_name(&gethostname::gethostname().to_string_lossy(), mark),
         };
         NodeId::new(&name).map_err(|reason| ConfigError::bad_name(&name, &reason))
     }
@@ -235,12 +252,10 @@ fn address(key: &'static str, text: &str) -> Result<SocketAddr, ConfigError> {
     })
 }
 
-/// Host name and port, made to fit a node's name: the first label of the host name, and of a long one its end, because
-/// that is where orchestrators put what differs. A port that the system chooses is not known yet; the
-/// process id then tells the nodes of one host apart.
-fn default_name(host: &str, port: u16) -> String {
-    let number = if port == 0 { std::process::id() } else { u32::from(port) };
-    let tail = format!(":{number}");
+/// Host name and a mark, such as the port, made to fit a node's name: the first label of the host name, and of a long one its end, because
+/// that is where orchestrators put what differs.
+fn default_name(host: &str, mark: &str) -> String {
+    let tail = format!(":{mark}");
     let label = host.split('.').next().unwrap_or_default();
     let fits = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') { c } else { '-' };
     let label: Vec<char> = label.chars().map(fits).collect();
@@ -266,17 +281,18 @@ mod tests {
     #[test]
     fn the_default_name_is_the_host_and_the_port_and_always_valid() {
         let table = [
-            ("game-1", 7946, "game-1:7946"),
-            ("game-1.eu.example.com", 7946, "game-1:7946"),
-            ("", 7946, "node:7946"),
-            ("spaces and ü", 1, "spaces-and--:1"),
-            ("game-server-deployment-7d9f8b6c5d-x2x9k", 65535, "-deployment-7d9f8b6c5d-x2x9k:65535"),
+            ("game-1", "7946", "game-1:7946"),
+            ("game-1.eu.example.com", "7946", "game-1:7946"),
+            ("", "7946", "node:7946"),
+            ("spaces and ü", "1", "spaces-and--:1"),
+            ("game-server-deployment-7d9f8b6c5d-x2x9k", "65535", "-deployment-7d9f8b6c5d-x2x9k:65535"),
         ];
         for (host, port, expected) in table {
             let name = default_name(host, port);
             assert!(expected.ends_with(&name) && NodeId::new(&name).is_ok(), "{host}: {name}");
         }
-        assert_eq!(default_name("game-1", 0), format!("game-1:{}", std::process::id()));
+        let unknown = Config::default().node_id(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        assert!(unknown.as_str().ends_with(&format!(":{}", std::process::id())), "{unknown:?}");
     }
 
     #[test]

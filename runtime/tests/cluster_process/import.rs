@@ -186,3 +186,31 @@ async fn an_import_that_cannot_begin_says_why() {
     let (code, _, error) = told(&import(&right, &a, &["--cluster", "other", "--join-timeout", "1s"]));
     assert!(code == Some(1) && error.contains("error: "), "{error}");
 }
+
+#[tokio::test]
+async fn an_import_reads_its_redis_as_the_settings_say() {
+    let server = Server::start().await;
+    for key in ["game:lobby", "game:room", "of another game"] {
+        server.other(&["SET", key, "v"]).await;
+    }
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "[redis]\nkey_prefix = \"game:\"").unwrap();
+    let [mut a] = cluster(["a"]);
+    let (code, summary, error) = told(&import(&url(&server), &a, &["--config", file.path().to_str().unwrap()]));
+    assert_eq!((code, summary.as_str()), (Some(0), "copied 2: 2 strings, 0 sets, 0 hashes, 0 lists\n"), "{error}");
+    a.eventually_shows("GET lobby", &["\"v\""]);
+
+    let mut untrusting = program();
+    untrusting.env("HEADCOUNT_REDIS_ROOT_CERTIFICATES", "/no/such/file").args(["import", &url(&server), "--dry-run"]);
+    let (code, _, error) = told(&untrusting.stdin(Stdio::null()).output().unwrap());
+    assert!(code == Some(1) && error.contains("`redis.root_certificates` is \"/no/such/file\""), "{error}");
+
+    let port = free_port();
+    let mut patient = program();
+    patient.env("HEADCOUNT_REDIS_WAIT_FOR_REDIS", "10m").env("HEADCOUNT_REDIS_CONNECT_TIMEOUT", "300ms");
+    patient.args(["import", &format!("redis://127.0.0.1:{port}"), "--dry-run"]);
+    let mut patient = Node::spawn(Plan::new("import"), patient);
+    patient.logs("cannot be reached yet; trying again");
+    let _late = Server::start_silent(port, &[]);
+    assert!(patient.exit().success(), "{}", patient.log());
+}

@@ -1,5 +1,7 @@
 //! The program over a Redis: the same console, members from the leases, and what happens when nodes or the Redis die.
 
+use rustix::process::Signal;
+
 use crate::process::{Node, Plan, program, state_of, values};
 use crate::server::{Server, free_port};
 
@@ -169,4 +171,60 @@ async fn settings_that_mean_nothing_over_a_redis_are_named() {
     let mut node = Plan::over("a", &url(&server)).flags(&["--seeds", "127.0.0.1:1", "--require-join"]).start();
     node.logs("these settings have no effect: seeds, require_join");
     assert_eq!(node.ask("PING"), ["PONG"]);
+}
+
+#[tokio::test]
+async fn a_redis_that_may_evict_leases_is_told_of_at_the_start_and_one_that_may_not_or_does_not_say_is_not() {
+    const WARNED: &str = "maxmemory-policy noeviction";
+    let server = Server::start_with(&["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"]).await;
+    let node = start("a", &server);
+    node.logs(WARNED);
+    assert_eq!(node.log().matches(WARNED).count(), 1);
+    server.other(&["ACL", "SETUSER", "player", "on", ">pw", "~*", "&*", "+@all", "-info", "-config"]).await;
+    let player = Plan::over("b", &format!("redis://player:pw@127.0.0.1:{}/0", server.port)).start();
+    assert!(!player.log().contains("WARN"), "{}", player.log());
+    for (policy, most) in [("noeviction", "100mb"), ("volatile-lru", "100mb"), ("allkeys-lru", "0")] {
+        server.other(&["CONFIG", "SET", "maxmemory-policy", policy, "maxmemory", most]).await;
+        let mut node = start("c", &server);
+        assert!(!node.log().contains("WARN"), "{policy} {most}: {}", node.log());
+        node.signal(Signal::TERM);
+        node.exit();
+    }
+}
+
+#[tokio::test]
+async fn a_lease_that_cannot_be_renewed_is_told_of_once_with_the_reason() {
+    let server = Server::start().await;
+    let mut node = start("a", &server);
+    node.ask("OWNED SADD lobby alice");
+    server.other(&["CONFIG", "SET", "maxmemory", "1"]).await;
+    node.logs("it has reached its maxmemory");
+    crate::server::until("several heartbeats were refused", async || {
+        let stats = server.info("errorstats").await;
+        let refused = stats.lines().find_map(|line| line.strip_prefix("errorstat_OOM:count="));
+        refused.is_some_and(|refused| refused.parse::<u32>().unwrap() >= 4)
+    })
+    .await;
+    assert_eq!(node.log().matches("WARN").count(), 1, "{}", node.log());
+    server.other(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    assert_eq!(node.ask("OWNED SADD lobby bob"), ["(integer) 1"]);
+    node.logs("the lease of this node is renewed again");
+}
+
+#[tokio::test]
+async fn a_node_whose_name_was_taken_while_it_was_gone_says_so_once_and_serves_on_without_owning() {
+    let server = Server::start().await;
+    let mut node = start("a", &server);
+    let take = "redis.call('FLUSHALL') redis.call('HSET', 'headcount:names', 'a', 'another')
+        redis.call('ZADD', 'headcount:leases', '9e15', 'another')";
+    server.other(&["EVAL", take, "0"]).await;
+    node.logs("another live process has the name a");
+    let asked = server.calls("evalsha").await;
+    crate::server::until("several heartbeats", async || server.calls("evalsha").await >= asked + 12).await;
+    assert_eq!(node.log().matches("another live process").count(), 1, "{}", node.log());
+    let refused = node.ask("OWNED SADD lobby alice").concat();
+    assert!(refused.contains("nothing was written") && refused.contains("has the name a"), "{refused}");
+    assert_eq!(node.ask("SADD lobby shared"), ["(integer) 1"]);
+    server.other(&["DEL", "headcount:names", "headcount:leases"]).await;
+    node.eventually("OWNED SADD lobby alice", "it owns again", |lines| lines.concat().starts_with("(integer)"));
 }

@@ -56,6 +56,17 @@ async fn patterns_are_globs<B: Backend>() {
     }
     assert_eq!(next(&mut by_range).await, Some(message(b"room:7", Some(b"room:[0-9]"), b"room:7")));
     assert_eq!(next(&mut by_mark).await, Some(message(b"hallo*", Some(b"h?llo\\*"), b"hallo*")));
+    let here = stage.any();
+    let (mut empty, mut all) = (here.psubscribe("").await.unwrap(), here.psubscribe("*").await.unwrap());
+    for topic in ["", "t"] {
+        stage.any().publish(topic, topic).await.unwrap();
+    }
+    assert_eq!(next(&mut empty).await, Some(message(b"", Some(b""), b"")));
+    assert_eq!(
+        next(&mut all).await,
+        Some(message(b"t", Some(b"*"), b"t")),
+        "a star does not stand for the empty topic"
+    );
 }
 
 async fn a_subscription_ends_when_it_is_dropped_or_ended<B: Backend>() {
@@ -94,6 +105,7 @@ async fn channels_are_topics_with_subscribers_in_byte_order<B: Backend>() {
     assert_eq!(stage.any().channels(Some("*oo*")).await.unwrap(), all[1..4]);
     assert_eq!(stage.any().channels(Some("room:[^1]")).await.unwrap(), ["room:2"]);
     assert_eq!(stage.any().channels(Some("")).await.unwrap(), [""]);
+    assert_eq!(stage.any().channels(Some("*")).await.unwrap(), all[1..], "a star does not stand for the empty topic");
     assert_eq!(stage.any().channels(Some("nothing*")).await, Ok(vec![]));
 }
 

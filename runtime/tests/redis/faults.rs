@@ -4,9 +4,10 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
-use headcount::{Error, Event, Presence, RedisPresence};
+use headcount::{Error, Event, Presence, RedisClients, RedisPresence};
 use tokio::time::Instant;
 
+use crate::proxy::Proxy;
 use crate::server::{DEADLINE, Server, free_port, next, until};
 
 /// The words of a backend's error.
@@ -51,6 +52,15 @@ async fn a_wrong_password_is_an_error_at_once_even_for_who_waits() {
     }
     let presence = server.options().user("default").password("secret").connect().await.unwrap();
     assert_eq!(presence.incr("n").await, Ok(1));
+}
+
+#[tokio::test]
+async fn a_database_that_is_not_there_is_an_error_at_once_even_for_who_waits() {
+    let server = Server::start().await;
+    let options = server.options().database(16).wait_for_redis(DEADLINE * 10);
+    let connected = tokio::time::timeout(DEADLINE, options.connect()).await.expect("it does not wait");
+    let message = message(connected.unwrap_err());
+    assert!(message.contains("DB index is out of range; it has fewer databases"), "{message}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -233,6 +243,33 @@ async fn a_redis_that_forgets_its_scripts_or_has_its_password_changed_is_told_th
     .await;
     redis::cmd("CONFIG").arg("SET").arg("requirepass").arg("").exec_async(&mut admin).await.unwrap();
     until("it comes back", || async { a.scard("lobby").await == Ok(2) }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_has_become_a_replica_is_left_for_the_one_to_which_its_address_leads_now() {
+    let (old, new) = (Server::start().await, Server::start().await);
+    let proxy = Proxy::before(&old).await;
+    let client = redis::Client::open(("127.0.0.1", proxy.port)).unwrap();
+    let clients = RedisClients { publish: client.clone(), subscribe: client.clone(), data: client };
+    let a = old.options().name("a").clients(clients).connect().await.unwrap();
+    let b = new.presence("b").await;
+    let mut heard = b.subscribe("t").await.unwrap();
+    a.owned().sadd("lobby", "alice").await.unwrap();
+    a.rpush("jobs", ["one", "two"]).await.unwrap();
+    for _ in 0..2 {
+        a.blpop("jobs", Duration::ZERO).await.unwrap(); // leaves a connection for the next
+    }
+    old.other(&["REPLICAOF", "127.0.0.1", &new.port.to_string()]).await;
+    let told = message(a.sadd("k", "v").await.unwrap_err());
+    assert!(told.contains("READONLY") && told.contains("is connected to again"), "{told}");
+    assert!(a.get("k").await.is_ok(), "a replica can be read");
+    proxy.lead_to(&new);
+    until("it writes where the address leads now", || async { a.sadd("k", "v").await.is_ok() }).await;
+    until("its owned rows are there", || async { b.scard("lobby").await == Ok(1) }).await;
+    b.rpush("jobs", "three").await.unwrap();
+    assert_eq!(a.blpop("jobs", DEADLINE).await, Ok(Some(("jobs".into(), "three".into()))));
+    until("it publishes there too", || async { a.publish("t", "m").await == Ok(1) }).await;
+    assert!(matches!(next(&mut heard).await, Some(Event::Message { .. })));
 }
 
 /// What one writer believes of its own field.

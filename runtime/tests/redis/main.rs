@@ -8,6 +8,8 @@ mod import;
 mod interop;
 mod node;
 mod ownership;
+mod pops;
+mod proxy;
 mod server;
 mod tls;
 mod topics;

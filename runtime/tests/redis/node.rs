@@ -2,7 +2,7 @@
 
 use futures::StreamExt;
 use headcount::config::Config;
-use headcount::{Error, MemberState, Node, NodeError, Presence, RedisMembers, RedisNode};
+use headcount::{Error, MemberState, Node, NodeBuilder, NodeError, Presence, RedisMembers, RedisNode};
 
 use crate::server::{DEADLINE, LEASE, Server, next, until};
 
@@ -94,4 +94,14 @@ async fn a_configuration_for_a_redis_does_not_start_a_node_of_a_cluster() {
     assert!(told.contains("NodeBuilder::redis") && !told.contains("secret"), "{told}");
     let nobody = Node::builder("no name").redis("redis://127.0.0.1:1").start().await.unwrap_err();
     assert!(nobody.to_string().contains("setting `name`"), "{nobody}");
+}
+
+#[tokio::test]
+async fn nodes_without_a_name_do_not_meet_under_one() {
+    let server = Server::start().await;
+    let nameless = || NodeBuilder::from(Config::default()).redis(server.options()).start();
+    let (a, b) = (nameless().await.unwrap(), nameless().await.unwrap());
+    assert_eq!(a.ask_members().await.unwrap().len(), 2);
+    let host = |node: &RedisNode| node.name().rsplit_once(':').unwrap().0.to_owned();
+    assert_eq!(host(&a), host(&b), "they are called by their host");
 }

@@ -1,7 +1,10 @@
 //! Rows that leave with their node or session.
 
+use std::time::Duration;
+
 use headcount::{Presence, RedisPresence, Values};
 
+use crate::proxy::Proxy;
 use crate::server::{Server, next, until};
 
 async fn sorted(presence: &RedisPresence, key: &str) -> Vec<bytes::Bytes> {
@@ -98,6 +101,21 @@ async fn a_session_takes_its_rows_with_its_last_handle_and_leaves_those_of_other
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_end_at_once_and_without_a_heartbeat_for_each() {
+    let server = Server::start().await;
+    let a = server.options().name("a").lease(Duration::from_hours(1)).connect().await.unwrap();
+    // Taking a lease and renewing it write the table of leases once each, and nothing else does.
+    until("the first heartbeat", || async { server.calls("zadd").await == 2 }).await;
+    for _ in 0..10 {
+        let session = a.session();
+        session.sadd("lobby", "alice").await.unwrap();
+        drop(session);
+        until("alice has left", || async { a.exists("lobby").await == Ok(0) }).await;
+    }
+    assert_eq!(server.calls("zadd").await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_another_program_wrote_over_an_owned_value_is_not_taken_away() {
     let server = Server::start().await;
     let (a, b) = (server.presence("a").await, server.presence("b").await);
@@ -180,6 +198,98 @@ async fn a_node_that_was_thought_dead_owns_again_what_it_had_and_others_keep_wha
     swept(&server, 1).await;
     assert_eq!(b.smembers("lobby").await.unwrap(), Values::default());
     assert_eq!(b.get("players").await.unwrap().unwrap(), "40");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_with_many_owned_rows_goes_in_few_steps() {
+    let server = Server::start().await;
+    // So long that no heartbeat takes part.
+    let options = |name: &str| server.options().name(name).lease(Duration::from_hours(1)).connect();
+    let (a, b) = (options("a").await.unwrap(), options("b").await.unwrap());
+    let many: Vec<String> = (0..5_000).map(|n| n.to_string()).collect();
+    a.owned().sadd("lobby", &many).await.unwrap();
+    let session = b.session();
+    session.sadd("lobby", &many[1..]).await.unwrap();
+    let before = server.calls("hdel").await;
+    assert_eq!(a.del("lobby").await, Ok(1));
+    let steps = server.calls("hdel").await - before;
+    assert!(steps < 100, "{steps} removals from records hold the Redis up");
+    let mut left = server.keys_about_owners().await;
+    left.retain(|key| key.starts_with("headcount:owned:") || key.starts_with("headcount:rows:"));
+    assert_eq!(left, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_owners_of_a_key_are_told_that_it_is_gone_and_keep_what_they_write_since() {
+    let server = Server::start().await;
+    let (a, b) = (server.presence("a").await, server.presence("b").await);
+    let (mine, session) = (b.owned(), b.session());
+    mine.sadd("lobby", ["alice", "carol"]).await.unwrap();
+    session.sadd("lobby", ["bob", "dave"]).await.unwrap();
+    a.owned().sadd("lobby", "bob").await.unwrap();
+    a.del("lobby").await.unwrap();
+    session.sadd("lobby", "bob").await.unwrap();
+    until("b has heard of it", || async {
+        !server.keys_about_owners().await.iter().any(|key| key.starts_with("headcount:lost:"))
+    })
+    .await;
+    server.other(&["FLUSHALL"]).await;
+    until("b owns again what it had", || async { b.scard("lobby").await != Ok(0) }).await;
+    assert_eq!(sorted(&b, "lobby").await, ["bob"]);
+}
+
+/// Lets a node that owns `lobby: alice` lose its lease with all data, and the answer to its asking for another one. Returns it, and under
+/// which origin it asked.
+async fn unanswered(server: &Server, proxy: &Proxy) -> (RedisPresence, String) {
+    let a = server.options().host("127.0.0.1", proxy.port).name("a").connect().await.unwrap();
+    a.owned().sadd("lobby", "alice").await.unwrap();
+    proxy.cut_at("call('HSET', NAMES, name, origin)");
+    server.other(&["SCRIPT", "FLUSH"]).await; // so that the script is sent in full
+    server.other(&["FLUSHALL"]).await;
+    proxy.was_cut().await;
+    (a, origin_of_a(server).await)
+}
+
+async fn origin_of_a(server: &Server) -> String {
+    redis::from_redis_value(server.other(&["HGET", "headcount:names", "a"]).await).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_that_was_given_without_the_node_hearing_it_is_its_own_when_it_asks_again() {
+    let server = Server::start().await;
+    let proxy = Proxy::before(&server).await;
+    let (a, origin) = unanswered(&server, &proxy).await;
+    until("a owns again what it had", || async { a.scard("lobby").await == Ok(1) }).await;
+    assert_eq!(origin_of_a(&server).await, origin, "under another it would have had to wait for the end of this one");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_that_ended_before_the_node_heard_of_it_is_taken_again_and_costs_no_rows() {
+    let server = Server::start().await;
+    let proxy = Proxy::before(&server).await;
+    let (a, origin) = unanswered(&server, &proxy).await;
+    server
+        .other(&[
+            "EVAL",
+            "redis.call('ZREM', KEYS[1], ARGV[1]) redis.call('SADD', KEYS[2], ARGV[1])",
+            "2",
+            "headcount:leases",
+            "headcount:dead",
+            &origin,
+        ])
+        .await;
+    until("a owns again what it had", || async { a.scard("lobby").await == Ok(1) }).await;
+    swept(&server, 1).await;
+    assert_eq!(a.scard("lobby").await, Ok(1), "a live node's rows were swept");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connecting_survives_the_loss_of_the_connection_on_which_it_asks_for_a_lease() {
+    let server = Server::start().await;
+    let proxy = Proxy::before(&server).await;
+    proxy.cut_at("call('HSET', NAMES, name, origin)");
+    let a = server.options().host("127.0.0.1", proxy.port).name("a").connect().await.unwrap();
+    assert_eq!(a.owned().sadd("lobby", "alice").await, Ok(1));
 }
 
 /// Between two steps of a heartbeat the data can go: an audit that came right after it took rows that were gone with all the rest for removed.

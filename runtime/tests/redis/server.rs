@@ -85,6 +85,17 @@ impl Server {
         redis::from_redis_value(self.other(&["CLIENT", "LIST"]).await).unwrap()
     }
 
+    pub(crate) async fn info(&self, section: &str) -> String {
+        redis::from_redis_value(self.other(&["INFO", section]).await).unwrap()
+    }
+
+    /// How often a command was carried out there, as `INFO` calls it.
+    pub(crate) async fn calls(&self, command: &str) -> u64 {
+        let info = self.info("commandstats").await;
+        let counted = info.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
+        counted.map_or(0, |counted| counted.split(',').next().unwrap().parse().unwrap())
+    }
+
     /// All keys there that are about owners.
     pub(crate) async fn keys_about_owners(&self) -> Vec<String> {
         redis::from_redis_value(self.other(&["KEYS", "headcount:*"]).await).unwrap()

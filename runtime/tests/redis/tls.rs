@@ -67,7 +67,7 @@ async fn a_certificate_that_is_not_trusted_is_refused_and_so_is_one_side_without
     assert!(message(&plain).contains(&format!("127.0.0.1:{}", secured.port)), "{plain}");
     let towards_plain = RedisPresence::builder().host("127.0.0.1", secured.server.port).tls(true).connect().await;
     let error = towards_plain.unwrap_err();
-    assert!(message(&error).contains("cannot be reached"), "{error}");
+    assert!(message(&error).contains("cannot be reached") && message(&error).contains("`rediss://` is TLS"), "{error}");
     let garbage = RedisPresence::builder().root_certificates("no certificate").connect().await.unwrap_err();
     assert!(message(&garbage).contains("BEGIN CERTIFICATE"), "{garbage}");
 }

@@ -71,3 +71,18 @@ async fn a_slow_subscriber_is_told_how_much_it_missed() {
     assert_eq!(next(&mut slow).await, Some(Event::Gap { missed: Some(1) }));
     assert_eq!(next(&mut slow).await, Some(message("t", None, "2")));
 }
+
+#[tokio::test]
+async fn behind_a_prefix_a_star_does_not_stand_for_the_empty_topic_either() {
+    let server = Server::start().await;
+    let a = server.options().name("a").key_prefix("game:").connect().await.unwrap();
+    let (mut empty, mut all) = (a.psubscribe("").await.unwrap(), a.psubscribe("*").await.unwrap());
+    let _exact = (a.subscribe("").await.unwrap(), a.subscribe("t").await.unwrap());
+    a.publish("", "m").await.unwrap();
+    a.publish("t", "m").await.unwrap();
+    assert_eq!(next(&mut empty).await, Some(message("", Some(""), "m")));
+    assert_eq!(next(&mut all).await, Some(message("t", Some("*"), "m")));
+    assert_eq!(a.channels(Some("*")).await.unwrap(), ["t"]);
+    assert_eq!(a.channels(Some("")).await.unwrap(), [""]);
+    assert_eq!(a.channels(None).await.unwrap(), ["", "t"]);
+}

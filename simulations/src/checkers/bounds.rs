@@ -59,11 +59,21 @@ fn histories_kept(history: &History, verdict: &mut Verdict) {
 
 /// What one command may add beyond the memory's cap, because it is judged before it is carried out.
 fn longest_command(history: &History) -> usize {
-    let bytes = |ask: &Ask| {
-        let words = ask.to_string();
-        words.len() + words.split(' ').count() * ROW_BYTES
-    };
-    history.asked.iter().map(|asked| bytes(&asked.ask)).max().unwrap_or_default()
+    let words = history.asked.iter().map(|asked| match &asked.ask {
+        Ask::Command { words, .. } => (words.len(), words.split(' ').count()),
+        Ask::CompareAndSet { key, new, .. } => (key.len() + new.as_ref().map_or(0, String::len), 2),
+        Ask::Track { topic, meta } => (topic.len() + meta.len(), 2),
+        Ask::Watch { .. }
+        | Ask::Follow { .. }
+        | Ask::Untrack
+        | Ask::Subscribe { .. }
+        | Ask::Unsubscribe { .. }
+        | Ask::Dawdle
+        | Ask::Listen
+        | Ask::GiveUp
+        | Ask::EndSession => (0, 0),
+    });
+    words.map(|(bytes, words)| bytes + words * ROW_BYTES).max().unwrap_or_default()
 }
 
 fn gauges(history: &History, one_command: usize, at: u64, seen: &Seen) -> Vec<(&'static str, usize, usize)> {
@@ -88,6 +98,9 @@ fn is_homed(ask: &Ask) -> bool {
         return true;
     }
     let is_counted = matches!(ask, Ask::Command { via: Via::Homed, .. });
+    if matches!(ask, Ask::CompareAndSet { .. }) {
+        return true;
+    }
     match words::command(ask) {
         Some(Command::Incrby { .. }) => is_counted,
         Some(Command::Set { nx, .. }) => nx,

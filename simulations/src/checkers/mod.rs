@@ -47,8 +47,8 @@ pub fn check(history: &History) -> Vec<Verdict> {
         acknowledged::check(history),
         homed::check(history),
         topics::check(history),
-        found::check(history),
         watchers::check(history),
+        found::check(history),
         leaks::check(history),
         bounds::check(history),
     ]

@@ -117,7 +117,7 @@ impl Process {
         let mut overwhelmed = Vec::new();
         let mut events = Vec::new();
         shared.write(|state, _| {
-            filled.extend(state.owed().filter_map(|origin| Some((*linked_at.get(&origin)?, origin))));
+            filled.extend(state.owed().into_iter().filter_map(|origin| Some((*linked_at.get(&origin)?, origin))));
             filled.sort_unstable();
             for (peer, origin) in filled.iter().copied() {
                 let Some(link) = links.get_mut(&peer) else { continue };

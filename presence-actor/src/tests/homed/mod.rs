@@ -293,6 +293,33 @@ fn a_call_whose_home_died_before_it_heard_goes_to_the_next_home() {
     assert_eq!(world.elements(2, &name), ["b"]);
 }
 
+/// Found by storm 1054: the caller took what its first home brought late for another element, and put it back.
+#[test]
+fn an_element_that_two_homes_popped_for_the_same_call_stays_popped() {
+    let mut world = World::new(3);
+    let name = world.key_of(0);
+    world.push(1, &name, &["a", "b"]);
+    world.settle();
+    world.until_serving(0, &[0, 1, 2]);
+    let mut call = world.call(1, pop(&name));
+    world.transmit(1, usize::MAX);
+    while world.deliver(1, 0, false) {}
+    world.work();
+    assert_eq!(world.elements(0, &name), ["b"], "popped, and nobody has heard of it");
+    world.down(0);
+    world.rounds_of(&[1, 2], 20);
+    assert_eq!(call.outcome(), Some(Ok(value("a"))));
+    for node in [1, 2] {
+        world.introduce(0, node);
+    }
+    world.rest();
+    for node in 0..3 {
+        assert_eq!(world.elements(node, &name), ["b"]);
+    }
+    world.assert_at_rest();
+    world.assert_converged();
+}
+
 #[test]
 fn a_call_lost_with_its_link_is_sent_again() {
     let mut world = World::new(2);

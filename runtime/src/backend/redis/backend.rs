@@ -1,5 +1,6 @@
 //! What all handles of one presence share: connections, scripts, the lease, and how a command is sent.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use headcount_presence::{Error, Limits, Type};
@@ -41,9 +42,9 @@ pub(super) struct Backend {
     pub(super) name: String,
     pub(super) limits: Limits,
     pub(super) timeouts: Timeouts,
-    pub(super) link: Link,
+    pub(super) link: Arc<Link>,
     /// For messages, when it is another than `link`.
-    pub(super) publishing: Option<Link>,
+    pub(super) publishing: Option<Arc<Link>>,
     pub(super) scripts: Scripts,
     pub(super) topics: Topics,
     pub(super) pops: Pops,

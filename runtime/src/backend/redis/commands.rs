@@ -24,7 +24,7 @@ use super::pops::{self, Side};
 use super::presence::RedisPresence;
 use super::reply;
 use super::scripts::Call;
-use super::topics::escape_glob;
+use super::topics::{escape_glob, is_beyond};
 
 /// What a script about a row answers, when it wrote one: what it returns, when, and what the owner has of it.
 struct Written {
@@ -303,6 +303,7 @@ impl Presence for RedisPresence {
         for topic in &mut topics {
             *topic = topic.slice(backend.prefix.len().min(topic.len())..);
         }
+        topics.retain(|topic| !is_beyond(pattern.unwrap_or_default().as_bytes(), topic));
         topics.sort();
         Ok(topics)
     }

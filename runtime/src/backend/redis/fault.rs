@@ -25,6 +25,8 @@ pub(super) enum Fault {
     Refused { code: String, detail: String },
     /// The answer makes no sense.
     Strange(String),
+    /// Another process has this node's name, in words.
+    NameInUse(String),
 }
 
 impl Fault {
@@ -46,6 +48,27 @@ impl Fault {
         matches!(self, Self::Refused { code, .. } if code == expected)
     }
 
+    /// Whether it comes from a Redis that takes no writes, to a script too.
+    pub(super) fn is_of_a_replica(&self) -> bool {
+        match self {
+            Self::Refused { code, detail } => code == "READONLY" || detail.contains("-READONLY"),
+            Self::Unreachable { .. } | Self::Lost(_) | Self::Silent { .. } | Self::Strange(_) | Self::NameInUse(_) => {
+                false
+            }
+        }
+    }
+
+    /// Whether the command was certainly not carried out, and may be at another time.
+    pub(super) fn may_be_repeated(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Refused { code, .. } => {
+                matches!(&code[..], "OOM" | "READONLY" | "LOADING" | "BUSY" | "TRYAGAIN" | "MASTERDOWN" | "NOREPLICAS")
+            }
+            Self::Lost(_) | Self::Silent { .. } | Self::Strange(_) | Self::NameInUse(_) => false,
+        }
+    }
+
     /// As the caller of a command gets it. `address` is the Redis's.
     pub(super) fn into_error(self, address: &str) -> Error {
         let message = match self {
@@ -65,6 +88,7 @@ impl Fault {
             Self::Strange(what) => format!(
                 "{address} gave an answer that was not understood: {what}; is it a Redis of version 6.2 or later?"
             ),
+            Self::NameInUse(why) => why,
         };
         backend(message)
     }
@@ -80,13 +104,16 @@ fn refused(code: &str, detail: &str, address: &str) -> Error {
     let advice = match code {
         _ if says("hash value is not an integer") => return Error::HashValueNotAnInteger,
         _ if says("value is not an integer or out of range") => return Error::NotAnInteger,
+        _ if says("DB index is out of range") => "it has fewer databases; their number is its setting `databases`",
         _ if says("increment or decrement would overflow") => return Error::Overflow,
         "MOVED" | "ASK" | "CLUSTERDOWN" | "CROSSSLOT" => {
             "it is a node of a Redis Cluster, whose protocol headcount does not speak; give the address of a single Redis, or of a proxy \
              that hides the cluster"
         }
         "NOAUTH" | "WRONGPASS" | "NOPERM" => "check user and password, and what its ACL lets the user do",
-        "READONLY" => "it is a replica; give the address of the primary",
+        "READONLY" => {
+            "it is a replica; give the address of the primary. After a failover it is connected to again, until its address leads to a primary"
+        }
         "OOM" => "it has reached its maxmemory; removals and reads go on",
         "LOADING" | "BUSY" | "TRYAGAIN" | "MASTERDOWN" => "it cannot serve now; try again later",
         _ => "the command was not carried out",
@@ -96,11 +123,13 @@ fn refused(code: &str, detail: &str, address: &str) -> Error {
 
 /// Whether trying to connect again is of no use before somebody has changed something.
 pub(super) fn is_final(error: &RedisError) -> bool {
-    match error.kind() {
+    let has_no_database = error.detail().is_some_and(|detail| detail.contains("DB index is out of range"));
+    let is_refused = match error.kind() {
         ErrorKind::AuthenticationFailed | ErrorKind::InvalidClientConfig | ErrorKind::RESP3NotSupported => true,
         ErrorKind::Server(kind) => matches!(kind, ServerErrorKind::NoPerm),
         _ => matches!(error.code(), Some("NOAUTH" | "WRONGPASS")),
-    }
+    };
+    has_no_database || is_refused
 }
 
 /// What a `TYPE` says of a key that holds what a command cannot work on.

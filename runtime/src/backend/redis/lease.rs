@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 use super::backend::Backend;
-use super::fault::{Fault, backend};
+use super::fault::Fault;
 use super::ledger::suffix;
 use super::reply;
 
@@ -44,12 +44,17 @@ impl Holding {
 pub(super) struct Keeper {
     lease: Duration,
     origin: String,
+    /// Under which another lease has been asked for. It is asked for again under the same: it may have been given without a word of it
+    /// getting here, and the name is then this one's.
+    drawn: Option<String>,
     /// Origins that this node had, of which something may not have been written again.
     formers: Vec<String>,
     /// Up to where Redis's word of what was lost is known.
     heard: i64,
     /// Since when every heartbeat was answered in time.
     healthy_since: Option<Instant>,
+    /// Whether it has been told that the lease is not renewed.
+    is_told: bool,
     /// Sessions that have ended and whose rows may still be there.
     ended: BTreeSet<u32>,
 }
@@ -60,16 +65,28 @@ impl Keeper {
         let keeper = Self {
             lease,
             origin: new_origin(),
+            drawn: None,
             formers: Vec::new(),
             heard: 0,
             healthy_since: None,
+            is_told: false,
             ended: BTreeSet::new(),
         };
-        let mut first = None;
-        while let Some(till) = keeper.acquire(backend, &keeper.origin).await.map_err(|fault| backend.error(fault))? {
+        let (mut first, mut was_lost) = (None, false);
+        loop {
+            let till = match keeper.acquire(backend, &keeper.origin).await {
+                Ok(None) => break,
+                Ok(Some(till)) => till,
+                // It may have been given, and then nobody else can have it.
+                Err(Fault::Lost(_)) if !was_lost => {
+                    was_lost = true;
+                    continue;
+                }
+                Err(fault) => return Err(backend.error(fault)),
+            };
             // A lease that moves is renewed by somebody alive; one that does not is that of a dead predecessor, and ends.
             if *first.get_or_insert_with(|| till.clone()) != till {
-                return Err(name_in_use(backend));
+                return Err(backend.error(Fault::NameInUse(name_in_use(backend))));
             }
             tokio::time::sleep(lease / 10).await;
         }
@@ -97,35 +114,48 @@ impl Keeper {
                 let Some(backend) = backend.upgrade() else { return };
                 self.beat(&backend, beat).await;
             }
-            match timeout_at(next, ended.recv()).await {
-                Err(_) => {}
-                Ok(None) => return,
+            if !self.rest(&backend, next, &mut ended).await {
+                return;
+            }
+        }
+    }
+
+    /// Waits for the next heartbeat, or a word that one is needed at once, and lets rows of sessions go that end meanwhile. Returns whether
+    /// anybody still has the backend.
+    async fn rest(
+        &mut self,
+        backend: &Weak<Backend>,
+        until: Instant,
+        ended: &mut mpsc::UnboundedReceiver<u32>,
+    ) -> bool {
+        // Sessions that end without a pause must not put the heartbeat off.
+        while Instant::now() < until {
+            match timeout_at(until, ended.recv()).await {
+                Ok(None) => return false,
+                Err(_) | Ok(Some(0)) => return true,
                 Ok(Some(session)) => {
-                    self.note_ended(session);
-                    while let Ok(session) = ended.try_recv() {
-                        self.note_ended(session);
+                    self.ended.insert(session);
+                    let Some(backend) = backend.upgrade() else { return false };
+                    if let Err(fault) = self.release(&backend).await {
+                        tracing::debug!(?fault, "rows of ended sessions wait for the next heartbeat");
                     }
                 }
             }
         }
-    }
-
-    fn note_ended(&mut self, session: u32) {
-        if session > 0 {
-            self.ended.insert(session);
-        }
+        true
     }
 
     async fn beat(&mut self, backend: &Backend, beat: Duration) {
         let begun = Instant::now();
-        match self.renew(backend).await {
+        let renewed = self.renew(backend).await;
+        self.tell(backend, renewed.as_ref().err());
+        match renewed {
             Ok(()) if begun.elapsed() < beat => {
                 self.healthy_since.get_or_insert(begun);
             }
             Ok(()) => self.healthy_since = None,
-            Err(fault) => {
+            Err(_) => {
                 self.healthy_since = None;
-                tracing::debug!(?fault, "the lease could not be renewed");
                 return;
             }
         }
@@ -139,6 +169,20 @@ impl Keeper {
         };
         if let Err(fault) = done.await {
             tracing::debug!(?fault, "rows without an owner wait for the next heartbeat");
+        }
+    }
+
+    /// Says why the lease was not renewed, the first time.
+    fn tell(&mut self, backend: &Backend, fault: Option<&Fault>) {
+        let was_told = std::mem::replace(&mut self.is_told, fault.is_some());
+        match fault.cloned().map(|fault| backend.error(fault)) {
+            None if was_told => tracing::info!(name = backend.name, "the lease of this node is renewed again"),
+            None => {}
+            Some(error) if was_told => tracing::debug!(%error, "the lease could not be renewed"),
+            Some(error) => tracing::warn!(
+                name = backend.name,
+                "the lease of this node could not be renewed, which is tried again: {error}"
+            ),
         }
     }
 
@@ -180,13 +224,13 @@ impl Keeper {
             "the lease of this node is lost: it was silent for too long, or the Redis lost its data"
         );
         backend.holding.send_replace(Holding::Lost { why: "it had expired, and is being taken again".into() });
-        let origin = new_origin();
+        let origin = self.drawn.get_or_insert_with(new_origin).clone();
         if self.acquire(backend, &origin).await?.is_some() {
-            let Error::Backend { message, .. } = name_in_use(backend) else { return Ok(()) };
-            tracing::error!("{message}");
-            backend.holding.send_replace(Holding::Lost { why: message.clone() });
-            return Err(Fault::Strange(message));
+            let why = name_in_use(backend);
+            backend.holding.send_replace(Holding::Lost { why: why.clone() });
+            return Err(Fault::NameInUse(why));
         }
+        self.drawn = None;
         self.formers.push(std::mem::replace(&mut self.origin, origin));
         self.heard = 0;
         backend.ledger.lock().restart();
@@ -265,11 +309,11 @@ pub(super) async fn leave(backend: &Arc<Backend>) -> Result<(), Fault> {
     Ok(())
 }
 
-fn name_in_use(on: &Backend) -> Error {
-    backend(format!(
+fn name_in_use(on: &Backend) -> String {
+    format!(
         "another live process has the name {} on {}; give one of the two another name (`RedisBuilder::name`)",
         on.name, on.address
-    ))
+    )
 }
 
 fn new_origin() -> String {

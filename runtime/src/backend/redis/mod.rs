@@ -7,13 +7,15 @@
 //!
 //! # Layout
 //! - `options`: [`RedisBuilder`]; `presence`: [`RedisPresence`]; `commands`: what it answers; `backend`: what all handles share
-//! - `link`: the connection for commands; `topics`: that for messages; `pops`: those of blocking pops; `fault`: what goes wrong
+//! - `link`: the connection for commands; `topics`: that for messages; `pops`: those of blocking pops; `fault`: what goes wrong;
+//!   `eviction`: what a Redis would do that is full
 //! - `scripts` and `lua/`: rows with owners, in one step; `ledger`: this process's copy of what it owns; `lease`: renewing, regaining, sweeping
 //! - `node`: [`RedisNode`], a presence that knows the others; `members`: who they are
 //! - `import`: [`Import`], which copies a Redis into any presence
 
 mod backend;
 mod commands;
+mod eviction;
 mod fault;
 mod import;
 mod lease;

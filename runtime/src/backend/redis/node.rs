@@ -60,7 +60,7 @@ impl RedisNodeBuilder {
         }
         let mut options = self.options;
         options.limits.get_or_insert(limits);
-        let options = options.name(self.config.name_over_redis()?.as_str());
+        let options = options.name(self.config.name_over_redis(super::random())?.as_str());
         let beat = options.lease / 3;
         let presence = options.connect().await?;
         let roll = Roll::new();

@@ -252,7 +252,8 @@ impl RedisBuilder {
 pub(super) fn not_connected(address: &str, error: &redis::RedisError) -> Error {
     if error.is_io_error() {
         return backend(format!(
-            "{address} cannot be reached: {error}; start it, check the address, or let `wait_for_redis` wait for it"
+            "{address} cannot be reached: {error}; start it, check the address (`rediss://` is TLS, `redis://` is not), or let \
+             `wait_for_redis` wait for it"
         ));
     }
     if error.kind() == redis::ErrorKind::AuthenticationFailed {

@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 
 use super::backend::{Backend, Belongs};
+use super::eviction;
 use super::lease::{self, Holding, Keeper};
 use super::ledger::Ledger;
 use super::link::Link;
@@ -77,12 +78,15 @@ impl RedisPresence {
         let address = format!("the Redis at {place}");
         let limits = options.limits.clone().unwrap_or_else(default_limits);
         let timeouts = options.timeouts;
-        let linked = |client| {
+        let linked = |client, companion| {
             let address = &address;
-            async move { Link::connect(client, timeouts).await.map_err(|error| not_connected(address, &error)) }
+            async move {
+                let link = Link::connect(client, timeouts, companion).await;
+                link.map(Arc::new).map_err(|error| not_connected(address, &error))
+            }
         };
-        let link = linked(clients.data.clone()).await?;
-        let publishing = if options.publishes_apart() { Some(linked(clients.publish).await?) } else { None };
+        let publishing = if options.publishes_apart() { Some(linked(clients.publish, None).await?) } else { None };
+        let link = linked(clients.data.clone(), publishing.clone()).await?;
         let (ended, ends) = mpsc::unbounded_channel();
         let none_yet = Holding::Lost { why: "it is not taken yet".into() };
         let backend = Arc::new(Backend {
@@ -108,6 +112,7 @@ impl RedisPresence {
         });
         let keeper = Keeper::take(&backend, options.lease).await?;
         *backend.keeper.lock() = Some(Task::spawn(keeper.keep(Arc::downgrade(&backend), ends)));
+        eviction::warn_of(&backend).await;
         Ok(Self { scope: Scope::new(&backend, Belongs::Everybody), ack: Ack::Local })
     }
 

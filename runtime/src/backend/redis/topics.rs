@@ -202,6 +202,9 @@ impl Wire {
         let payload = Bytes::copy_from_slice(message.get_payload_bytes());
         if message.from_pattern() {
             let pattern = bytes(message.get_pattern(), self.escaped.len());
+            if is_beyond(&pattern, &topic) {
+                return;
+            }
             let event = Event::Message { topic, pattern: Some(pattern.clone()), payload };
             subscribers.deliver(Kind::Pattern, &pattern, &event);
         } else {
@@ -213,6 +216,11 @@ impl Wire {
 
 async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, RedisError>>) -> Result<T, RedisError> {
     timeout(limit, work).await.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
+}
+
+/// Whether a pattern matches a topic only because both stand behind a prefix: by itself an empty text matches an empty pattern only.
+pub(super) fn is_beyond(pattern: &[u8], topic: &[u8]) -> bool {
+    topic.is_empty() && !pattern.is_empty()
 }
 
 /// A pattern that matches exactly this.

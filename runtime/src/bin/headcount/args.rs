@@ -47,7 +47,7 @@ The same over a Redis:
 
 #[derive(Debug, Default, Args)]
 pub(crate) struct NodeTask {
-    /// The node's name, unique among live nodes [default: host name and port]
+    /// The node's name, unique among live nodes [default: host name and port; over a Redis host name and a drawn number]
     #[arg(long)]
     pub(crate) name: Option<String>,
     /// Where to listen, UDP and TCP alike [default: 127.0.0.1:7946]
@@ -93,6 +93,9 @@ pub(crate) struct ClusterFlags {
 const IMPORT_NOTES: &str = "\
 It joins the cluster as a node called `import`, copies, waits until others have all of it, and leaves. The Redis is only read. \
 Deadlines come along, rounded up to a second. What nodes own in that Redis becomes shared: stop them first.
+
+Of the settings those of [redis] say how it is read: `key_prefix` (only such keys, and without it), `root_certificates`, `connect_timeout`, \
+`command_timeout` (at least 30s), `wait_for_redis`.
 
 Run it again when it was cut off: keys that are there whole are skipped, and of others what is missing is added. A key that holds \
 something else in the cluster is refused, unless --replace is given. It exits with 0 when every key was taken, with 1 when one could not be or \

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use headcount::config::{Config, ConfigError};
-use headcount::{Ack, Bytes, Import, ImportError, ImportReport, Node, NodeBuilder, Presence as _, RedisBuilder, Type};
+use headcount::{Ack, Bytes, Import, ImportError, ImportReport, Node, NodeBuilder, Presence as _, Type};
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing::warn;
 
@@ -38,8 +38,8 @@ const SETTLING_ROUNDS: u32 = 10;
 pub(crate) async fn run(task: &ImportTask) -> Result<ExitCode, Failure> {
     let mut signals = Signals::new().map_err(|e| failure(format!("cannot listen for signals: {e}")))?;
     let config = load(task).map_err(failure)?;
-    let mut import =
-        Import::from(RedisBuilder::from(task.from.as_str())).limits(config.presence_limits()).replace(task.replace);
+    let redis = config.redis_options_at(&task.from).map_err(failure)?;
+    let mut import = Import::from(redis).limits(config.presence_limits()).replace(task.replace);
     if let Some(pattern) = &task.pattern {
         import = import.pattern(pattern.as_bytes());
     }

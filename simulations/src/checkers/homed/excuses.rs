@@ -2,8 +2,9 @@
 //!
 //! Between two answers that are given while all is quiet, none does. Under `majority` the README names what does: more than half of the nodes that were there ended
 //! (all that had the first may be among those), somebody joined a split cluster, or somebody started where it reached none of the others and went on alone. Under
-//! `any` whatever parts nodes does, but not that some come and go while who was answered lives ([`handover`](crate::checkers::handover)). But once all that run were together after the first answer and held the same, so that each of them has it, all of that is
-//! over, whatever is required: then only somebody who is ready without what they had, or the end of all of them, is an excuse.
+//! `any` whatever parts nodes does, and coming and going only where who was answered first has ended ([`handover`](crate::checkers::handover)). But once all that
+//! run were together after the first answer and held the same, so that each of them has it, all of that is over, whatever is required: then only somebody who is
+//! ready without what they had, or the end of all of them, is an excuse.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,8 +55,14 @@ impl<'a> Excuses<'a> {
     /// Whether two answers had to differ.
     pub(super) fn must_differ(&self, one: &Asked, other: &Asked) -> bool {
         let (first, second) = if span(one).1 <= span(other).1 { (one, other) } else { (other, one) };
-        let (from, by) = (one.at.min(other.at), span(second).1);
-        self.is_in_force(first, second.at, by) || knows_the_first(self.history, one, other, (from, by))
+        self.is_in_force(first, second.at, span(second).1) || self.is_handed_over(one, other)
+    }
+
+    /// Whether no more than coming and going lay between two answers, and who was answered first lived on.
+    fn is_handed_over(&self, one: &Asked, other: &Asked) -> bool {
+        let (from, to) = (one.at.min(other.at), span(one).1.max(span(other).1));
+        self.history.plan.settings.home_requires == HomeRequires::Any
+            && knows_the_first(self.history, one, other, (from, to))
     }
 
     /// The same, whatever all had in between.

@@ -6,6 +6,8 @@ if current and current ~= origin then
   if till and tonumber(till) > clock() then return { 0, till } end
   end_origin(current)
 end
+-- Who did not hear that it was given asks again under the same origin. It may have ended since; nothing was ever written for it.
+call('SREM', DEAD, origin)
 call('HSET', NAMES, name, origin)
 call('HSET', NODES, origin, name)
 call('ZADD', LEASES, clock() + ARGV[4], origin)

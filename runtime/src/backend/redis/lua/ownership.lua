@@ -55,8 +55,28 @@ local function erase_row(key, row, record)
   call('HDEL', rows_of(key), row)
 end
 
+-- Calls a command on a key with many words, in parts that Lua can hand over.
+local function call_with(name, key, words)
+  for first = 1, #words, 1000 do call(name, key, unpack(words, first, math.min(first + 999, #words))) end
+end
+
+-- The same with all rows of a key, at one moment and in few commands: Redis does nothing else meanwhile.
 local function erase_key(key)
-  for _, row in ipairs(call('HKEYS', rows_of(key))) do erase_row(key, row, read_row(key, row)) end
+  local moment, slots, lost = tick(), {}, {}
+  local all = call('HGETALL', rows_of(key))
+  for i = 1, #all, 2 do
+    local slot = slot_of(key, all[i])
+    for who in string.gmatch(string.sub(all[i + 1], 2), '%S+') do
+      local origin = origin_of(who)
+      slots[who], lost[origin] = slots[who] or {}, lost[origin] or {}
+      table.insert(slots[who], slot)
+      table.insert(lost[origin], who .. ' ' .. slot)
+      table.insert(lost[origin], moment)
+    end
+  end
+  for who, of_owner in pairs(slots) do call_with('HDEL', owned_by(who), of_owner) end
+  for origin, words in pairs(lost) do call_with('HSET', meta .. 'lost:' .. origin, words) end
+  call('DEL', rows_of(key))
 end
 
 -- Notes what an owner has. Returns when.
