@@ -94,6 +94,9 @@ fn gauges(history: &History, one_command: usize, at: u64, seen: &Seen) -> Vec<(&
 }
 
 fn is_homed(ask: &Ask) -> bool {
+    if let Ask::CompareAndSet { .. } = ask {
+        return true;
+    }
     let is_counted = matches!(ask, Ask::Command { via: Via::Homed, .. });
     if matches!(ask, Ask::CompareAndSet { .. }) {
         return true;

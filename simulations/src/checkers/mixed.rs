@@ -22,7 +22,7 @@ type Write<'a> = (&'a Asked, Command);
 
 /// Judges a history.
 pub(super) fn check(history: &History) -> Verdict {
-    let mut verdict = Verdict::of("G5", "of keys of several types, what came after all the rest is what is left");
+    let mut verdict = Verdict::of("types", "of keys of several types, what came after all the rest is what is left");
     let Some(last) = history.samples.last().filter(|last| last.at >= history.calm_at && last.is_whole()) else {
         return verdict;
     };

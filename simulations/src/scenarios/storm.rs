@@ -28,10 +28,10 @@ fn tell(draft: &mut Draft) {
     }
     // So few that those who ask at the same time meet them. By dice of their own: what else a seed draws stays.
     let mut caps = dice.fork(2);
-    if caps.percent(15) {
-        settings.max_subscriptions = caps.between(1, 6) as usize;
-        settings.max_homed_calls = caps.between(1, 3) as usize;
-        settings.max_blocked_pops = caps.between(1, 3) as usize;
+    if caps.percent(35) {
+        settings.max_subscriptions = caps.between(1, 3) as usize;
+        settings.max_homed_calls = caps.between(1, 2) as usize;
+        settings.max_blocked_pops = caps.between(1, 2) as usize;
     }
     let is_scarce = dice.percent(15);
     if is_scarce {
