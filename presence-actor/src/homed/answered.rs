@@ -1,7 +1,8 @@
 //! Calls that were answered by operations, so that nobody carries them out again.
 //!
 //! The record of an answer is made where its operation is applied, so on every node; it lives until the caller says in its own stream
-//! that it has heard, or is Gone. It travels in snapshots, as the operations do that it stands for.
+//! that it has heard, or is Gone. It travels in snapshots, as the operations do that it stands for. One by which an element was taken lives on until the caller
+//! is known to have applied it: a caller that has given up puts the element back, and may learn of it from nothing but a snapshot.
 
 use std::collections::BTreeMap;
 
@@ -58,7 +59,7 @@ pub(crate) struct AnsweredCalls {
 impl AnsweredCalls {
     pub(crate) fn note(&mut self, caller: Origin, number: u64, record: Record) {
         let caller = self.callers.entry(caller).or_default();
-        if number > caller.settled {
+        if number > caller.settled || record.taken.is_some() {
             caller.calls.entry(number).or_insert(record);
         }
     }
@@ -75,7 +76,15 @@ impl AnsweredCalls {
     pub(crate) fn settle(&mut self, caller: Origin, through: u64) {
         let caller = self.callers.entry(caller).or_default();
         caller.settled = caller.settled.max(through);
-        caller.calls = caller.calls.split_off(&(caller.settled + 1));
+        let settled = caller.settled;
+        caller.calls.retain(|number, record| *number > settled || record.taken.is_some());
+    }
+
+    /// Lets go of what a caller has settled and has applied.
+    pub(crate) fn let_go(&mut self, caller: Origin, has_applied: impl Fn(Dot) -> bool) {
+        if let Some(OfCaller { calls, settled }) = self.callers.get_mut(&caller) {
+            calls.retain(|number, record| *number > *settled || !has_applied(record.dot));
+        }
     }
 
     /// Forgets a caller; returns what it was answered.

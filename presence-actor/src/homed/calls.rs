@@ -414,7 +414,10 @@ impl State {
                 continue;
             }
             self.homed.calls.answered_elsewhere = true;
-            let back = taken.as_ref().map_or(Back::Nowhere, |taken| Back::Place(taken.element));
+            let back = match &taken {
+                Some(taken) if self.note_taken(taken.element, dot) => Back::Place(taken.element),
+                Some(_) | None => Back::Nowhere,
+            };
             if self.homed.calls.open.contains_key(&number) {
                 self.carried(number, Carried { answer, dot: Some(dot) }, back);
             } else if let (Some(taken), Answer::Value(value)) = (taken, answer) {
@@ -439,7 +442,20 @@ impl State {
     pub(crate) fn note_settled(&mut self, caller: Origin, through: u64) {
         if caller != self.origin() && !self.origins.is_gone(caller) {
             self.homed.answered.settle(caller, through);
+            self.let_answers_go(caller);
         }
+    }
+
+    /// A caller may have applied more than it was known to have.
+    pub(crate) fn let_answers_go(&mut self, caller: Origin) {
+        let (origins, vector) = (&self.origins, self.peers.get(&caller).map(|peer| &peer.vector));
+        let has_applied = |dot: Dot| {
+            // What is forgotten everybody has.
+            dot.origin == caller
+                || origins.find(dot.origin).is_none()
+                || vector.and_then(|vector| vector.get(&dot.origin)).is_some_and(|seq| *seq >= dot.seq)
+        };
+        self.homed.answered.let_go(caller, has_applied);
     }
 
     /// Makes callers known that nobody has met yet, so that they are given up some day if they never come. Those that a

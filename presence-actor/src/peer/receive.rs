@@ -166,6 +166,7 @@ impl State {
         }
         let was_ready = std::mem::replace(&mut peer.ready, ready);
         peer.told(known, |origin| origins.find(origin).is_some());
+        self.let_answers_go(from);
         if was_ready != ready {
             self.readiness.heard(from, ready);
             self.view_changed();

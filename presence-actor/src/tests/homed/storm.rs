@@ -548,3 +548,37 @@ fn a_blocked_pop_whose_claim_two_homes_carried_out_keeps_its_place() {
         ],
     );
 }
+
+/// Found by a storm: a caller without a majority had told that it needs no answer any more, and learnt what was popped for it from a snapshot only.
+#[test]
+fn an_element_popped_for_a_refused_call_is_not_lost_when_only_a_snapshot_tells_of_it() {
+    rage(
+        MAJORITY,
+        &[
+            Event::Pop { node: 0, list: 2 },
+            Event::Wait { node: 2, first: 2, second: 1 },
+            Event::Pop { node: 0, list: 1 },
+            Event::CarryAll,
+            Event::Push { node: 2, list: 2 },
+            Event::Push { node: 0, list: 0 },
+            Event::Pop { node: 2, list: 1 },
+            Event::Push { node: 0, list: 1 },
+            Event::Carry { from: 0, to: 1, frames: 1 },
+            Event::Cut { a: 0, b: 2 },
+            Event::CutHistory { node: 1 },
+            Event::CarryAll,
+            Event::Stop { node: 2 },
+            Event::Push { node: 0, list: 0 },
+            Event::GoOn { node: 2 },
+            Event::Push { node: 0, list: 0 },
+            Event::Believe { node: 2, other: 1, up: false },
+            Event::Round { node: 1 },
+            Event::Round { node: 1 },
+            Event::CarryAll,
+            Event::Believe { node: 2, other: 0, up: false },
+            Event::Round { node: 2 },
+            Event::Carry { from: 2, to: 1, frames: 1 },
+            Event::Carry { from: 2, to: 1, frames: 2 },
+        ],
+    );
+}
