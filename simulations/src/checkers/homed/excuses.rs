@@ -165,7 +165,8 @@ impl<'a> Excuses<'a> {
                 process.from > from || history.samples.iter().all(|sample| sample.at > from || !sample.is_whole());
             has_joined_late && around.any(|sample| is_split(sample, process.origin))
         });
-        2 * ended > there.len() || joined || self.has_another_root(&there, from, to)
+        // Where nobody was ready yet, all that there was may be one who goes on alone, and ends.
+        there.is_empty() || 2 * ended > there.len() || joined || self.has_another_root(&there, from, to)
     }
 
     /// Whether somebody was there, or became ready, who has met none of the others, nor anybody who has met them: it counts none of them.
