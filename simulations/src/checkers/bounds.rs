@@ -120,7 +120,8 @@ fn waits(history: &History, (what, cap): (&str, usize), is_meant: fn(&Ask) -> bo
     meant.sort_by_key(|asked| asked.begun);
     for asked in meant {
         let (Some(process), Some(begun)) = (asked.process, asked.begun) else { continue };
-        if matches!(asked.answer, Some((_, Err(Error::TooMany { .. })))) {
+        // Who is answered at once did not wait; nor did who is told that too many do.
+        if waits_until(asked) <= begun || matches!(asked.answer, Some((_, Err(Error::TooMany { .. })))) {
             continue;
         }
         let open = open.entry(process).or_default();
