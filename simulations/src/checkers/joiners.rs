@@ -36,7 +36,8 @@ fn judge(history: &History, process: &Process, verdict: &mut Verdict) {
     let stays =
         |(node, seen): &(usize, &Seen)| ready.nodes[*node].as_ref().is_some_and(|now| now.origin == seen.origin);
     let has_seed = others.iter().any(|(node, _)| *node < SEED_NODES);
-    let are_together = before.without(process.node).is_whole() && others.iter().all(stays);
+    let is_other = |seen: &Seen| others.iter().any(|(_, other)| other.origin == seen.origin);
+    let are_together = before.is_whole_for(is_other) && others.iter().all(stays);
     if !has_seed || !are_together || !is_undisturbed(history, before.at, ready.at) {
         return;
     }

@@ -21,23 +21,20 @@ impl Sample {
         self.nodes.iter().enumerate().filter_map(|(node, seen)| Some((node, seen.as_ref()?)))
     }
 
-    /// As if nothing ran at a node.
-    pub(super) fn without(&self, node: usize) -> Self {
-        let mut others = self.clone();
-        others.nodes[node] = None;
-        others
-    }
-
     /// Whether the nodes that run are ready, hold each other for Up, are linked, and none stands still or loads.
     pub(super) fn is_whole(&self) -> bool {
+        self.is_whole_for(|_| true)
+    }
+
+    /// The same of some of them.
+    pub(super) fn is_whole_for(&self, counts: impl Fn(&Seen) -> bool) -> bool {
         let holds = |seen: &Seen, other: &Seen| {
             seen.origin == other.origin
                 || (seen.members.get(&other.origin) == Some(&MemberState::Up)
                     && seen.linked.binary_search(&other.origin).is_ok())
         };
-        self.running().all(|(_, seen)| {
-            seen.ready && !seen.paused && !seen.loading && self.running().all(|(_, other)| holds(seen, other))
-        })
+        let counted = || self.running().map(|(_, seen)| seen).filter(|seen| counts(seen));
+        counted().all(|seen| seen.ready && !seen.paused && !seen.loading && counted().all(|other| holds(seen, other)))
     }
 }
 

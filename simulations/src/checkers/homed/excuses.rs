@@ -11,18 +11,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use headcount::MemberState;
 use headcount_cluster::Origin;
 
+use super::majority::Majority;
 use crate::checkers::handover::knows_the_first;
 use crate::checkers::stability::is_quiet;
 use crate::history::{Asked, History, Sample, Seen};
 use crate::plan::HomeRequires;
 
 /// Nodes are looked at at least as often as this.
-const LOOKED_AT_EVERY_MS: u64 = 1_000;
+pub(super) const LOOKED_AT_EVERY_MS: u64 = 1_000;
 
 /// A history, and when all held the same in it.
 pub(super) struct Excuses<'a> {
     pub(super) history: &'a History,
     settled: Vec<Settled<'a>>,
+    majority: Majority<'a>,
 }
 
 /// A moment at which all that ran were together and held the same.
@@ -49,7 +51,7 @@ impl<'a> Excuses<'a> {
             });
             settled.push(Settled { sample, age });
         }
-        Self { history, settled }
+        Self { history, settled, majority: Majority::of(history) }
     }
 
     /// Whether two answers had to differ.
@@ -74,7 +76,7 @@ impl<'a> Excuses<'a> {
     /// Whether there is one home at a time, and each knows what the one before did.
     fn is_undisputed(&self, from: u64, by: u64) -> bool {
         is_quiet(self.history, from, by)
-            || self.history.plan.settings.home_requires == HomeRequires::Majority && !self.lost_majority(from, by)
+            || self.history.plan.settings.home_requires == HomeRequires::Majority && !self.majority.is_lost(from, by)
     }
 
     /// Whether whoever carried out, by then, what was asked at some moment had to know what somebody else was answered.
@@ -144,90 +146,6 @@ impl<'a> Excuses<'a> {
             sample.running().any(|(_, seen)| seen.ready && !there.contains(&seen.origin) && lacks(seen))
         })
     }
-
-    /// Whether all that had an answer may have ended, or somebody joined while the cluster was split, or began another. Who was ready then was counted.
-    fn lost_majority(&self, from: u64, to: u64) -> bool {
-        let history = self.history;
-        let before = history.samples.iter().rfind(|sample| sample.at <= from);
-        let there: BTreeSet<Origin> = before
-            .into_iter()
-            .flat_map(Sample::running)
-            .filter(|(_, seen)| seen.ready)
-            .map(|(_, seen)| seen.origin)
-            .collect();
-        let ended = there.iter().filter(|origin| history.ended(**origin).is_some_and(|until| until <= to)).count();
-        let joined = history.processes.iter().filter(|process| process.from <= to).any(|process| {
-            let mut around = history
-                .samples
-                .iter()
-                .filter(|sample| sample.at + 10_000 >= process.from && sample.at <= process.from + 10_000);
-            let has_joined_late =
-                process.from > from || history.samples.iter().all(|sample| sample.at > from || !sample.is_whole());
-            has_joined_late && around.any(|sample| is_split(sample, process.origin))
-        });
-        // Where nobody was ready yet, all that there was may be one who goes on alone, and ends.
-        there.is_empty() || 2 * ended > there.len() || joined || self.has_another_root(&there, from, to)
-    }
-
-    /// Whether somebody was there, or became ready, who has met none of the others, nor anybody who has met them: it counts none of them.
-    fn has_another_root(&self, there: &BTreeSet<Origin>, from: u64, to: u64) -> bool {
-        let history = self.history;
-        let Some(first) = there.first() else { return false };
-        let mut rooted = self.acquaintances(*first, from);
-        if !there.is_subset(&rooted) {
-            return true;
-        }
-        for sample in history.samples.iter().filter(|sample| from < sample.at && sample.at <= to + LOOKED_AT_EVERY_MS) {
-            for (_, seen) in sample.running().filter(|(_, seen)| seen.ready) {
-                if rooted.contains(&seen.origin) {
-                    continue;
-                }
-                if !seen.members.keys().any(|member| rooted.contains(member)) {
-                    return true;
-                }
-                rooted.extend(history.lineage(seen.origin));
-            }
-        }
-        false
-    }
-
-    /// All that somebody has met until then, and those whom these have met, with the origins under which they went on.
-    fn acquaintances(&self, one: Origin, until: u64) -> BTreeSet<Origin> {
-        let history = self.history;
-        let met: Vec<&Seen> = history
-            .samples
-            .iter()
-            .filter(|sample| sample.at <= until)
-            .flat_map(Sample::running)
-            .map(|(_, seen)| seen)
-            .collect();
-        let mut found: BTreeSet<Origin> = history.lineage(one).into_iter().collect();
-        loop {
-            let before = found.len();
-            for seen in &met {
-                let knows_some =
-                    found.contains(&seen.origin) || seen.members.keys().any(|member| found.contains(member));
-                if knows_some {
-                    let both = seen.members.keys().chain([&seen.origin]);
-                    found.extend(both.flat_map(|origin| history.lineage(*origin)));
-                }
-            }
-            if found.len() == before {
-                return found;
-            }
-        }
-    }
-}
-
-/// Whether some other two nodes that run are not together.
-fn is_split(sample: &Sample, joiner: Origin) -> bool {
-    let mut others = sample.clone();
-    for seen in &mut others.nodes {
-        if seen.as_ref().is_some_and(|seen| seen.origin == joiner || !seen.ready) {
-            *seen = None;
-        }
-    }
-    !others.is_whole()
 }
 
 impl Sample {

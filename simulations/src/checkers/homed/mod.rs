@@ -16,6 +16,7 @@ mod counters;
 mod elements;
 mod excuses;
 mod locks;
+mod majority;
 mod swaps;
 
 use std::collections::BTreeMap;
