@@ -76,7 +76,8 @@ fn given_up(history: &History, process: &Process, verdict: &mut Verdict) {
     };
     let strangers = [index - 1, index].into_iter().flat_map(|index| history.samples[index].running());
     let started = strangers.filter(|one| one.1.origin != process.origin && never_met(one)).filter_map(|(_, seen)| {
-        history.processes.iter().find(|other| other.origin == seen.origin).map(|other| other.from)
+        let goes_on = |other: &&Process| history.lineage(other.origin).contains(&seen.origin);
+        history.processes.iter().find(goes_on).map(|other| other.from)
     });
     // And who has ended since the sample before may have been the first.
     let ended = history.samples[index - 1]

@@ -71,9 +71,17 @@ pub(super) fn rows(history: &History) -> Vec<Owned<'_>> {
             found.entry(row).and_modify(|owned| *owned = None).or_insert(is_owned.then_some(owned));
         }
     }
+    let mut by_key: BTreeMap<Bytes, Vec<(&Asked, Command)>> = BTreeMap::new();
+    for asked in &history.asked {
+        let Some(command) = words::command(&asked.ask) else { continue };
+        for key in words::keys(&command) {
+            by_key.entry(key).or_default().push((asked, command.clone()));
+        }
+    }
     let mut found: Vec<Owned> = found.into_values().flatten().collect();
     for owned in &mut found {
-        owned.contested = contested(history, owned);
+        let asks = by_key.get(owned.row.key.as_bytes()).map_or(&[][..], |asks| asks);
+        owned.contested = contested(history, owned, asks);
     }
     found
 }
@@ -92,20 +100,18 @@ fn added(asked: &Asked) -> Vec<Row> {
     }
 }
 
-/// When somebody first asked for something after which the row need not be there: anything that writes to its key but additions of others.
-fn contested(history: &History, owned: &Owned) -> Option<u64> {
+/// When somebody first asked for something after which the row need not be there: of what its key was asked, anything that writes but additions of others.
+fn contested(history: &History, owned: &Owned, asks: &[(&Asked, Command)]) -> Option<u64> {
     let is_own_end = |asked: &Asked| {
         asked.client == owned.by.client
             && asked.at >= owned.by.at
             && asked.ask == Ask::EndSession
             && matches!(owned.by.ask, Ask::Command { via: Via::Session, .. })
     };
-    let takes = |asked: &Asked| {
-        let Some(command) = words::command(&asked.ask) else { return false };
-        let names = words::keys(&command).iter().any(|key| key == owned.row.key.as_bytes());
-        names && !std::ptr::eq(asked, owned.by) && may_take(&command, &owned.row)
-    };
-    history.asked.iter().filter(|asked| is_own_end(asked) || takes(asked)).map(|asked| asked.at).min()
+    let takes =
+        |(asked, command): &&(&Asked, Command)| !std::ptr::eq(*asked, owned.by) && may_take(command, &owned.row);
+    let others = asks.iter().filter(takes).map(|(asked, _)| asked.at);
+    history.asked.iter().filter(|asked| is_own_end(asked)).map(|asked| asked.at).chain(others).min()
 }
 
 fn may_take(command: &Command, row: &Row) -> bool {

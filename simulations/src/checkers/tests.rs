@@ -98,9 +98,7 @@ fn plan() -> Plan {
     told.command(10_000, 1, 1, Via::Shared, "GET brief");
     told.command(14_900, 1, 1, Via::Shared, "EXISTS brief");
     told.command(15_000, 1, 1, Via::Shared, "GET brief");
-    told.command(17_200, 7, 0, Via::Shared, "BLPOP line 9");
-    told.command(18_400, 8, 1, Via::Shared, "BLPOP line 8");
-    told.command(19_700, 1, 1, Via::Shared, "RPUSH line first");
+    told.of_lines();
     told.ask(14_000, 6, 1, Ask::Subscribe { topic: "news".to_owned() });
     for n in 0..6 {
         told.command(15_000 + 100 * n, 0, 0, Via::Shared, &format!("PUBLISH news m{n}"));
@@ -119,6 +117,15 @@ fn plan() -> Plan {
 struct Told(Vec<Step>);
 
 impl Told {
+    /// Those who wait for elements.
+    fn of_lines(&mut self) {
+        self.command(17_200, 7, 0, Via::Shared, "BLPOP line 9");
+        self.command(18_400, 8, 1, Via::Shared, "BLPOP line 8");
+        self.command(19_700, 1, 1, Via::Shared, "RPUSH line first");
+        self.command(13_000, 17, 0, Via::Shared, "BLPOP beside 9");
+        self.command(14_000, 18, 1, Via::Shared, "RPUSH beside it");
+    }
+
     fn ask(&mut self, at_ms: u64, client: u32, node: usize, ask: Ask) {
         self.0.push(Step { at_ms, event: plan::Event::Ask { client, node, ask } });
     }
@@ -894,6 +901,13 @@ fn what_has_a_life_is_shown_until_its_deadline() {
     };
     rejects(deadlines::check, "at 15000 ms", |history| reads(history, Reply::Bulk("v".into())));
     rejects(deadlines::check, "at 10000 ms", |history| reads(history, Reply::Nil));
+}
+
+#[test]
+fn nobody_waits_beside_an_element_while_all_is_quiet() {
+    rejects(homed::check, "and beside it waits", |history| {
+        asked(history, "BLPOP beside 9").answer = Some((22_000, Ok(Reply::Nil)));
+    });
 }
 
 #[test]

@@ -52,6 +52,7 @@ pub(super) fn judge(excuses: &Excuses, key: &Key, verdict: &mut Verdict) {
     };
     all_differ(must_differ, key, unique, "one element", verdict);
     lines(history, key, &asks, verdict);
+    served(history, key, &asks, &pushed, &popped, verdict);
     judge_rest(history, key, &asks, &pushed, &popped, verdict);
 }
 
@@ -63,6 +64,10 @@ fn may_be_returned(asked: &Asked, command: &Command) -> bool {
 
 fn is_pop(command: &Command) -> bool {
     matches!(command, Command::Rpop { .. } | Command::Lpop { .. } | Command::Brpop { .. } | Command::Blpop { .. })
+}
+
+fn is_blocking(command: &Command) -> bool {
+    matches!(command, Command::Brpop { .. } | Command::Blpop { .. })
 }
 
 /// What a pop gave from this key.
@@ -138,6 +143,43 @@ fn is_unknown_pop(history: &History, asked: &Asked, command: &Command) -> bool {
     is_pop(command) && done(asked) == Done::Perhaps && !is_put_back()
 }
 
+/// How soon an element comes to who waits for it, while all is quiet.
+const SERVED_MS: u64 = 5_000;
+
+/// While all is quiet nobody waits beside an element that nobody takes.
+fn served(
+    history: &History,
+    key: &Bytes,
+    asks: &[(&Asked, &Command)],
+    pushed: &BTreeMap<Bytes, Vec<&Asked>>,
+    popped: &[(Bytes, &Asked)],
+    verdict: &mut Verdict,
+) {
+    for (element, pushes) in pushed {
+        let [push] = pushes[..] else { continue };
+        let Some((at, Ok(_))) = push.answer else { continue };
+        let until = at + SERVED_MS;
+        let may_have_taken = |(asked, command): &(&Asked, &Command)| {
+            is_pop(command) && asked.at <= until && done(asked) == Done::Perhaps && !is_blocking(command)
+        };
+        let is_taken =
+            popped.iter().any(|(taken, by)| taken == element && span(by).1 <= until) || asks.iter().any(may_have_taken);
+        if is_taken || !is_quiet(history, at, until) {
+            continue;
+        }
+        let waits = |asked: &Asked| {
+            let ended = asked.answer.as_ref().map(|(ended, _)| *ended).or(asked.given_up).unwrap_or(u64::MAX);
+            let lives = asked.process.is_some_and(|process| history.ended(process).is_none_or(|end| end > until));
+            asked.begun.is_some_and(|begun| begun <= at) && ended > until && lives
+        };
+        let waiter = asks.iter().find(|(asked, command)| is_blocking(command) && waits(asked));
+        verdict.judge(waiter.is_none(), until, || {
+            let waiter = waiter.map(|(asked, _)| told(asked)).unwrap_or_default();
+            format!("{element:?} stands in {key:?} since {at} ms, and beside it waits {waiter}")
+        });
+    }
+}
+
 /// How much longer somebody must have waited, and goes on waiting, for an element to have been his for sure.
 const CLEARLY_MS: u64 = 1_000;
 
@@ -146,8 +188,8 @@ fn lines(history: &History, key: &Bytes, asks: &[(&Asked, &Command)], verdict: &
     if history.plan.faults().any(|(_, fault)| matches!(fault, Fault::SetClock { .. })) {
         return;
     }
-    let waits = |command: &Command| matches!(command, Command::Brpop { .. } | Command::Blpop { .. });
-    let waiters: Vec<&Asked> = asks.iter().filter(|(_, command)| waits(command)).map(|(asked, _)| *asked).collect();
+    let waiters: Vec<&Asked> =
+        asks.iter().filter(|(_, command)| is_blocking(command)).map(|(asked, _)| *asked).collect();
     for served in &waiters {
         let Some((at, _)) = served.answer.as_ref().filter(|_| popped(served, key).is_some()) else { continue };
         for passed in &waiters {

@@ -3,7 +3,7 @@
 //! - sums of counters that are only counted at their home, with steps of one sign, differ
 //! - and grow by no less than was answered and, while nobody was cut off, by no more than was asked for in between
 //! - each element that was pushed once is popped at most once, and what was popped and is left was pushed; no more is lost than pops whose outcome is unknown
-//! - an element goes to who has waited longest for it
+//! - an element goes to who has waited longest for it, and nobody waits beside one while all is quiet
 //! - of two `SET NX` of a key only one wins, unless something was asked for that may have ended the first; and the key holds what the winner wrote, until
 //!   its life is over
 //! - no two `GETSET` or compare-and-sets of a key replace the same value, when it was written once
