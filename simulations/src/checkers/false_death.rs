@@ -8,6 +8,7 @@ use headcount::MemberState;
 use headcount_cluster::Origin;
 
 use super::owned::{self, Owned};
+use super::stability::LOOKED_AT_EVERY_MS;
 use super::{Verdict, convergence};
 use crate::history::{End, History, Process, Sample, Seen};
 use crate::plan::Fault;
@@ -77,7 +78,7 @@ fn given_up(history: &History, process: &Process, verdict: &mut Verdict) {
     let strangers = [index - 1, index].into_iter().flat_map(|index| history.samples[index].running());
     let started = strangers.filter(|one| one.1.origin != process.origin && never_met(one)).filter_map(|(_, seen)| {
         let goes_on = |other: &&Process| history.lineage(other.origin).contains(&seen.origin);
-        history.processes.iter().find(goes_on).map(|other| other.from)
+        history.processes.iter().find(goes_on).map(|other| other.from.saturating_sub(LOOKED_AT_EVERY_MS))
     });
     // And who has ended since the sample before may have been the first.
     let ended = history.samples[index - 1]

@@ -5,11 +5,8 @@
 //! nodes (who is silent for two seconds is gone on without), from a moment on at which the cluster was whole, and unless somebody is ready and
 //! knows nobody: that one has begun a cluster of its own.
 
-use super::stability::is_undisturbed;
+use super::stability::{LOOKED_AT_EVERY_MS, is_undisturbed};
 use crate::history::{Asked, History, Seen};
-
-/// Nodes are looked at at least as often as this.
-const LOOKED_AT_EVERY_MS: u64 = 1_000;
 
 /// Whether of two answers that were given from one time to another the later had to take account of the earlier.
 pub(super) fn knows_the_first(history: &History, one: &Asked, other: &Asked, (from, to): (u64, u64)) -> bool {

@@ -12,6 +12,9 @@ use crate::plan::Fault;
 /// How long before and after a time nothing may be wrong for it to be quiet: as long as a silent link is believed in, and a sample more.
 const MARGIN_MS: u64 = 5_000;
 
+/// Nodes are looked at at least as often as this, and what is there is known from then on.
+pub(super) const LOOKED_AT_EVERY_MS: u64 = 1_000;
+
 /// The longest delay of messages that leaves links and the failure detector alone.
 const LONGEST_DELAY_MS: u32 = 500;
 

@@ -13,12 +13,9 @@ use headcount_cluster::Origin;
 
 use super::majority::Majority;
 use crate::checkers::handover::knows_the_first;
-use crate::checkers::stability::is_quiet;
+use crate::checkers::stability::{LOOKED_AT_EVERY_MS, is_quiet};
 use crate::history::{Asked, History, Sample, Seen};
 use crate::plan::HomeRequires;
-
-/// Nodes are looked at at least as often as this.
-pub(super) const LOOKED_AT_EVERY_MS: u64 = 1_000;
 
 /// A history, and when all held the same in it.
 pub(super) struct Excuses<'a> {

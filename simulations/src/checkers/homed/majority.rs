@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use headcount_cluster::Origin;
 
-use super::excuses::LOOKED_AT_EVERY_MS;
+use crate::checkers::stability::LOOKED_AT_EVERY_MS;
 use crate::history::{History, Sample, Seen};
 
 /// How long before and after somebody began the others have to be together.
