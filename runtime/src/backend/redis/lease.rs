@@ -241,7 +241,8 @@ impl Keeper {
         self.tried = number;
         let call = backend.upkeep(&backend.scripts.renew).arg(&self.origin).arg(self.lease_ms());
         let told = backend.ledger.lock().heard().max(self.heard);
-        let call = call.arg(self.heard.to_string()).arg(told.to_string()).arg(&self.epoch).arg(new_origin());
+        let call =
+            call.arg(self.heard.to_string()).arg(told.to_string()).arg(format!("{} {}", self.epoch, new_origin()));
         let renewal = match backend.run_over(connection, &call).await.and_then(Renewal::of) {
             Ok(renewal) => renewal,
             Err(fault) => {

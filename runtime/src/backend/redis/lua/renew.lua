@@ -1,13 +1,14 @@
 -- Renews the lease of ARGV[2] for ARGV[3] milliseconds. Tells what its owners have lost, and whose deadlines were changed, after the moment ARGV[4], which is that of
--- the latest heartbeat. ARGV[5] is the latest moment that the node was told by whatever answer, ARGV[6] the epoch that it knows, '' for none. An epoch, called
--- ARGV[7] when it begins now, is what one process makes of its data: when another process answers, or moments have gone back, this Redis may have older data than
--- nodes have seen. Whoever comes first begins it; the origins of all who know another end, so that they write all they have again under others.
+-- the latest heartbeat. ARGV[5] is the latest moment that the node was told by whatever answer, ARGV[6] the epoch that it knows, '' for none, and behind a space
+-- what one is called that begins now (in one: of more than ten words of who is not logged in any more Redis closes the connection without saying why).
+-- An epoch is what one process makes of its data: when another process answers, or moments have gone back, this Redis may have older data than nodes have seen. Whoever comes first begins it; the origins of all who know another end, so that they write all they have again under others.
 local EPOCH = 2 ^ 36
-local origin, heard, told, known = ARGV[2], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
+local origin, heard, told = ARGV[2], tonumber(ARGV[4]), tonumber(ARGV[5])
+local known, drawn = string.match(ARGV[6], '^(%x*) (%x+)$')
 local run, moment, epoch = run_id(), latest(), call('HGET', RUN, 'epoch')
 -- Who must not know which process answers does not begin one over it, nor make others begin one again.
 if not epoch or moment < told or (run ~= '' and call('HGET', RUN, 'id') ~= run) then
-  epoch = ARGV[7]
+  epoch = drawn
   call('HSET', RUN, 'epoch', epoch, 'began', moment)
   if run ~= '' then call('HSET', RUN, 'id', run) end
   -- Moments grow over that too: they begin anew above all that was ever given.
