@@ -360,3 +360,16 @@ async fn under_load_nothing_that_was_acknowledged_as_owned_is_lost_with_the_data
     b.rpush("jobs", "after").await.unwrap();
     assert_eq!(popping.await.unwrap(), "after", "a blocked pop that is tried again waits on the new Redis");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_told_to_wait_waits_while_a_redis_is_loading_its_data() {
+    let mut server =
+        Server::start_with(&["--key-load-delay", "2000", "--loading-process-events-interval-bytes", "1024"]).await;
+    let fill = "for n = 1, 1000 do redis.call('SET', n, string.rep('v', 100)) end";
+    server.other(&["EVAL", fill, "0"]).await;
+    server.other(&["SAVE"]).await;
+    server.kill();
+    server.start_again().await;
+    let presence = server.options().wait_for_redis(DEADLINE).connect().await.unwrap();
+    assert_eq!(presence.incr("n").await, Ok(1));
+}

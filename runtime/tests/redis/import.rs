@@ -292,3 +292,10 @@ async fn a_presence_that_takes_no_more_ends_the_import() {
     let failed = import(&server).run(&presence, |_| {}).await.unwrap_err();
     assert_eq!((failed.cause, failed.report.seen()), (Error::Closed, 0));
 }
+
+#[tokio::test]
+async fn a_node_of_a_redis_cluster_is_refused_because_it_has_a_share_of_the_keys() {
+    let server = Server::start_with(&["--cluster-enabled", "yes"]).await;
+    let failed = import(&server).run(&LocalPresence::new(), |_| {}).await.unwrap_err().to_string();
+    assert!(failed.contains("Redis Cluster"), "{failed}");
+}

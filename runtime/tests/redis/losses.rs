@@ -39,7 +39,7 @@ async fn a_redis_that_comes_back_with_older_data_gets_what_was_acknowledged_sinc
             async |key: &str, field: &str| text(b.hget(key, field).await.unwrap_or_default()).unwrap_or_default();
         let value = async |key: &str| text(b.get(key).await.unwrap_or_default()).unwrap_or_default();
         let fields = [field("at", "alice").await, field("at", "moved").await, field("at", "was-shared").await];
-        fields == ["2", "b", "new"]
+        fields == ["2", "b", "old"]
             && [value("players").await, value("leader").await, field("clients", "r1").await] == ["35", "a2", "6"]
             && b.smembers("lobby").await.is_ok_and(|lobby| lobby.len() == 2)
             && matches!(b.ttl("lobby").await, Ok(Ttl::Remaining(_)))
@@ -51,7 +51,10 @@ async fn a_redis_that_comes_back_with_older_data_gets_what_was_acknowledged_sinc
     swept(&server, 1).await;
     assert_eq!(b.exists(["lobby", "leader"]).await, Ok(0));
     assert_eq!(b.get("players").await.unwrap().unwrap(), "30");
-    assert_eq!(b.hgetall("at").await.unwrap(), [("moved".into(), "b".into())]);
+    let mut at = b.hgetall("at").await.unwrap();
+    at.sort();
+    let left = [("moved".into(), "b".into()), ("was-shared".into(), "old".into())];
+    assert_eq!(at, left, "a shared value stands");
     assert_eq!(b.hget("clients", "r1").await.unwrap().unwrap(), "2");
 }
 
@@ -315,4 +318,127 @@ async fn a_user_who_must_not_know_which_process_answers_still_hears_that_data_is
     until("moments have gone back", || async { a.scard("lobby").await == Ok(2) }).await;
     server.other(&["FLUSHALL"]).await;
     until("a owns again what it had", || async { a.scard("lobby").await == Ok(2) }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_process_that_is_the_primary_again_with_older_data_is_noticed() {
+    const AT_ONCE: [&str; 2] = ["--repl-diskless-sync-delay", "0"];
+    for has_led in [false, true] {
+        let (first, second) = (Server::start_with(&AT_ONCE).await, Server::start_with(&AT_ONCE).await);
+        // Nothing is heard of Redis on its own meanwhile.
+        let a = first.options().name("a").lease(DEADLINE).connect().await.unwrap();
+        let mine = a.owned();
+        mine.sadd("lobby", "old").await.unwrap();
+        second.follow(&first).await;
+        second.lead().await;
+        mine.sadd("lobby", "acknowledged").await.unwrap();
+        mine.hset("at", "alice", "1").await.unwrap();
+        let other = if has_led { Some(second.presence("b").await) } else { None };
+        first.follow(&second).await;
+        first.lead().await;
+        first.other(&["CLIENT", "KILL", "TYPE", "normal"]).await;
+        until("all that was acknowledged is there", || async {
+            a.scard("lobby").await == Ok(2) && a.hexists("at", "alice").await == Ok(true)
+        })
+        .await;
+        drop(other);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_users_who_must_not_know_which_process_answers_both_hear_that_data_is_lost() {
+    let mut server = Server::start().await;
+    let rights = ["ACL", "SETUSER", "default", "-info"];
+    server.other(&rights).await;
+    let (a, b) = (server.presence("a").await, server.presence("b").await);
+    a.owned().sadd("lobby", "a before").await.unwrap();
+    server.other(&["SAVE"]).await;
+    a.owned().sadd("lobby", "a after").await.unwrap();
+    b.owned().sadd("lobby", "b after").await.unwrap();
+    server.beats("a").await;
+    server.beats("b").await;
+    server.kill();
+    server.start_again().await;
+    server.other(&rights).await;
+    until("all is there again", || async { a.scard("lobby").await == Ok(3) }).await;
+    swept(&server, 2).await;
+    assert_eq!(sorted(&b, "lobby").await, ["a after", "a before", "b after"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn users_of_whom_one_must_not_know_which_process_answers_keep_their_leases() {
+    let server = Server::start().await;
+    server.other(&["ACL", "SETUSER", "blind", "on", ">p", "~*", "&*", "+@all", "-info"]).await;
+    let a = server.presence("a").await;
+    let blind = server.options().name("b").user("blind").password("p").connect().await.unwrap();
+    let _both = (a, blind);
+    for name in ["a", "b"] {
+        server.beats(name).await;
+    }
+    let before = (server.origin("a").await, server.origin("b").await);
+    for name in ["a", "b"] {
+        server.beats(name).await;
+    }
+    assert_eq!((server.origin("a").await, server.origin("b").await), before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_granted_after_a_return_of_older_data_stands_when_the_former_owner_comes_back() {
+    let mut server = Server::start().await;
+    let user = ["ACL", "SETUSER", "a", "on", ">p", "~*", "&*", "+@all"];
+    server.other(&user).await;
+    let a = server.options().name("a").user("a").password("p").connect().await.unwrap();
+    let b = server.presence("b").await;
+    let mine = a.owned();
+    mine.hset("at", "counted", "5").await.unwrap();
+    server.other(&["SAVE"]).await;
+    mine.set("lock", "a").await.unwrap();
+    mine.hset("at", "alice", "a").await.unwrap();
+    mine.hset("at", "counted", "not a number").await.unwrap();
+    mine.sadd("lobby", "alice").await.unwrap();
+    server.kill();
+    server.start_again().await;
+    until("b is there again", || async { b.exists("lock").await == Ok(0) }).await;
+    assert_eq!(b.set_nx("lock", "b").await, Ok(true), "nobody has it");
+    b.hset("at", "alice", "b").await.unwrap();
+    b.owned().hincrby("at", "counted", 2).await.unwrap();
+    // Until now a's user was not known there.
+    server.other(&user).await;
+    until("a has written again what it had", || async { b.sismember("lobby", "alice").await == Ok(true) }).await;
+    swept(&server, 2).await;
+    server.beats("a").await;
+    assert_eq!(b.get("lock").await.unwrap().unwrap(), "b");
+    assert_eq!(b.hget("at", "alice").await.unwrap().unwrap(), "b");
+    assert_eq!(
+        b.hget("at", "counted").await.unwrap().unwrap(),
+        "2",
+        "b's stays, and what a had made of it before is older"
+    );
+    a.leave().await.unwrap();
+    assert_eq!(b.get("lock").await.unwrap().unwrap(), "b", "it was not a's any more");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_brings_a_node_s_own_former_lease_back_does_not_lock_it_out() {
+    let mut server = Server::start().await;
+    let a = server.options().name("a").lease(DEADLINE * 10).connect().await.unwrap();
+    a.owned().sadd("lobby", "alice").await.unwrap();
+    server.other(&["SAVE"]).await;
+    for round in 0..2 {
+        server.kill();
+        server.start_again().await;
+        until("it owns again", || async { a.owned().sadd("lobby", round.to_string()).await.is_ok() }).await;
+    }
+    assert_eq!(sorted(&a, "lobby").await, ["0", "1", "alice"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_that_is_over_is_not_counted_as_held() {
+    let mut server = Server::start().await;
+    let a = Node::builder("a").redis(server.options()).start().await.unwrap();
+    assert!(a.stats().lease_held);
+    server.kill();
+    until("it is over", || async { !a.stats().lease_held }).await;
+    server.start_again().await;
+    until("it is taken again", || async { a.stats().lease_held }).await;
 }

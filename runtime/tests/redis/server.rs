@@ -103,6 +103,17 @@ impl Server {
         redis::from_redis_value(self.other(&["CLIENT", "LIST"]).await).unwrap()
     }
 
+    /// Makes it a replica that has what the primary has.
+    pub(crate) async fn follow(&self, primary: &Self) {
+        self.other(&["REPLICAOF", "127.0.0.1", &primary.port.to_string()]).await;
+        until("it has all", || async { self.info("replication").await.contains("master_link_status:up") }).await;
+    }
+
+    /// Makes it a primary.
+    pub(crate) async fn lead(&self) {
+        self.other(&["REPLICAOF", "NO", "ONE"]).await;
+    }
+
     pub(crate) async fn info(&self, section: &str) -> String {
         redis::from_redis_value(self.other(&["INFO", section]).await).unwrap()
     }

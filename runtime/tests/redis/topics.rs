@@ -86,3 +86,18 @@ async fn behind_a_prefix_a_star_does_not_stand_for_the_empty_topic_either() {
     assert_eq!(a.channels(Some("")).await.unwrap(), [""]);
     assert_eq!(a.channels(None).await.unwrap(), ["", "t"]);
 }
+
+#[tokio::test]
+async fn a_topic_that_the_user_may_not_hear_is_refused_and_costs_the_others_nothing() {
+    let server = Server::start().await;
+    server.other(&["ACL", "SETUSER", "some", "on", ">p", "~*", "resetchannels", "&ok*", "+@all"]).await;
+    let a = server.options().user("some").password("p").connect().await.unwrap();
+    let mut heard = a.subscribe("ok:1").await.unwrap();
+    let refused = a.subscribe("bad").await.unwrap_err().to_string();
+    assert!(refused.contains("NOPERM") && refused.contains("ACL"), "{refused}");
+    a.publish("ok:1", "m").await.unwrap();
+    assert_eq!(next(&mut heard).await, Some(message("ok:1", None, "m")));
+    let mut later = a.subscribe("ok:2").await.unwrap();
+    a.publish("ok:2", "m").await.unwrap();
+    assert_eq!(next(&mut later).await, Some(message("ok:2", None, "m")));
+}

@@ -72,6 +72,8 @@ pub(super) struct Backend {
     pub(super) pops: Pops,
     pub(super) ledger: Mutex<Ledger>,
     pub(super) holding: watch::Sender<Holding>,
+    /// Until when the lease is good by the latest heartbeat.
+    pub(super) good_until: Mutex<Option<Instant>>,
     /// Over which connection the lease was looked at.
     pub(super) met: watch::Sender<Met>,
     /// Sessions that have ended; any word here also lets the lease be looked at at once.

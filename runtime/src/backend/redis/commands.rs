@@ -139,6 +139,7 @@ impl RedisPresence {
     fn settle(&self, key: &[u8], written: Written<'_>, rows: impl IntoIterator<Item = (Slot, Share)>) -> Value {
         let key: Bytes = self.backend().key(key).into();
         let mut ledger = self.backend().ledger.lock();
+        ledger.hear(written.moment);
         let mut taken = written.moment;
         if let (Belongs::Session(session), 1..) = (self.scope.belongs, written.moment) {
             taken -= 1;
@@ -281,7 +282,8 @@ impl RedisPresence {
         let (subscription, confirmed) =
             topics.subscribers.subscribe(kind, name, self.scope.family, session, |_| topics.ask(kind, name))?;
         match tokio::time::timeout(backend.timeouts.command, confirmed).await {
-            Ok(Ok(())) => Ok(subscription),
+            Ok(Ok(Ok(()))) => Ok(subscription),
+            Ok(Ok(Err(fault))) => Err(backend.error(fault)),
             Ok(Err(_)) => Err(Error::Closed),
             Err(_) => {
                 let why = "the connection for messages is lost or does not answer".into();

@@ -63,7 +63,10 @@ impl Fault {
         match self {
             Self::Unreachable { .. } => true,
             Self::Refused { code, .. } => {
-                matches!(&code[..], "OOM" | "READONLY" | "LOADING" | "BUSY" | "TRYAGAIN" | "MASTERDOWN" | "NOREPLICAS")
+                matches!(
+                    &code[..],
+                    "OOM" | "MISCONF" | "READONLY" | "LOADING" | "BUSY" | "TRYAGAIN" | "MASTERDOWN" | "NOREPLICAS"
+                )
             }
             Self::Lost(_) | Self::Silent { .. } | Self::Strange(_) | Self::NameInUse(_) => false,
         }
@@ -115,6 +118,7 @@ fn refused(code: &str, detail: &str, address: &str) -> Error {
             "it is a replica; give the address of the primary. After a failover it is connected to again, until its address leads to a primary"
         }
         "OOM" => "it has reached its maxmemory; removals and reads go on",
+        "MISCONF" => "it cannot save to its disk and takes no writes until it can; see its log",
         "LOADING" | "BUSY" | "TRYAGAIN" | "MASTERDOWN" => "it cannot serve now; try again later",
         _ => "the command was not carried out",
     };

@@ -55,8 +55,8 @@ pub(super) struct Keeper {
     /// Under which another lease has been asked for. It is asked for again under the same: it may have been given without a word of it
     /// getting here, and the name is then this one's.
     drawn: Option<String>,
-    /// The process of Redis that this node knows, and the latest moment that it told.
-    run: String,
+    /// The epoch of Redis's data that this node knows, and the moment of the latest heartbeat.
+    epoch: String,
     heard: i64,
     /// The number of the latest connection over which the lease was looked at, with whatever answer.
     tried: u64,
@@ -75,7 +75,7 @@ struct Renewal {
     is_alive: bool,
     moment: i64,
     now_ms: i64,
-    run: String,
+    epoch: String,
     lost: Vec<(Bytes, Bytes)>,
     deadlines: Vec<(Bytes, Bytes)>,
 }
@@ -86,7 +86,7 @@ impl Keeper {
             lease,
             origin: new_origin(),
             drawn: None,
-            run: String::new(),
+            epoch: String::new(),
             heard: 0,
             tried: 0,
             renewed: None,
@@ -98,6 +98,7 @@ impl Keeper {
 
     /// Takes the lease for the first time.
     pub(super) async fn take(backend: &Backend, lease: Duration) -> Result<Self, Error> {
+        let patient_until = Instant::now() + backend.timeouts.wait;
         let mut keeper = Self::new(lease);
         let (mut first, mut was_lost) = (None, false);
         loop {
@@ -107,6 +108,11 @@ impl Keeper {
                 // It may have been given, and then nobody else can have it.
                 Err(Fault::Lost(_)) if !was_lost => {
                     was_lost = true;
+                    continue;
+                }
+                // It is being loaded, say.
+                Err(fault) if fault.may_be_repeated() && Instant::now() < patient_until => {
+                    tokio::time::sleep(RETRY).await;
                     continue;
                 }
                 Err(fault) => return Err(backend.error(fault)),
@@ -127,6 +133,7 @@ impl Keeper {
     /// Asks for the lease; answers until when somebody else has it.
     async fn acquire(&self, backend: &Backend, origin: &str) -> Result<Option<String>, Fault> {
         let call = backend.upkeep(&backend.scripts.acquire).arg(&backend.name).arg(origin).arg(self.lease_ms());
+        let call = call.arg(backend.ledger.lock().origins().join(" "));
         let answer = reply::array(backend.run(&call).await?)?;
         match answer.as_slice() {
             [Value::Int(1), _] => Ok(None),
@@ -233,7 +240,9 @@ impl Keeper {
         let number = connection.number;
         self.tried = number;
         let call = backend.upkeep(&backend.scripts.renew).arg(&self.origin).arg(self.lease_ms());
-        let call = call.arg(self.heard.to_string()).arg(&self.run);
+        let told = backend.ledger.lock().heard().max(self.heard);
+        let call =
+            call.arg(self.heard.to_string()).arg(told.to_string()).arg(format!("{} {}", self.epoch, new_origin()));
         let renewal = match backend.run_over(connection, &call).await.and_then(Renewal::of) {
             Ok(renewal) => renewal,
             Err(fault) => {
@@ -242,8 +251,10 @@ impl Keeper {
             }
         };
         self.note_health(begun, &renewal);
+        *backend.good_until.lock() = Some(begun + self.lease);
         self.heard = renewal.moment;
-        self.run.clone_from(&renewal.run);
+        let is_other_data = !self.epoch.is_empty() && self.epoch != renewal.epoch;
+        self.epoch.clone_from(&renewal.epoch);
         if renewal.is_alive {
             renewal.note(&mut backend.ledger.lock())?;
         } else {
@@ -251,7 +262,7 @@ impl Keeper {
         }
         backend.met.send_replace(Met { number, refusal: None });
         if !renewal.is_alive {
-            self.regain(backend).await?;
+            self.regain(backend, is_other_data).await?;
         }
         if !self.reassert(backend, next).await? {
             return Ok(false);
@@ -284,11 +295,19 @@ impl Keeper {
     }
 
     /// Takes a lease under a new origin.
-    async fn regain(&mut self, backend: &Backend) -> Result<(), Fault> {
-        tracing::warn!(
-            name = backend.name,
-            "the lease of this node is lost: it was silent for too long, or the Redis was restarted or lost data"
-        );
+    async fn regain(&mut self, backend: &Backend, is_other_data: bool) -> Result<(), Fault> {
+        // Once it is being asked for, why it is not given is told instead.
+        if self.drawn.is_none() {
+            let why = if is_other_data {
+                "the Redis was restarted, lost data, or has older data than it had"
+            } else {
+                "it was not renewed in time, because this process or the Redis stood still or the way there was broken, or its record was lost"
+            };
+            tracing::warn!(
+                name = backend.name,
+                "the lease of this node is lost: {why}; it is taken again, and all it owned written again"
+            );
+        }
         let origin = self.drawn.get_or_insert_with(new_origin).clone();
         // Before it is asked for: leaving ends it also when the answer does not get here.
         backend.ledger.lock().begin_origin(&origin);
@@ -326,6 +345,7 @@ impl Keeper {
             }
             let refused = reply::value_pairs(backend.run(&call).await?)?;
             let mut ledger = backend.ledger.lock();
+            let mut in_the_way = Vec::new();
             for assertion in &slice {
                 ledger.asserted(assertion);
             }
@@ -333,9 +353,16 @@ impl Keeper {
                 let Some(assertion) = slice.get(reply::count(index)?) else { continue };
                 ledger.lose(&assertion.place, assertion.moment);
                 if let Some(why) = reply::text(why)?.filter(|why| !why.is_empty()) {
-                    let key = &assertion.place.0.key;
-                    tracing::warn!(?key, ?why, "what this node owned cannot be written again");
+                    in_the_way.push((&assertion.place.0.key, why));
                 }
+            }
+            if let Some((key, why)) = in_the_way.first() {
+                tracing::warn!(
+                    rows = in_the_way.len(),
+                    ?key,
+                    ?why,
+                    "what this node owned is not written again where something else stands, and is not its own any more; the first is told"
+                );
             }
         }
     }
@@ -346,7 +373,7 @@ impl Keeper {
         if places.is_empty() {
             return Ok(());
         }
-        let mut call = backend.scripts.audit.call([&backend.meta[..]]).arg(&self.origin).arg(&self.run);
+        let mut call = backend.scripts.audit.call([&backend.meta[..]]).arg(&self.origin).arg(&self.epoch);
         for ((slot, session), _) in &places {
             call = call.arg(format!("{}{}", self.origin, suffix(*session))).arg(slot.encode());
         }
@@ -406,7 +433,7 @@ impl Renewal {
             is_alive: reply::flag(next())?,
             moment: reply::integer(next())?,
             now_ms: reply::integer(next())?,
-            run: String::from_utf8_lossy(&reply::text(next())?.unwrap_or_default()).into_owned(),
+            epoch: String::from_utf8_lossy(&reply::text(next())?.unwrap_or_default()).into_owned(),
             lost: reply::pairs(next())?,
             deadlines: reply::pairs(next())?,
         })
@@ -489,7 +516,7 @@ mod tests {
                 is_alive: true,
                 moment: 0,
                 now_ms: *now_ms,
-                run: String::new(),
+                epoch: String::new(),
                 lost: Vec::new(),
                 deadlines: Vec::new(),
             };

@@ -115,9 +115,21 @@ pub(super) struct Ledger {
     /// What may have been taken away by commands that nobody answered.
     doubted: BTreeSet<Place>,
     audited: Option<Place>,
+    /// The latest moment that an answer told: a Redis that is behind it has older data.
+    heard: i64,
 }
 
 impl Ledger {
+    /// Notes that Redis has told this moment.
+    pub(super) fn hear(&mut self, moment: i64) {
+        self.heard = self.heard.max(moment);
+    }
+
+    /// The latest moment that an answer to a command told.
+    pub(super) fn heard(&self) -> i64 {
+        self.heard
+    }
+
     /// Notes a row that was written at a moment, under an origin.
     pub(super) fn note(&mut self, place: Place, share: Share, moment: i64, origin: &str) {
         if self.entries.get(&place).is_some_and(|entry| entry.moment >= moment) {

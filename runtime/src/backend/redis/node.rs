@@ -174,7 +174,8 @@ impl RedisNode {
         let members = self.life.roll.members().current();
         RedisStats {
             connected: backend.link.is_up(),
-            lease_held: backend.holding.borrow().is_held(),
+            lease_held: backend.holding.borrow().is_held()
+                && backend.good_until.lock().is_some_and(|until| tokio::time::Instant::now() < until),
             owned_rows: backend.ledger.lock().len(),
             topics: backend.topics.subscribers.names().len(),
             blocked_pops: backend.pops.open.load(Ordering::Acquire),

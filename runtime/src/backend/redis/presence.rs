@@ -100,6 +100,7 @@ impl RedisPresence {
             pops: Pops::new(clients.data),
             ledger: Mutex::new(Ledger::default()),
             holding: watch::Sender::new(none_yet),
+            good_until: Mutex::new(None),
             met: watch::Sender::default(),
             ended,
             closed: AtomicBool::new(false),

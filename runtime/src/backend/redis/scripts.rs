@@ -4,7 +4,7 @@
 //! scripts write it: `leases` (origins by the end of their lease), `names` and `nodes` (origins by name and back), `dead` (origins that are being
 //! swept), `owners:<origin>`, `owned:<owner>` and `rows:<key>` (who has what, both ways), `lost:<origin>` (what an origin has not yet been told that it
 //! lost), `deadlines` (keys with owned rows by when a command last changed their expiry), `seq` (the latest moment) and `run` (of which process of
-//! Redis, and with which moment it began). A key whose rows are all shared has nothing there.
+//! Redis, the epoch that began with it, and with which moment). A key whose rows are all shared has nothing there.
 
 use redis::{Cmd, Script};
 

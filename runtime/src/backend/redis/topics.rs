@@ -4,7 +4,7 @@
 //! subscribed to again, and then each of their subscribers hears a [`Gap`](Event::Gap) of an unknown number: what was published
 //! meanwhile is gone. A subscription is confirmed when Redis has confirmed it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -17,15 +17,17 @@ use redis::{Client, Msg, RedisError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+use super::fault::Fault;
 use super::link::{Pause, Timeouts};
 use super::task::Task;
 
 type Name = (Kind, Bytes);
+type Confirm = oneshot::Sender<Result<(), Fault>>;
 
 /// What the connection's task is asked for.
 #[derive(Debug)]
 enum Order {
-    Subscribe(Name, oneshot::Sender<()>),
+    Subscribe(Name, Confirm),
     Abandon(Name),
 }
 
@@ -57,8 +59,8 @@ impl Topics {
         Self { subscribers, orders, _task: Task::spawn(wire.run(ordered)) }
     }
 
-    /// Asks for a name; what is returned resolves when Redis has confirmed it. To be called for every subscriber, in order.
-    pub(super) fn ask(&self, kind: Kind, name: &[u8]) -> oneshot::Receiver<()> {
+    /// Asks for a name; what is returned resolves when Redis has confirmed or refused it. To be called for every subscriber, in order.
+    pub(super) fn ask(&self, kind: Kind, name: &[u8]) -> oneshot::Receiver<Result<(), Fault>> {
         let (confirm, confirmed) = oneshot::channel();
         // Without the task the receiver says so.
         let _ = self.orders.send(Order::Subscribe((kind, Bytes::copy_from_slice(name)), confirm));
@@ -76,7 +78,7 @@ struct Wire {
     subscribers: Weak<Subscribers>,
     /// Names that Redis has confirmed at some time.
     confirmed: BTreeSet<Name>,
-    waiting: Vec<(Name, oneshot::Sender<()>)>,
+    waiting: Vec<(Name, Confirm)>,
 }
 
 impl Wire {
@@ -111,16 +113,21 @@ impl Wire {
     async fn connect(&mut self) -> Result<(PubSubSink, PubSubStream), RedisError> {
         let (mut sink, stream) = within(self.timeouts.connect, self.client.get_async_pubsub()).await?.split();
         let Some(subscribers) = self.subscribers.upgrade() else { return Ok((sink, stream)) };
-        let names: BTreeSet<Name> = subscribers.names().into_iter().collect();
+        let mut names: BTreeSet<Name> = subscribers.names().into_iter().collect();
+        let mut refused = BTreeMap::new();
         for name in &names {
-            self.subscribe(&mut sink, name).await?;
+            if let Err(fault) = self.subscribe(&mut sink, name).await? {
+                tracing::warn!(topic = ?name.1, ?fault, "nothing is heard of a topic that the Redis's ACL does not allow");
+                refused.insert(name.clone(), fault);
+            }
         }
+        names.retain(|name| !refused.contains_key(name));
         for (kind, name) in std::mem::replace(&mut self.confirmed, names) {
             subscribers.deliver(kind, &name, &Event::Gap { missed: None });
         }
-        for (_, confirm) in self.waiting.drain(..) {
+        for (name, confirm) in self.waiting.drain(..) {
             // Who asked may have given up.
-            let _ = confirm.send(());
+            let _ = confirm.send(refused.get(&name).cloned().map_or(Ok(()), Err));
         }
         Ok((sink, stream))
     }
@@ -154,17 +161,25 @@ impl Wire {
         match order {
             Order::Subscribe(name, confirm) => {
                 if !self.confirmed.contains(&name) {
-                    if let Err(error) = self.subscribe(sink, &name).await {
-                        self.waiting.push((name, confirm));
-                        return Err(error);
-                    }
-                    self.confirmed.insert(name);
+                    match self.subscribe(sink, &name).await {
+                        Err(error) => {
+                            self.waiting.push((name, confirm));
+                            return Err(error);
+                        }
+                        Ok(Err(fault)) => {
+                            let _ = confirm.send(Err(fault));
+                            return Ok(());
+                        }
+                        Ok(Ok(())) => self.confirmed.insert(name),
+                    };
                 }
                 // Who asked may have given up.
-                let _ = confirm.send(());
+                let _ = confirm.send(Ok(()));
             }
             Order::Abandon(name) => {
-                self.confirmed.remove(&name);
+                if !self.confirmed.remove(&name) {
+                    return Ok(());
+                }
                 let physical = self.physical(&name);
                 let done = match name.0 {
                     Kind::Topic => within(self.timeouts.command * 3, sink.unsubscribe(physical)).await,
@@ -176,11 +191,17 @@ impl Wire {
         Ok(())
     }
 
-    async fn subscribe(&self, sink: &mut PubSubSink, name: &Name) -> Result<(), RedisError> {
+    /// Subscribes to a name, which may be refused to this user; any other error is the connection's.
+    async fn subscribe(&self, sink: &mut PubSubSink, name: &Name) -> Result<Result<(), Fault>, RedisError> {
         let physical = self.physical(name);
-        match name.0 {
+        let outcome = match name.0 {
             Kind::Topic => within(self.timeouts.command * 3, sink.subscribe(physical)).await,
             Kind::Pattern => within(self.timeouts.command * 3, sink.psubscribe(physical)).await,
+        };
+        match outcome {
+            Ok(()) => Ok(Ok(())),
+            Err(error) if error.code() == Some("NOPERM") => Ok(Err(Fault::of(&error))),
+            Err(error) => Err(error),
         }
     }
 

@@ -55,12 +55,14 @@ pub(crate) async fn run(task: &ImportTask) -> Result<ExitCode, Failure> {
         signal = signals.next() => Err(signal),
         copied = copy(&import, node.as_ref(), settling, &view) => Ok(copied),
     };
+    // Clearing moves it to its end.
+    let done = view.bar.position();
     view.bar.finish_and_clear();
     if let Some(node) = node {
         leave(node).await;
     }
     match copied {
-        Err(signal) => Ok(stopped(signal, view.bar.position())),
+        Err(signal) => Ok(stopped(signal, done)),
         Ok(Ok(report)) => {
             tell(&summary(&report, task.dry_run));
             match report.refused() {

@@ -113,7 +113,23 @@ impl<'a> Source<'a> {
         let prefix = &options.key_prefix[..];
         let all = if prefix.is_empty() { None } else { Some(&b"*"[..]) };
         let pattern = pattern.or(all).map(|pattern| [&escape_glob(prefix), pattern].concat());
-        Ok(Self { connection, address, command_timeout: options.timeouts.command, prefix, pattern, limits })
+        let command_timeout = options.timeouts.command;
+        let source = Self { connection, address, command_timeout, prefix, pattern, limits };
+        source.refuse_cluster().await?;
+        Ok(source)
+    }
+
+    /// A node of a Redis Cluster would tell its share of the keys as if they were all.
+    async fn refuse_cluster(&self) -> Result<(), Error> {
+        // Who must not ask is not a reason to copy nothing.
+        let told = self.ask(redis::cmd("INFO").arg("cluster")).await.and_then(reply::text);
+        let is_of_cluster =
+            matches!(&told, Ok(Some(told)) if String::from_utf8_lossy(told).contains("cluster_enabled:1"));
+        if !is_of_cluster {
+            return Ok(());
+        }
+        let detail = "it has only a share of the keys".into();
+        Err(self.error(Fault::Refused { code: "MOVED".into(), detail }))
     }
 
     /// How many keys there are; unknown of a pattern.

@@ -1,8 +1,11 @@
--- Looks whether owners still have what their node believes: a key may have expired, or another program removed or overwritten it. ARGV[2] is the process
+-- Looks whether owners still have what their node believes: a key may have expired, or another program removed or overwritten it. ARGV[2] is the epoch
 -- that the node knows; from ARGV[3] on, in twos: the owner and the slot. Returns the latest moment, and of each in turn the deadline of its key, or -2 when the
 -- row is lost. Like a write it is refused without a lease, and by another process: in a Redis that has just lost data, or swept this origin,
 -- nothing was removed by anybody, and all of it is to be written again.
-if run_id() ~= ARGV[2] then return redis.error_reply('LEASELOST another process answers than the one that gave the lease') end
+local run = run_id()
+if call('HGET', RUN, 'epoch') ~= ARGV[2] or (run ~= '' and call('HGET', RUN, 'id') ~= run) then
+  return redis.error_reply('LEASELOST another process answers than the one that gave the lease, or it has other data')
+end
 
 local function deadline_or_loss(who, slot)
   local key, row = parse_slot(slot)

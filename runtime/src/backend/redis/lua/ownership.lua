@@ -7,7 +7,7 @@
 local meta, owner, call = KEYS[1], ARGV[1], redis.call
 -- Deadlines of leases by origin; origins by name and names by origin; origins that have ended and whose rows are being dropped.
 local LEASES, NAMES, NODES, DEAD = meta .. 'leases', meta .. 'names', meta .. 'nodes', meta .. 'dead'
--- When a command last changed the deadlines of keys with owned rows; which process this Redis is, and with which moment it began.
+-- When a command last changed the deadlines of keys with owned rows; which process this Redis is, the epoch since then, and with which moment it began.
 local DEADLINES, RUN = meta .. 'deadlines', meta .. 'run'
 
 local function rows_of(key) return meta .. 'rows:' .. key end

@@ -45,6 +45,16 @@ local function was_taken(suffix, slot, moment)
   return false
 end
 
+-- What the owners of a row have, and when the latest of them wrote.
+local function standing(key, row, record)
+  local slot, newest, all_count = slot_of(key, row), 0, true
+  for _, who in ipairs(record.owners) do
+    newest = math.max(newest, record.since[who])
+    all_count = all_count and is_count(call('HGET', owned_by(who), slot) or '')
+  end
+  return newest, all_count
+end
+
 -- A row that stands and was this node's: it may be older than what the node has written.
 local function take_over(key, row, record, was, is, what, rest, moment)
   local slot = slot_of(key, row)
@@ -54,6 +64,8 @@ local function take_over(key, row, record, was, is, what, rest, moment)
     if is_count(content) and is_count(rest) then
       why = obstacle(add_to(key, row, negated(content))) or obstacle(add_to(key, row, rest))
       content = rest
+    elseif record.base or standing(key, row, record) > moment then
+      return 'STANDING others have counted on an older value since'
     else
       why = obstacle(write_value(key, row, rest))
       content, is_replaced = content_of(what, rest), true
@@ -98,23 +110,12 @@ local function join(key, row, record, is, rest, moment)
   own(key, row, record, is, rest, moment)
 end
 
--- What the owners of a row have, and when the latest of them wrote.
-local function standing(key, row, record)
-  local slot, newest, all_count = slot_of(key, row), 0, true
-  for _, who in ipairs(record.owners) do
-    newest = math.max(newest, record.since[who])
-    all_count = all_count and is_count(call('HGET', owned_by(who), slot) or '')
-  end
-  return newest, all_count
-end
-
 -- A row that stands without having been this node's.
 local function meet(key, row, record, is, what, rest, moment)
   if not record then
     if what == 'n' then return join(key, row, new_record(true), is, rest, moment) end
-    -- It is older than this write only when it came back with the Redis.
-    if what == 's' or began == 0 or moment <= began then return '' end
-    return replace(key, row, is, rest, moment)
+    -- Whether it came back with the Redis or was written after that, nobody knows, and what was granted then must stand.
+    return what == 's' and '' or 'STANDING a value of nobody stands there'
   end
   if what == 's' then
     own(key, row, record, is, '', moment)
