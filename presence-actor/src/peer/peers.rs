@@ -41,19 +41,20 @@ impl Deref for Peers {
 
 impl Peers {
     pub(crate) fn get_mut(&mut self, origin: Origin) -> Option<&mut Peer> {
-        let peer = self.known.get_mut(&origin)?;
-        if let Touched::Some(touched) = &mut self.touched {
-            touched.insert(origin);
-        }
-        Some(peer)
+        self.touch(origin);
+        self.known.get_mut(&origin)
     }
 
     pub(crate) fn get_or_add(&mut self, member: &Member) -> &mut Peer {
         let origin = member.origin();
+        self.touch(origin);
+        self.known.entry(origin).or_insert_with(|| Peer::new(member.clone()))
+    }
+
+    fn touch(&mut self, origin: Origin) {
         if let Touched::Some(touched) = &mut self.touched {
             touched.insert(origin);
         }
-        self.known.entry(origin).or_insert_with(|| Peer::new(member.clone()))
     }
 
     pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut Peer> {

@@ -13,7 +13,6 @@ use crate::limits::Limits;
 use crate::op::Raw;
 use crate::peer::load::Load;
 use crate::portions::Portions;
-use crate::pubsub::interest::Kind;
 use crate::reply::Ttl;
 use crate::shared::list::{ElementKey, End};
 use crate::state::State;
@@ -131,8 +130,7 @@ fn an_expiry_that_a_snapshot_brought_before_its_operation_is_stored_once() {
 #[test]
 fn interest_survives_a_suspicion() {
     let mut world = World::new(2);
-    let family = world.nodes[1].open_family();
-    let (_id, _mailbox, _) = world.nodes[1].subscribe(Kind::Topic, b"t", family, Owner::SHARED).unwrap();
+    let _mailbox = world.hear(1, "t");
     world.settle();
     assert_eq!(world.nodes[0].publish(b"t", b"1").unwrap(), 1);
     let (peer, now) = (world.members[1].clone(), world.now);

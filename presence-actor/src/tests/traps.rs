@@ -9,7 +9,6 @@ use headcount_cluster::GoneReason;
 use super::world::{World, member};
 use crate::dot::Owner;
 use crate::limits::Limits;
-use crate::pubsub::interest::Kind;
 use crate::state::StateEvent;
 
 /// First in, first out per origin is not enough.
@@ -311,12 +310,10 @@ fn a_node_that_was_given_up_asserts_what_it_owns_again_and_loses_nothing_it_wrot
 #[test]
 fn a_message_never_overtakes_the_interest_of_its_publisher() {
     let mut world = World::new(2);
-    let family = world.nodes[0].open_family();
-    let (_, mailbox, _) = world.nodes[0].subscribe(Kind::Topic, b"reply", family, Owner::SHARED).unwrap();
-    let asked = world.nodes[1].open_family();
-    let (_, requests, _) = world.nodes[1].subscribe(Kind::Topic, b"ask", asked, Owner::SHARED).unwrap();
+    let mailbox = world.hear(0, "reply");
+    let requests = world.hear(1, "ask");
     world.flush();
-    let (_, late, _) = world.nodes[0].subscribe(Kind::Topic, b"late", family, Owner::SHARED).unwrap();
+    let late = world.hear(0, "late");
     world.nodes[0].publish(b"ask", b"?").unwrap();
     world.transmit(0, usize::MAX);
     while world.deliver(0, 1, false) {
@@ -332,8 +329,7 @@ fn a_message_never_overtakes_the_interest_of_its_publisher() {
 #[test]
 fn what_was_written_before_a_message_is_there_when_it_arrives() {
     let mut world = World::new(2);
-    let family = world.nodes[1].open_family();
-    let (_, mailbox, _) = world.nodes[1].subscribe(Kind::Topic, b"changed", family, Owner::SHARED).unwrap();
+    let mailbox = world.hear(1, "changed");
     world.flush();
     for n in 0..100 {
         world.set(0, "n", &n.to_string());
@@ -487,8 +483,7 @@ fn a_snapshot_under_fire_is_exact() {
 #[test]
 fn a_message_waits_with_the_operation_before_it() {
     let mut world = World::new(3);
-    let family = world.nodes[2].open_family();
-    let (_, mailbox, _) = world.nodes[2].subscribe(Kind::Topic, b"changed", family, Owner::SHARED).unwrap();
+    let mailbox = world.hear(2, "changed");
     world.flush();
     world.cut(0, 2);
     world.sadd(0, "lobby", "alice");
@@ -513,8 +508,7 @@ fn a_message_waits_with_the_operation_before_it() {
 #[test]
 fn a_message_waits_for_the_snapshot_that_has_what_was_written_before_it() {
     let mut world = World::with(3, &Limits { oplog_bytes: 0, ..Limits::default() });
-    let family = world.nodes[1].open_family();
-    let (_, mailbox, _) = world.nodes[1].subscribe(Kind::Topic, b"changed", family, Owner::SHARED).unwrap();
+    let mailbox = world.hear(1, "changed");
     world.settle();
     world.cut(0, 1);
     world.cut(1, 2);
@@ -552,8 +546,7 @@ fn a_message_waits_for_the_snapshot_that_has_what_was_written_before_it() {
 #[test]
 fn messages_that_wait_are_bounded_and_those_of_the_dead_are_dropped_and_both_are_counted() {
     let mut world = World::with(3, &Limits { peer_queue_bytes: 100, ..Limits::default() });
-    let family = world.nodes[2].open_family();
-    let (_, mailbox, _) = world.nodes[2].subscribe(Kind::Topic, b"changed", family, Owner::SHARED).unwrap();
+    let mailbox = world.hear(2, "changed");
     world.flush();
     world.cut(0, 2);
     world.sadd(0, "lobby", "alice");

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use headcount_cluster::{GoneReason, Incarnation, Member, NodeId, Origin, WallMs};
@@ -12,6 +13,8 @@ use headcount_cluster::{GoneReason, Incarnation, Member, NodeId, Origin, WallMs}
 use crate::dot::Owner;
 use crate::limits::Limits;
 use crate::portions::Portions;
+use crate::pubsub::interest::Kind;
+use crate::pubsub::{Event, Mailbox};
 use crate::state::State;
 
 /// Milliseconds between two gossip rounds.
@@ -292,6 +295,13 @@ impl World {
 
     pub(super) fn srem(&mut self, node: usize, key: &str, member: &str) -> usize {
         self.nodes[node].srem(key.as_bytes(), &[member.as_bytes()], self.now).unwrap()
+    }
+
+    /// Subscribes a node to a topic.
+    pub(super) fn hear(&mut self, node: usize, topic: &str) -> Arc<Mailbox<Event>> {
+        let family = self.nodes[node].open_family();
+        let (_, mailbox, _) = self.nodes[node].subscribe(Kind::Topic, topic.as_bytes(), family, Owner::SHARED).unwrap();
+        mailbox
     }
 
     pub(super) fn set(&mut self, node: usize, key: &str, value: &str) {

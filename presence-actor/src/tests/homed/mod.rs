@@ -259,13 +259,7 @@ fn a_command_whose_answer_was_lost_with_its_home_is_not_carried_out_again() {
     world.down(0);
     world.cut(0, 1);
     world.pass(2_000);
-    for _ in 0..30 {
-        world.pass(200);
-        for node in [1, 2] {
-            world.gossip(node);
-        }
-        world.flush();
-    }
+    world.rounds_of(&[1, 2], 30);
     assert_eq!(call.outcome(), Some(Ok(Answer::Number(1))));
     assert_eq!(world.get(1, &name).as_deref(), Some("1"), "once");
     assert_eq!(world.get(2, &name).as_deref(), Some("1"));
@@ -282,13 +276,7 @@ fn a_call_whose_home_died_before_it_heard_goes_to_the_next_home() {
     world.isolate(0);
     assert_eq!(call.outcome(), None);
     world.down(0);
-    for _ in 0..20 {
-        world.pass(200);
-        for node in [1, 2] {
-            world.gossip(node);
-        }
-        world.flush();
-    }
+    world.rounds_of(&[1, 2], 20);
     assert_eq!(call.outcome(), Some(Ok(value("a"))));
     assert_eq!(world.elements(2, &name), ["b"]);
 }
@@ -381,11 +369,7 @@ fn a_side_without_a_majority_says_so_and_serves_again_after_the_heal() {
     let mut minority = world.call(0, pop("q"));
     assert_eq!(minority.outcome(), Some(Err(Error::TryAgain(TryAgain::NoMajority { up: 1, known: 3 }))));
     let mut majority = world.call(1, pop("q"));
-    for _ in 0..20 {
-        world.pass(200);
-        (0..3).for_each(|node| world.gossip(node));
-        world.flush();
-    }
+    world.rounds_of(&[0, 1, 2], 20);
     assert_eq!(majority.outcome(), Some(Ok(value("a"))));
     (1..3).for_each(|other| world.introduce(0, other));
     world.settle();
@@ -469,21 +453,9 @@ fn a_blocked_pop_moves_with_its_home_and_keeps_its_place() {
     let mut second = world.wait(2, &[&name]).1;
     world.flush();
     world.down(0);
-    for _ in 0..10 {
-        world.pass(200);
-        for node in [1, 2] {
-            world.gossip(node);
-        }
-        world.flush();
-    }
+    world.rounds_of(&[1, 2], 10);
     world.push(2, &name, &["a"]);
-    for _ in 0..10 {
-        world.pass(200);
-        for node in [1, 2] {
-            world.gossip(node);
-        }
-        world.flush();
-    }
+    world.rounds_of(&[1, 2], 10);
     assert_eq!(first.try_recv().unwrap(), Some(Ok(Some((key(&name), key("a"))))));
     assert_eq!(second.try_recv().unwrap(), None);
 }
@@ -499,21 +471,9 @@ fn a_blocked_pop_of_two_lists_hears_of_both_when_one_home_takes_over_the_other()
         .collect();
     world.flush();
     world.down(0);
-    for _ in 0..10 {
-        world.pass(200);
-        for node in [1, 2] {
-            world.gossip(node);
-        }
-        world.flush();
-    }
+    world.rounds_of(&[1, 2], 10);
     world.push(1, &names[0], &["a", "b", "c", "d"]);
-    for _ in 0..10 {
-        world.pass(200);
-        for node in [1, 2] {
-            world.gossip(node);
-        }
-        world.flush();
-    }
+    world.rounds_of(&[1, 2], 10);
     for wait in &mut waits {
         assert!(matches!(wait.try_recv(), Ok(Some(Ok(Some(_))))));
     }
