@@ -16,6 +16,15 @@ use crate::plan::{Fault, HomeRequires};
 /// How long a home may take to hear that a caller has given up.
 const SETTLED_MS: u64 = 2_000;
 
+/// A list that is only pushed to and popped from, and what came of it.
+struct Queue<'a> {
+    history: &'a History,
+    key: &'a Bytes,
+    asks: Vec<(&'a Asked, &'a Command)>,
+    pushed: BTreeMap<Bytes, Vec<&'a Asked>>,
+    popped: Vec<(Bytes, &'a Asked)>,
+}
+
 pub(super) fn judge(excuses: &Excuses, key: &Key, verdict: &mut Verdict) {
     let (history, key, Some(asks)) = (excuses.history, key.name, key.commands()) else { return };
     let is_queue = asks.iter().all(|(_, command)| {
@@ -51,9 +60,10 @@ pub(super) fn judge(excuses: &Excuses, key: &Key, verdict: &mut Verdict) {
         excuses.must_differ_at_once(one, other) || excuses.must_differ(one, other) && !comes_back()
     };
     all_differ(must_differ, key, unique, "one element", verdict);
-    lines(history, key, &asks, verdict);
-    served(history, key, &asks, &pushed, &popped, verdict);
-    judge_rest(history, key, &asks, &pushed, &popped, verdict);
+    let queue = Queue { history, key, asks, pushed, popped };
+    lines(&queue, verdict);
+    served(&queue, verdict);
+    judge_rest(&queue, verdict);
 }
 
 /// Whether a pop may have taken something that is put back, because its caller did not get it.
@@ -83,14 +93,7 @@ fn popped(asked: &Asked, key: &Bytes) -> Option<Bytes> {
 }
 
 /// What is left at the end was not popped; and nothing that is neither left nor popped was lost, when every outcome is known and every pusher lives.
-fn judge_rest(
-    history: &History,
-    key: &Bytes,
-    asks: &[(&Asked, &Command)],
-    pushed: &BTreeMap<Bytes, Vec<&Asked>>,
-    popped: &[(Bytes, &Asked)],
-    verdict: &mut Verdict,
-) {
+fn judge_rest(Queue { history, key, asks, pushed, popped }: &Queue, verdict: &mut Verdict) {
     let Some(last) = history.samples.last().filter(|last| last.at >= history.calm_at && last.is_whole()) else {
         return;
     };
@@ -147,14 +150,7 @@ fn is_unknown_pop(history: &History, asked: &Asked, command: &Command) -> bool {
 const SERVED_MS: u64 = 5_000;
 
 /// While all is quiet nobody waits beside an element that nobody takes.
-fn served(
-    history: &History,
-    key: &Bytes,
-    asks: &[(&Asked, &Command)],
-    pushed: &BTreeMap<Bytes, Vec<&Asked>>,
-    popped: &[(Bytes, &Asked)],
-    verdict: &mut Verdict,
-) {
+fn served(Queue { history, key, asks, pushed, popped }: &Queue, verdict: &mut Verdict) {
     for (element, pushes) in pushed {
         let [push] = pushes[..] else { continue };
         let Some((at, Ok(_))) = push.answer else { continue };
@@ -184,7 +180,7 @@ fn served(
 const CLEARLY_MS: u64 = 1_000;
 
 /// Who pops after having waited, while somebody else has waited for the same key for longer and goes on.
-fn lines(history: &History, key: &Bytes, asks: &[(&Asked, &Command)], verdict: &mut Verdict) {
+fn lines(Queue { history, key, asks, .. }: &Queue, verdict: &mut Verdict) {
     if history.plan.faults().any(|(_, fault)| matches!(fault, Fault::SetClock { .. })) {
         return;
     }
