@@ -276,7 +276,7 @@ impl StreamHandler<ClusterEvent> for PresenceActor {
             ClusterEvent::LinkUp { peer, link } => {
                 debug!(node = %peer.node, "link up");
                 self.links.insert(peer.origin(), link);
-                self.shared.write(|state, now| state.handle_link_up(&peer, now));
+                self.shared.write(|state, _| state.handle_link_up(&peer));
             }
             ClusterEvent::LinkDown { peer, reason } => {
                 debug!(node = %peer.node, reason, "link down");

@@ -34,6 +34,7 @@ mod few;
 pub mod handle;
 mod homed;
 mod invariants;
+mod life;
 pub mod limits;
 pub mod local;
 mod notices;

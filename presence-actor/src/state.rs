@@ -17,6 +17,7 @@ use crate::ack::Ack;
 use crate::api::Result;
 use crate::dot::{OriginIx, Owner};
 use crate::homed::{Answered, Dot, Homed};
+use crate::life::Life;
 use crate::limits::Limits;
 use crate::notices::{Memory, Notices};
 use crate::op::{Action, Op, Seen};
@@ -110,6 +111,7 @@ pub struct State {
     pub(crate) limits: Limits,
     pub(crate) portions: Portions,
     pub(crate) clock: HlcClock,
+    pub(crate) life: Life,
     pub(crate) origins: Origins,
     pub(crate) keyspace: Keyspace,
     pub(crate) topics: Topics,
@@ -167,13 +169,15 @@ impl State {
 
     fn with_origin(origin: Origin, node: Option<NodeId>, limits: Limits, now: WallMs, seed: u64) -> Self {
         let mut origins = Origins::default();
-        let me = origins.intern(origin, now);
+        let life = Life::new(now, limits.grace);
+        let me = origins.intern(origin, life.age());
         origins.set_standing(me, Standing::Up);
         origins.get_mut(me).member = true;
         Self {
             me,
             node,
             clock: HlcClock::new(limits.max_clock_skew.as_millis() as u64),
+            life,
             limits,
             portions: Portions::default(),
             origins,
@@ -367,7 +371,7 @@ impl State {
         if self.origins.is_gone(member.origin()) {
             return;
         }
-        let ix = self.origins.intern(member.origin(), now);
+        let ix = self.origins.intern(member.origin(), self.life.age());
         self.origins.get_mut(ix).member = true;
         self.homed.missing.remove(&member.node);
         self.change_standing(ix, Standing::Up, now);
@@ -386,7 +390,7 @@ impl State {
         if let Some(ix) = self.origins.find(member.origin())
             && self.origins.get(ix).standing == Standing::Up
         {
-            self.change_standing(ix, Standing::Hidden { since: now }, now);
+            self.change_standing(ix, Standing::Hidden { since: self.life.age() }, now);
         }
         self.keyspace.deadlines.recheck_overdue();
         self.homed_member_changed();
@@ -411,11 +415,11 @@ impl State {
         if origin == self.origin() || self.origins.is_gone(origin) {
             return false;
         }
-        let ix = self.origins.intern(origin, now);
+        let ix = self.origins.intern(origin, self.life.age());
         if reason == GoneReason::GraceOver {
             let node = self.peers.get(&origin).map(|peer| peer.member.node.clone());
-            self.homed.missing.extend(node.map(|node| (node, now)));
-            self.hold(now);
+            self.homed.missing.extend(node.map(|node| (node, self.life.age())));
+            self.hold();
         }
         self.change_standing(ix, Standing::Gone, now);
         self.doomed.push_back(ix);
@@ -432,7 +436,7 @@ impl State {
     /// leaving: that would come back only to go.
     pub fn handle_reincarnated(&mut self, member: &Member, now: WallMs) {
         let old = self.me;
-        let new = self.origins.intern(member.origin(), now);
+        let new = self.origins.intern(member.origin(), self.life.age());
         self.origins.set_standing(new, Standing::Up);
         self.origins.get_mut(new).member = true;
         self.me = new;
@@ -471,7 +475,7 @@ impl State {
     pub fn work(&mut self, now: WallMs) -> bool {
         self.work_on_rest(now);
         self.drop_doomed();
-        self.merge_slice(now);
+        self.merge_slice();
         self.tell_watchers(None, now);
         self.handle_time(now);
         self.settle(now);

@@ -167,7 +167,7 @@ fn converse(a: &mut State, b: &mut State, now: WallMs) -> usize {
 fn link(a: &mut State, b: &mut State, now: WallMs) {
     for (state, peer) in [(a, member(2)), (b, member(1))] {
         state.handle_member_up(&peer, now);
-        state.handle_link_up(&peer, now);
+        state.handle_link_up(&peer);
     }
 }
 

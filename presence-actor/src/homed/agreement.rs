@@ -169,15 +169,16 @@ impl State {
     }
 
     /// A node that joins counts those whom it has never met, as the others do: a majority without them would be none.
-    pub(crate) fn count_absent(&mut self, absent: Vec<NodeId>, now: WallMs) {
+    pub(crate) fn count_absent(&mut self, absent: Vec<NodeId>) {
         if self.readiness.is_ready() || absent.is_empty() {
             return;
         }
         let known: BTreeSet<&NodeId> =
             self.node.iter().chain(self.peers.values().map(|peer| &peer.member.node)).collect();
+        let age = self.life.age();
         for node in absent {
             if !known.contains(&node) {
-                self.homed.missing.entry(node).or_insert(now);
+                self.homed.missing.entry(node).or_insert(age);
             }
         }
     }
@@ -332,7 +333,8 @@ impl State {
         }
         let moment = self.moment(now);
         self.homed.agreement.promises.retain(|_, (_, at)| !at.is_before(PROMISE, moment));
-        self.homed.missing.retain(|_, since| now.since_ms(*since) < SPENT_HOLD.as_millis() as u64);
+        let age = self.life.age();
+        self.homed.missing.retain(|_, since| age.since(*since) < SPENT_HOLD);
     }
 
     /// A node asks whether this one holds its view, to write up to a stamp under it.

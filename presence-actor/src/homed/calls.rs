@@ -460,12 +460,12 @@ impl State {
 
     /// Makes callers known that nobody has met yet, so that they are given up some day if they never come. Those that a
     /// snapshot said are dead do not come.
-    pub(super) fn expect_callers(&mut self, now: WallMs) {
+    pub(super) fn expect_callers(&mut self) {
         for caller in self.homed.answered.callers() {
             if self.origins.is_gone(caller) {
                 self.homed.answered.take(caller);
             } else {
-                self.origins.intern(caller, now);
+                self.origins.intern(caller, self.life.age());
             }
         }
     }

@@ -33,6 +33,7 @@ use self::home::{Asked, Confirming};
 use self::parking::Parking;
 pub(crate) use self::waiting::Popped;
 use self::waiting::{Waiters, Waits};
+use crate::life::Age;
 use crate::state::State;
 use crate::wire::Frame;
 
@@ -79,7 +80,7 @@ pub(crate) struct Homed {
     pub(crate) answered: AnsweredCalls,
     pub(crate) calls: Calls,
     /// Nodes that were given up for their silence, and when: they may be on another side.
-    pub(crate) missing: BTreeMap<NodeId, WallMs>,
+    pub(crate) missing: BTreeMap<NodeId, Age>,
     waits: Waits,
     waiters: Waiters,
     parked: Parking,
@@ -209,7 +210,7 @@ impl State {
         self.refresh_agreement(now);
         self.route_all();
         self.tell_settled_calls(now);
-        self.expect_callers(now);
+        self.expect_callers();
         self.unsettle();
     }
 

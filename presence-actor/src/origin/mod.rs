@@ -14,12 +14,13 @@ pub(crate) mod oplog;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crdts::VClock;
-use headcount_cluster::{Origin, WallMs};
+use headcount_cluster::Origin;
 
 use self::forgotten::Forgotten;
 use self::inbox::Inbox;
 use self::oplog::Oplog;
 use crate::dot::{OriginIx, Owner, Tag};
+use crate::life::Age;
 
 /// What this node holds of an origin, as far as its owned rows are concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +30,7 @@ pub(crate) enum Standing {
     /// Its owned rows are hidden since this moment. So is one that no membership has named yet.
     Hidden {
         /// Since when.
-        since: WallMs,
+        since: Age,
     },
     /// Its owned rows are dropped and never accepted again.
     Gone,
@@ -69,7 +70,7 @@ pub(crate) struct Origins {
 
 impl Origins {
     /// The index of an origin, which is hidden from `now` on when it is new.
-    pub(crate) fn intern(&mut self, origin: Origin, now: WallMs) -> OriginIx {
+    pub(crate) fn intern(&mut self, origin: Origin, now: Age) -> OriginIx {
         if let Some(ix) = self.by_origin.get(&origin) {
             return *ix;
         }

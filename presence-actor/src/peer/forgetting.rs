@@ -10,9 +10,10 @@
 //! is forgotten when all that was in them by then is pruned. Who lacks any of it needs a snapshot, and that knows.
 
 use crdts::VClock;
-use headcount_cluster::{Origin, WallMs};
+use headcount_cluster::Origin;
 
 use crate::dot::OriginIx;
+use crate::life::Age;
 use crate::limits::SPENT_HOLD;
 use crate::origin::Standing;
 use crate::state::State;
@@ -21,8 +22,8 @@ use crate::wire::{Known, WireVector};
 /// What is on its way to being forgotten.
 #[derive(Debug, Default)]
 pub(crate) struct Forgetting {
-    /// Nothing is forgotten before this moment.
-    held_until: Option<WallMs>,
+    /// When the last peer was given up that may come back.
+    held_since: Option<Age>,
     batch: Option<Batch>,
 }
 
@@ -37,19 +38,19 @@ struct Batch {
 impl State {
     /// A peer was given up that may come back, under a new name for what it was, with what it knew. Nothing is forgotten
     /// for [`SPENT_HOLD`].
-    pub(crate) fn hold(&mut self, now: WallMs) {
-        let until = now.plus_ms(SPENT_HOLD.as_millis() as u64);
-        self.forgetting.held_until = self.forgetting.held_until.max(Some(until));
+    pub(crate) fn hold(&mut self) {
+        self.forgetting.held_since = Some(self.life.age());
         self.forgetting.batch = None;
     }
 
     pub(crate) fn is_held(&self) -> bool {
-        self.forgetting.held_until.is_some()
+        self.forgetting.held_since.is_some()
     }
 
     /// Lets a hold end whose time is over.
-    pub(crate) fn end_hold(&mut self, now: WallMs) {
-        self.forgetting.held_until = self.forgetting.held_until.filter(|until| now < *until);
+    pub(crate) fn end_hold(&mut self) {
+        let age = self.life.age();
+        self.forgetting.held_since = self.forgetting.held_since.filter(|since| age.since(*since) < SPENT_HOLD);
     }
 
     /// Forgets origins that nobody has anything of.

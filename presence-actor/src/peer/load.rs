@@ -147,11 +147,11 @@ impl State {
     }
 
     /// One slice of merging, when there is something to merge.
-    pub(crate) fn merge_slice(&mut self, now: WallMs) {
+    pub(crate) fn merge_slice(&mut self) {
         let Some(mut load) = self.load.take_if(|load| load.is_merging()) else { return };
         let Some(merge) = &mut load.merge else { return };
         if let Some(chunk) = load.chunks.front_mut() {
-            match self.merge_parts(merge, chunk, now) {
+            match self.merge_parts(merge, chunk) {
                 Ok(merged) if merged == chunk.len() => drop(load.chunks.pop_front()),
                 Ok(merged) => *chunk = chunk.slice(merged..),
                 Err(error) => {
@@ -168,17 +168,17 @@ impl State {
         } else if !merge.again.is_empty() {
             self.sweep_again(merge);
         } else {
-            self.finish_load(&merge.covered, now);
+            self.finish_load(&merge.covered);
             self.litter = Some(load);
             return;
         }
         self.load = Some(load);
     }
 
-    fn finish_load(&mut self, covered: &Known, now: WallMs) {
+    fn finish_load(&mut self, covered: &Known) {
         for (origin, seq) in covered.vector.iter().chain(&covered.retired) {
             if *seq > self.origins.applied(*origin) {
-                let ix = self.origins.intern(*origin, now);
+                let ix = self.origins.intern(*origin, self.life.age());
                 self.join(ix, *seq);
             }
         }
@@ -211,7 +211,7 @@ impl State {
     }
 
     /// Merges a slice of a chunk; returns how many of its bytes that were.
-    fn merge_parts(&mut self, merge: &mut Merge, chunk: &Bytes, now: WallMs) -> Result<usize, CodecError> {
+    fn merge_parts(&mut self, merge: &mut Merge, chunk: &Bytes) -> Result<usize, CodecError> {
         let mut rest = &chunk[..];
         for _ in 0..self.portions.slice_rows {
             if rest.is_empty() {
@@ -219,21 +219,21 @@ impl State {
             }
             match wire::decode_part(&mut rest)? {
                 Part::Key(key) => merge.key = key.0.into(),
-                Part::String(tag, content) => self.merge_row(merge, None, tag, content, now),
-                Part::Field(field, tag, content) => self.merge_row(merge, Some(field.0), tag, content, now),
-                Part::Member(member, tag) => self.merge_member(merge, member.0, tag, now),
-                Part::Expiry(tag, deadline) => self.merge_expiry(merge, tag, deadline, now),
+                Part::String(tag, content) => self.merge_row(merge, None, tag, content),
+                Part::Field(field, tag, content) => self.merge_row(merge, Some(field.0), tag, content),
+                Part::Member(member, tag) => self.merge_member(merge, member.0, tag),
+                Part::Expiry(tag, deadline) => self.merge_expiry(merge, tag, deadline),
                 Part::Settled(caller, through) => self.note_settled(caller, through),
                 Part::Answered(caller, number, record) => self.note_record(caller, number, record),
-                Part::Element(name, owner, value) => self.merge_element(merge, name, owner, value.0, now),
+                Part::Element(name, owner, value) => self.merge_element(merge, name, owner, value.0),
             }
         }
         Ok(chunk.len() - rest.len())
     }
 
-    fn merge_member(&mut self, merge: &mut Merge, member: &[u8], tag: WireTag, now: WallMs) {
+    fn merge_member(&mut self, merge: &mut Merge, member: &[u8], tag: WireTag) {
         merge.saw(&Place::Member(member, tag.origin.0, tag.seq, tag.owner.0));
-        let Some((tag, known)) = self.admit(tag, now) else { return };
+        let Some((tag, known)) = self.admit(tag) else { return };
         let there = |set: &Members| {
             set.rows.get(member).is_some_and(|tags| {
                 tags.iter().any(|old| old.origin == tag.origin && old.owner == tag.owner && old.seq >= tag.seq)
@@ -251,9 +251,9 @@ impl State {
         });
     }
 
-    fn merge_expiry(&mut self, merge: &mut Merge, tag: WireTag, deadline: Option<WallMs>, now: WallMs) {
+    fn merge_expiry(&mut self, merge: &mut Merge, tag: WireTag, deadline: Option<WallMs>) {
         merge.saw(&Place::Expiry(tag.origin.0, tag.seq));
-        let Some((tag, known)) = self.admit(tag, now) else { return };
+        let Some((tag, known)) = self.admit(tag) else { return };
         let rows = self.keyspace.keys.get(&merge.key).map(Entry::expiry);
         let there = rows.is_some_and(|rows| rows.iter().any(|old| same_dot(&old.tag, &tag)));
         if !known && !there {
@@ -265,10 +265,10 @@ impl State {
         }
     }
 
-    fn merge_element(&mut self, merge: &mut Merge, name: ElementKey, owner: Owner, value: &[u8], now: WallMs) {
+    fn merge_element(&mut self, merge: &mut Merge, name: ElementKey, owner: Owner, value: &[u8]) {
         merge.saw(&Place::Element(name.origin.0, name.seq, name.index));
         let tag = WireTag { origin: name.origin, owner, seq: name.seq, stamp: name.stamp };
-        let Some((tag, known)) = self.admit(tag, now) else { return };
+        let Some((tag, known)) = self.admit(tag) else { return };
         if known {
             return;
         }
@@ -279,20 +279,13 @@ impl State {
         });
     }
 
-    fn merge_row(
-        &mut self,
-        merge: &mut Merge,
-        field: Option<&[u8]>,
-        wire: WireTag,
-        content: WireContent<'_>,
-        now: WallMs,
-    ) {
+    fn merge_row(&mut self, merge: &mut Merge, field: Option<&[u8]>, wire: WireTag, content: WireContent<'_>) {
         match content {
             WireContent::Value { .. } => merge.saw(&Place::Value(field, wire.origin.0, wire.seq)),
             WireContent::Count { .. } => merge.saw(&Place::Count(field, wire.origin.0, wire.owner.0)),
             WireContent::Spent { .. } => {}
         }
-        let Some((tag, known)) = self.admit(wire, now) else { return };
+        let Some((tag, known)) = self.admit(wire) else { return };
         let applied = self.origins.get(tag.origin).applied;
         let key = merge.key.clone();
         let spent_key = (key.clone(), field.map(Blob::from), tag.origin, tag.owner);
@@ -333,8 +326,8 @@ impl State {
 
     /// A row's tag with this node's index, and whether the vector covers it; `None` when its owner is Gone, or when this node
     /// would have written it and has not: none of its operations could remove that.
-    fn admit(&mut self, tag: WireTag, now: WallMs) -> Option<(Tag, bool)> {
-        let origin = self.origins.intern(tag.origin, now);
+    fn admit(&mut self, tag: WireTag) -> Option<(Tag, bool)> {
+        let origin = self.origins.intern(tag.origin, self.life.age());
         let known = self.origins.get(origin).applied >= tag.seq;
         let tag = Tag { origin, owner: tag.owner, seq: tag.seq, stamp: tag.stamp };
         let forged = origin == self.me && !known;

@@ -174,11 +174,11 @@ impl Peer {
 
 impl State {
     /// A link to a member is there: what was under way on an earlier one is void.
-    pub fn handle_link_up(&mut self, member: &Member, now: WallMs) {
+    pub fn handle_link_up(&mut self, member: &Member) {
         if self.origins.is_gone(member.origin()) {
             return;
         }
-        self.origins.intern(member.origin(), now);
+        self.origins.intern(member.origin(), self.life.age());
         self.keyspace.keep_spent = true;
         self.reset_link(member.origin());
         let known = self.known_to(member.origin());

@@ -58,7 +58,7 @@ impl State {
                     // Who is Up is absent here until it is met.
                     let unmet = up.iter().filter(|(origin, _)| !self.peers.contains_key(origin));
                     let unmet: Vec<NodeId> = unmet.map(|(_, node)| node.clone()).chain(absent).collect();
-                    self.count_absent(unmet, now);
+                    self.count_absent(unmet);
                     self.expect_to_meet(up);
                 }
                 self.handle_vector(from, &known, ready, true);
@@ -264,7 +264,7 @@ impl State {
 
     fn apply_run(&mut self, run: Unapplied, budget: &mut usize, now: WallMs) -> Result<(), CodecError> {
         let Unapplied { from, author, mut next, run } = run;
-        let ix = self.origins.intern(author, now);
+        let ix = self.origins.intern(author, self.life.age());
         let mut stamp = Hlc::default();
         let mut tail = &run[..];
         while !tail.is_empty() && *budget > 0 {
@@ -379,12 +379,12 @@ impl State {
 
     /// Origins that no membership has known for the grace time are declared Gone: whoever would do it is Gone itself.
     pub(crate) fn bury_strangers(&mut self, now: WallMs) {
-        let grace_ms = self.limits.grace.as_millis() as u64;
+        let age = self.life.age();
         for ix in self.origins.indices() {
             let state = self.origins.get(ix);
             let Standing::Hidden { since } = state.standing else { continue };
             let origin = state.origin;
-            if !state.member && now.since_ms(since) > grace_ms {
+            if !state.member && age.since(since) > self.limits.grace {
                 self.handle_gone(&[origin], GoneReason::GraceOver, now);
             }
         }

@@ -44,6 +44,7 @@ impl State {
     /// One gossip round.
     pub fn handle_gossip(&mut self, now: WallMs) {
         self.gossip_round += 1;
+        self.life.handle_round(now);
         self.count_loneliness();
         self.give_up_slow_load();
         self.pull_what_lags();
@@ -64,7 +65,7 @@ impl State {
                 self.pull(*origin);
             }
         }
-        self.end_hold(now);
+        self.end_hold();
         self.prune();
         self.forget_origins();
         self.bury_strangers(now);

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use headcount_cluster::{GoneReason, Incarnation, Member, NodeId, Origin, WallMs};
@@ -136,8 +137,8 @@ impl World {
         self.links.insert((a, b), Wire::default());
         self.links.insert((b, a), Wire::default());
         let (first, second) = (self.members[a].clone(), self.members[b].clone());
-        self.nodes[a].handle_link_up(&second, self.now);
-        self.nodes[b].handle_link_up(&first, self.now);
+        self.nodes[a].handle_link_up(&second);
+        self.nodes[b].handle_link_up(&first);
     }
 
     pub(super) fn cut(&mut self, a: usize, b: usize) {
@@ -260,6 +261,15 @@ impl World {
     pub(super) fn rounds(&mut self, rounds: usize) {
         for _ in 0..rounds {
             self.now = self.now.plus_ms(ROUND_MS);
+            (0..self.nodes.len()).for_each(|node| self.gossip(node));
+            self.flush();
+        }
+    }
+
+    /// Lives for hours or days, in rounds of a minute.
+    pub(super) fn live(&mut self, span: Duration) {
+        for _ in 0..=span.as_secs() / 60 {
+            self.now = self.now.plus_ms(60_000);
             (0..self.nodes.len()).for_each(|node| self.gossip(node));
             self.flush();
         }

@@ -105,7 +105,7 @@ impl Process {
             self.close_link(net, &replaced, "the peer has opened a new connection");
         }
         self.linked_at.insert(peer.origin(), node_at(peer.addr));
-        self.tell(|state, now| state.handle_link_up(peer, now));
+        self.tell(|state, _| state.handle_link_up(peer));
         self.greet(net, peer.addr);
         self.call_after(net, self.config.heartbeat_interval, Timer::Heartbeat(end));
         self.call_after(net, self.config.read_timeout, Timer::Silence(end));
