@@ -63,7 +63,9 @@ mod tests {
     fn age_is_the_time_between_rounds() {
         let mut life = Life::new(WallMs(5_000), GRACE);
         let born = life.age();
-        [5_200, 6_200, 66_200].into_iter().for_each(|at| life.handle_round(WallMs(at)));
+        for at in [5_200, 6_200, 66_200] {
+            life.handle_round(WallMs(at));
+        }
         assert_eq!(life.age().since(born), Duration::from_millis(61_200));
         assert_eq!(born.since(life.age()), Duration::ZERO);
     }
