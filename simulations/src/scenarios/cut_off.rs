@@ -2,17 +2,12 @@
 //! do not hear the answer and ask again, and views that change back.
 
 use super::Scenario;
+use super::races::race;
 use crate::drawing::{Activity, Draft, Workload};
-use crate::plan::{Fault, HomeRequires, Via};
+use crate::plan::{Fault, HomeRequires};
 
 pub(super) const SCENARIO: Scenario =
     Scenario { name: "cut-off", about: "one is cut off while all want the same locks and tickets", nodes: 4, tell };
-
-/// Counters, some of which have their home at whoever is cut off.
-const COUNTERS: u64 = 4;
-/// The first of those that race, so many on each node, so that some still ask when others wait for their answers.
-const RACERS: u64 = 900;
-const RACERS_OF_NODE: u64 = 40;
 
 fn tell(draft: &mut Draft) {
     // What a majority promises holds at all times.
@@ -37,17 +32,5 @@ fn tell(draft: &mut Draft) {
             _ => draft.silence(at, until, &others, &[one]),
         }
     }
-    for (race, at) in draft.moments(5_000, 150, 500).into_iter().enumerate() {
-        let (turn, counter) = (race as u64 % RACERS_OF_NODE, race as u64 % COUNTERS);
-        for node in 0..draft.nodes {
-            let client = (RACERS + node as u64 * RACERS_OF_NODE + turn) as u32;
-            let at = at + draft.dice.below(100);
-            if race % 3 == 0 {
-                draft.command(at, client, node, Via::Homed, format!("INCRBY homed:{counter} 1"));
-            } else {
-                // A lock is free once: whoever gets it keeps it.
-                draft.command(at, client, node, Via::Shared, format!("SET lock:race{race} {client}.{race} NX"));
-            }
-        }
-    }
+    race(draft);
 }

@@ -11,9 +11,11 @@ mod dead_seed;
 mod flapping_link;
 mod flood;
 mod hearsay;
+mod held_up_joiner;
 mod lock_race;
 mod long_partition_past_grace;
 mod one_way_partition;
+mod races;
 mod reply_channel;
 mod rolling_deploy;
 mod slow_subscriber;
@@ -50,7 +52,7 @@ impl Scenario {
 }
 
 /// All of them, `storm` first.
-pub const ALL: [Scenario; 18] = [
+pub const ALL: [Scenario; 19] = [
     storm::SCENARIO,
     split_brain::SCENARIO,
     flapping_link::SCENARIO,
@@ -68,6 +70,7 @@ pub const ALL: [Scenario; 18] = [
     slow_subscriber::SCENARIO,
     hearsay::SCENARIO,
     cut_off::SCENARIO,
+    held_up_joiner::SCENARIO,
     flood::SCENARIO,
 ];
 
