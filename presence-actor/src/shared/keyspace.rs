@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use headcount_cluster::{Hlc, WallMs};
 
+use super::digest::Digest;
 use super::entry::Entry;
 use super::erase::Erase;
 use super::expiry::{Deadlines, ExpiryRow};
@@ -311,6 +312,10 @@ impl Keyspace {
     ///
     /// A sum over rows, so that no order matters; rows are named by origins as on the wire, never by indices.
     pub(crate) fn digest(&self, origins: &Origins) -> u64 {
-        self.keys.iter().fold(0_u64, |sum, (key, entry)| sum.wrapping_add(super::digest::of_entry(key, entry, origins)))
+        let mut digest = Digest::new(origins);
+        for (key, entry) in self.keys.iter() {
+            digest.add_entry(key, entry);
+        }
+        digest.sum()
     }
 }
