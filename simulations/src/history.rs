@@ -191,6 +191,8 @@ pub struct Seen {
     pub linked: Vec<Origin>,
     /// A number that is equal where the same rows are held.
     pub digest: u64,
+    /// How often its rows may have changed.
+    pub changes: u64,
     /// What it knows.
     pub vector: Vector,
     /// What it knew of dead origins when it forgot them.

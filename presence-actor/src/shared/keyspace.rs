@@ -49,6 +49,8 @@ pub(crate) struct Keyspace {
     /// and those of them that have changed.
     pub(crate) arrived: Vec<Blob>,
     pub(crate) watches: Watches,
+    /// How often keys were changed, or might have been.
+    pub(crate) changes: u64,
 }
 
 impl Keyspace {
@@ -66,6 +68,7 @@ impl Keyspace {
             awaited: BTreeSet::new(),
             arrived: Vec::new(),
             watches: Watches::new(seed),
+            changes: 0,
         }
     }
 
@@ -280,6 +283,7 @@ impl Keyspace {
         origins: &Origins,
         change: impl FnOnce(&mut Entry, &mut Ledger, Option<&mut Spent>),
     ) {
+        self.changes += 1;
         let ledger = &mut self.ledger;
         let entry = self.keys.get_or_insert_with(key, || {
             ledger.key_added(key);

@@ -157,7 +157,8 @@ impl<'a> Player<'a> {
     fn look(&mut self) {
         self.note_processes();
         let keys = if self.is_over { &self.keys.all } else { &self.keys.owned };
-        let before = |node: usize| self.samples.last()?.nodes[node].as_ref();
+        // In the end nothing is taken for known.
+        let before = |node: usize| self.samples.last().filter(|_| !self.is_over)?.nodes[node].as_ref();
         let nodes = (0..self.plan.nodes)
             .map(|node| self.stage.look(node).map(|look| sight::see(&look, keys, before(node))))
             .collect();
