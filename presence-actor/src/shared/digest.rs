@@ -39,7 +39,7 @@ impl<'a> Digest<'a> {
             let [position, index] = [place.position.to_le_bytes(), i64::from(place.index).to_le_bytes()];
             self.add(6, key, &[], &element.tag(place), &[&element.value, &position, &index]);
         }
-        for row in entry.expiry().iter() {
+        for row in entry.expiry() {
             let deadline = row.deadline.map_or(0, |at| at.0.saturating_add(1));
             self.add(5, key, &[], &row.tag, &[&deadline.to_le_bytes()]);
         }
