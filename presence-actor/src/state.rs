@@ -229,6 +229,11 @@ impl State {
         self.keyspace.digest(&self.origins)
     }
 
+    /// How often rows here may have changed: while it stands still, so does [`digest`](Self::digest).
+    pub fn changes(&self) -> u64 {
+        self.keyspace.changes
+    }
+
     /// The version vector: per origin the last operation that was applied here.
     pub fn vector(&self) -> crdts::VClock<Origin> {
         self.origins.vector()

@@ -4,6 +4,8 @@
 //! and nodes are the plan's numbers, processes are named by their [`Origin`], which no two share.
 
 use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use headcount::{Error, Event, MemberState, Reply, Stats};
@@ -189,6 +191,8 @@ pub struct Seen {
     pub linked: Vec<Origin>,
     /// A number that is equal where the same rows are held.
     pub digest: u64,
+    /// How often its rows may have changed.
+    pub changes: u64,
     /// What it knows.
     pub vector: Vector,
     /// What it knew of dead origins when it forgot them.
@@ -201,9 +205,41 @@ pub struct Seen {
     pub dropped_of: BTreeMap<Origin, u64>,
     /// What readers see under the keys to which the plan's clients add owned rows; in the last sample, under all keys that they
     /// speak of.
-    pub keys: BTreeMap<String, Shown>,
+    pub keys: Keys,
     /// The topics that somebody anywhere subscribes to, as this node knows.
     pub topics: Vec<Bytes>,
+}
+
+/// What readers see, by keys. Samples share it as long as nothing changes in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Keys(Arc<BTreeMap<String, Shown>>);
+
+impl Keys {
+    /// Whether it is one and the same, so that nothing can be different.
+    pub fn is_shared_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl FromIterator<(String, Shown)> for Keys {
+    fn from_iter<I: IntoIterator<Item = (String, Shown)>>(keys: I) -> Self {
+        Self(Arc::new(keys.into_iter().collect()))
+    }
+}
+
+impl Deref for Keys {
+    type Target = BTreeMap<String, Shown>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl DerefMut for Keys {
+    /// Whoever changes it has his own from then on.
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        Arc::make_mut(&mut self.0)
+    }
 }
 
 /// What readers see under a key.

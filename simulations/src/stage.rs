@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use futures::future::LocalBoxFuture;
 use headcount::{ClusterPresence, Member, MemberState};
+use headcount_cluster::Origin;
 
 use crate::plan::{Fault, FaultKind};
 
@@ -31,6 +32,9 @@ pub trait Stage {
 
     /// A node as it is now; `None` when its process does not run.
     fn look(&self, node: usize) -> Option<Look>;
+
+    /// Under which origin a node runs; `None` when its process does not.
+    fn origin(&self, node: usize) -> Option<Origin>;
 
     /// Lets something run in a node's process, from now on, in its turns and in its time: it does not while the process is paused,
     /// and is dropped without another word when it dies. Returns false when the process does not run.

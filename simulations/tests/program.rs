@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // All of this is test code.
 
+use std::io;
 use std::process::{Command, Output};
 
 fn program(line: &str) -> Output {
@@ -43,5 +44,17 @@ fn who_asks_for_what_makes_no_sense_is_told_what_does() {
         let words = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{line}: {words}");
         assert!(words.contains(told), "{line}: {words}");
+    }
+}
+
+#[test]
+fn whose_words_nobody_reads_ends_quietly_and_says_nothing_of_promises() {
+    for line in ["list", "replay --minutes 1 --nodes 3 --answers", "swarm --seeds 1 --minutes 1 --nodes 3 --jobs 1"] {
+        let (reader, writer) = io::pipe().unwrap();
+        drop(reader);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_headcount-simulations"));
+        let output = command.args(line.split(' ')).stdout(writer).output().unwrap();
+        let words = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), words.as_str()), (Some(141), ""), "{line}");
     }
 }

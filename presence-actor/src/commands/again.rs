@@ -65,6 +65,7 @@ impl State {
         let done =
             !is_heard && self.origins.sees(&tag) && keys.get_mut(key).is_some_and(|entry| rewrite(entry, tag, ledger));
         if done {
+            self.keyspace.changes += 1;
             self.tell_expired(now);
             let stamp = self.clock.tick(now);
             self.number(|bytes| codec::append(&Op { stamp, answers: None, action: action() }, bytes));

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use headcount_cluster::{Hlc, WallMs};
 
+use super::digest::Digest;
 use super::entry::Entry;
 use super::erase::Erase;
 use super::expiry::{Deadlines, ExpiryRow};
@@ -48,6 +49,8 @@ pub(crate) struct Keyspace {
     /// and those of them that have changed.
     pub(crate) arrived: Vec<Blob>,
     pub(crate) watches: Watches,
+    /// How often keys were changed, or might have been.
+    pub(crate) changes: u64,
 }
 
 impl Keyspace {
@@ -65,6 +68,7 @@ impl Keyspace {
             awaited: BTreeSet::new(),
             arrived: Vec::new(),
             watches: Watches::new(seed),
+            changes: 0,
         }
     }
 
@@ -279,6 +283,7 @@ impl Keyspace {
         origins: &Origins,
         change: impl FnOnce(&mut Entry, &mut Ledger, Option<&mut Spent>),
     ) {
+        self.changes += 1;
         let ledger = &mut self.ledger;
         let entry = self.keys.get_or_insert_with(key, || {
             ledger.key_added(key);
@@ -311,6 +316,10 @@ impl Keyspace {
     ///
     /// A sum over rows, so that no order matters; rows are named by origins as on the wire, never by indices.
     pub(crate) fn digest(&self, origins: &Origins) -> u64 {
-        self.keys.iter().fold(0_u64, |sum, (key, entry)| sum.wrapping_add(super::digest::of_entry(key, entry, origins)))
+        let mut digest = Digest::new(origins);
+        for (key, entry) in self.keys.iter() {
+            digest.add_entry(key, entry);
+        }
+        digest.sum()
     }
 }

@@ -42,10 +42,12 @@ const AGAIN: [(&str, Again); 3] = [
 /// Writes all three again. Returns which took the short path; where one did not, nothing may have changed.
 fn again(state: &mut State, owner: Owner, now: WallMs) -> [bool; 3] {
     AGAIN.map(|(what, again)| {
+        let changes = state.changes();
         let before = (state.digest(), state.stats(), state.clock.peek(now));
         let done = again(state, owner, now);
         state.check_invariants();
         assert_eq!(before == (state.digest(), state.stats(), state.clock.peek(now)), !done, "{what}");
+        assert_eq!(state.changes() > changes, done, "{what}");
         done
     })
 }

@@ -137,8 +137,12 @@ pub(super) fn perform(world: &mut World, step: &Step) {
 fn run(nodes: usize, limits: &Limits, steps: &[Step]) -> World {
     let mut world = World::with(nodes, limits);
     for step in steps {
+        let before = rows(&world);
         perform(&mut world, step);
         world.check_invariants();
+        for ((former, uncounted), (digest, changes)) in before.into_iter().zip(rows(&world)) {
+            assert!(digest == former || changes > uncounted, "a change of rows is counted: {step:?}");
+        }
     }
     for a in 0..nodes {
         (0..a).for_each(|b| world.link(a, b));
@@ -146,6 +150,11 @@ fn run(nodes: usize, limits: &Limits, steps: &[Step]) -> World {
     world.settle();
     world.check_invariants();
     world
+}
+
+/// Each node's digest, and how often its rows may have changed.
+fn rows(world: &World) -> Vec<(u64, u64)> {
+    world.nodes.iter().map(|state| (state.digest(), state.changes())).collect()
 }
 
 pub(super) fn assert_same_view(world: &World) {

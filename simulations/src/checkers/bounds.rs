@@ -21,10 +21,11 @@ const ROW_BYTES: usize = 512;
 /// Judges a history.
 pub(super) fn check(history: &History) -> Verdict {
     let mut verdict = Verdict::of("G9", "every cap holds under overload");
-    let one_command = longest_command(history);
+    let caps = Caps::of(history);
     for sample in &history.samples {
+        let origins = caps.origins(sample.at);
         for (node, seen) in sample.running() {
-            for (what, is, cap) in gauges(history, one_command, sample.at, seen) {
+            for (what, is, cap) in caps.gauges(origins, seen) {
                 verdict.judge(is <= cap, sample.at, || {
                     format!("n{node} ({}): {what} is {is}, over its cap of {cap}", seen.origin)
                 });
@@ -76,21 +77,39 @@ fn longest_command(history: &History) -> usize {
     words.map(|(bytes, words)| bytes + words * ROW_BYTES).max().unwrap_or_default()
 }
 
-fn gauges(history: &History, one_command: usize, at: u64, seen: &Seen) -> Vec<(&'static str, usize, usize)> {
-    let settings = &history.plan.settings;
-    let memory = settings.max_memory_bytes.saturating_add(one_command).saturating_mul(history.plan.nodes);
-    // Nobody knows more origins than there have been: those that were seen, and for each start one that was given up before anybody looked.
-    let starts =
-        history.plan.faults().filter(|(then, fault)| *then <= at && matches!(fault, Fault::Start { .. })).count();
-    let seen_so_far = history.processes.iter().filter(|process| process.from <= at).count();
-    let origins = seen_so_far + history.plan.nodes + starts;
-    vec![
-        ("memory_bytes", seen.stats.memory_bytes, memory),
-        ("subscriptions", seen.stats.subscriptions, settings.max_subscriptions),
-        ("queued_bytes", seen.stats.queued_bytes, settings.peer_queue_bytes),
-        ("origins", seen.stats.origins, origins),
-        ("garbage_frames", seen.stats.garbage_frames as usize, 0),
-    ]
+/// The caps of what nodes count.
+struct Caps<'a> {
+    history: &'a History,
+    memory: usize,
+    /// When processes were seen to begin, and when the plan started one, in order.
+    begun: Vec<u64>,
+}
+
+impl<'a> Caps<'a> {
+    fn of(history: &'a History) -> Self {
+        let cap = history.plan.settings.max_memory_bytes.saturating_add(longest_command(history));
+        let starts = history.plan.faults().filter(|(_, fault)| matches!(fault, Fault::Start { .. }));
+        let mut begun: Vec<u64> = starts.map(|(at, _)| at).collect();
+        begun.extend(history.processes.iter().map(|process| process.from));
+        begun.sort_unstable();
+        Self { history, memory: cap.saturating_mul(history.plan.nodes), begun }
+    }
+
+    /// Nobody knows more origins than there have been: those that were seen, and for each start one that was given up before anybody looked.
+    fn origins(&self, at: u64) -> usize {
+        self.begun.partition_point(|begun| *begun <= at) + self.history.plan.nodes
+    }
+
+    fn gauges(&self, origins: usize, seen: &Seen) -> [(&'static str, usize, usize); 5] {
+        let settings = &self.history.plan.settings;
+        [
+            ("memory_bytes", seen.stats.memory_bytes, self.memory),
+            ("subscriptions", seen.stats.subscriptions, settings.max_subscriptions),
+            ("queued_bytes", seen.stats.queued_bytes, settings.peer_queue_bytes),
+            ("origins", seen.stats.origins, origins),
+            ("garbage_frames", seen.stats.garbage_frames as usize, 0),
+        ]
+    }
 }
 
 fn is_homed(ask: &Ask) -> bool {

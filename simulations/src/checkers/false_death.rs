@@ -7,7 +7,7 @@
 use headcount::MemberState;
 use headcount_cluster::Origin;
 
-use super::owned::{self, Owned};
+use super::owned::{self, Glance, Owned};
 use super::stability::LOOKED_AT_EVERY_MS;
 use super::{Verdict, convergence};
 use crate::history::{End, History, Process, Sample, Seen};
@@ -20,6 +20,7 @@ const SHOWN_MS: u64 = 2_000;
 pub(super) fn check(history: &History) -> Verdict {
     let mut verdict = Verdict::of("G3", "a live owner's rows are visible everywhere within 2 s of a heal");
     let owned: Vec<Owned> = owned::rows(history);
+    let mut rows: Vec<Present> = owned.iter().filter_map(|owned| Present::of(history, owned)).collect();
     let mut together_since = None;
     for (index, sample) in history.samples.iter().enumerate() {
         if sample.at < history.calm_at + convergence::STALLED_MS || !sample.is_whole() {
@@ -28,12 +29,12 @@ pub(super) fn check(history: &History) -> Verdict {
             together_since = Some(sample.at);
         }
         let is_shown_everywhere = together_since.is_some_and(|since| sample.at >= since + SHOWN_MS);
-        let present = owned.iter().filter(|owned| is_present(owned, sample));
-        for owned in present {
+        for row in rows.iter_mut().filter(|row| row.is_present(sample)) {
             for (node, seen) in sample.running().filter(|(_, seen)| !seen.paused) {
-                let is_due = is_shown_everywhere && sample.at >= owned.by.at + SHOWN_MS;
-                if is_due || knew_before(history, owned, index, node) {
-                    verdict.judge(owned.row.is_shown(seen), sample.at, || hidden(owned, node, seen, is_due));
+                let is_due = is_shown_everywhere && sample.at >= row.owned.by.at + SHOWN_MS;
+                if is_due || row.was_known(history, index, node) {
+                    let owned = row.owned;
+                    verdict.judge(row.glance.is_shown(node, seen), sample.at, || hidden(owned, node, seen, is_due));
                 }
             }
         }
@@ -95,45 +96,62 @@ fn given_up(history: &History, process: &Process, verdict: &mut Verdict) {
     });
 }
 
-/// Whether the row is written, its owner lives, and nobody has asked for anything that may take it away.
-fn is_present(owned: &Owned, sample: &Sample) -> bool {
-    sample.at > owned.by.answer.as_ref().map_or(u64::MAX, |(at, _)| *at)
-        && owned.contested.is_none_or(|at| at > sample.at)
-        && sample.running().any(|(_, seen)| owned.owners.contains(&seen.origin))
+/// A row that was written, and when nobody had asked for anything that may take it away.
+struct Present<'a> {
+    owned: &'a Owned<'a>,
+    /// When it was answered.
+    since: u64,
+    /// When somebody asked, or the end of time.
+    until: u64,
+    /// When its author begins to end under the origin that wrote it: see [`begins_to_end`].
+    author_until: u64,
+    glance: Glance<'a>,
 }
 
-/// Whether in this sample and in the one before, the node held the origin that wrote the row for Up and had what it wrote.
-fn knew_before(history: &History, owned: &Owned, index: usize, node: usize) -> bool {
-    let Some(before) = index.checked_sub(1).and_then(|index| history.samples[index].nodes[node].as_ref()) else {
-        return false;
-    };
-    let Some(now) = history.samples[index].nodes[node].as_ref() else { return false };
-    let is_later = history.samples[index].at >= history.samples[index - 1].at + 200;
-    let (Some((_, seq)), Some(author)) = (owned.by.wrote, owned.by.process) else { return false };
-    let knows = |seen: &Seen| {
-        let is_up = seen.origin == author || seen.members.get(&author) == Some(&MemberState::Up);
-        is_up && seen.vector.get(&author).is_some_and(|known| *known >= seq)
-    };
-    is_later
-        && goes_on(history, author, history.samples[index].at)
-        && before.origin == now.origin
-        && knows(before)
-        && knows(now)
+impl<'a> Present<'a> {
+    fn of(history: &History, owned: &'a Owned<'a>) -> Option<Self> {
+        let (since, _) = *owned.by.answer.as_ref()?;
+        let author_until = owned.by.process.map_or(0, |author| begins_to_end(history, author));
+        let until = owned.contested.unwrap_or(u64::MAX);
+        Some(Self { owned, since, until, author_until, glance: Glance::at(&owned.row) })
+    }
+
+    /// Whether it is there, and its owner lives.
+    fn is_present(&self, sample: &Sample) -> bool {
+        sample.at > self.since
+            && sample.at < self.until
+            && sample.running().any(|(_, seen)| self.owned.owners.contains(&seen.origin))
+    }
+
+    /// Whether in this sample and in the one before, the node held the origin that wrote the row for Up and had what it wrote.
+    fn was_known(&self, history: &History, index: usize, node: usize) -> bool {
+        let Some(before) = index.checked_sub(1).map(|index| &history.samples[index]) else { return false };
+        let sample = &history.samples[index];
+        if sample.at < before.at + 200 || sample.at >= self.author_until {
+            return false;
+        }
+        let (Some(before), Some(now)) = (&before.nodes[node], &sample.nodes[node]) else { return false };
+        let (Some((_, seq)), Some(author)) = (self.owned.by.wrote, self.owned.by.process) else { return false };
+        let knows = |seen: &Seen| {
+            let is_up = seen.origin == author || seen.members.get(&author) == Some(&MemberState::Up);
+            is_up && seen.vector.get(&author).is_some_and(|known| *known >= seq)
+        };
+        before.origin == now.origin && knows(before) && knows(now)
+    }
 }
 
-/// Whether somebody still runs then under the same origin, and has not begun to leave: who takes a new incarnation writes its rows again, and whoever has not
+/// Until when somebody runs under the same origin and has not begun to leave: who takes a new incarnation writes its rows again, and whoever has not
 /// met that hides them until then.
-fn goes_on(history: &History, origin: Origin, at: u64) -> bool {
-    let Some(process) = history.processes.iter().find(|process| process.origin == origin) else { return false };
-    let begins_to_end = match process.until {
+fn begins_to_end(history: &History, origin: Origin) -> u64 {
+    let Some(process) = history.processes.iter().find(|process| process.origin == origin) else { return 0 };
+    match process.until {
         None => u64::MAX,
         Some((until, End::Died | End::Reincarnated)) => until,
         Some((until, End::Left)) => {
             let leaves = |(at, fault): &(u64, &Fault)| *at <= until && **fault == Fault::Leave { node: process.node };
             history.plan.faults().filter(leaves).last().map_or(0, |(at, _)| at)
         }
-    };
-    at < begins_to_end
+    }
 }
 
 fn hidden(owned: &Owned, node: usize, seen: &Seen, is_due: bool) -> String {

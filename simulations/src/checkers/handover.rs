@@ -5,25 +5,25 @@
 //! nodes (who is silent for two seconds is gone on without), from a moment on at which the cluster was whole, and unless somebody is ready and
 //! knows nobody: that one has begun a cluster of its own.
 
-use super::stability::{LOOKED_AT_EVERY_MS, is_undisturbed};
+use super::stability::{LOOKED_AT_EVERY_MS, Stability};
 use crate::history::{Asked, History, Seen};
 
 /// Whether of two answers that were given from one time to another the later had to take account of the earlier.
-pub(super) fn knows_the_first(history: &History, one: &Asked, other: &Asked, (from, to): (u64, u64)) -> bool {
+pub(super) fn knows_the_first(stability: &Stability, one: &Asked, other: &Asked, (from, to): (u64, u64)) -> bool {
+    let history = stability.history;
     let answered = |asked: &Asked| asked.answer.as_ref().map_or(u64::MAX, |(at, _)| *at);
     let first = if answered(one) <= answered(other) { one } else { other };
     let lives = first.process.is_some_and(|process| history.ended(process).is_none_or(|end| end > to));
-    let before = history.samples.iter().rfind(|sample| sample.at <= from);
+    let before = history.until(from).last();
     lives
         && before.is_some_and(|sample| sample.running().count() > 1 && sample.is_whole())
-        && is_undisturbed(history, from, to)
+        && stability.is_undisturbed(from, to)
         && nobody_is_alone(history, from, to + LOOKED_AT_EVERY_MS)
 }
 
 /// Whether all that were ready at these times knew somebody else, as long as there was anybody else.
 fn nobody_is_alone(history: &History, from: u64, to: u64) -> bool {
-    let mut samples = history.samples.iter().filter(|sample| from <= sample.at && sample.at <= to);
-    samples.all(|sample| {
+    history.within(from, to).iter().all(|sample| {
         let ready: Vec<&Seen> = sample.running().filter(|(_, seen)| seen.ready).map(|(_, seen)| seen).collect();
         let knows_some = |one: &Seen| ready.iter().any(|other| one.members.contains_key(&other.origin));
         ready.len() < 2 || ready.iter().all(|one| knows_some(one))

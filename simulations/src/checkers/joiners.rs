@@ -6,7 +6,7 @@
 use headcount_cluster::Origin;
 
 use super::Verdict;
-use super::stability::is_undisturbed;
+use super::stability::Stability;
 use crate::history::{End, History, Process, Sample, Seen};
 
 /// So many nodes are everybody's seeds: without one of them nobody is found.
@@ -15,8 +15,9 @@ const SEED_NODES: usize = 3;
 /// Judges a history.
 pub(super) fn check(history: &History) -> Verdict {
     let mut verdict = Verdict::of("ready", "who joins and says that it is ready has what the others knew");
+    let stability = Stability::of(history);
     for process in history.processes.iter().filter(|process| !goes_on(history, process)) {
-        judge(history, process, &mut verdict);
+        judge(&stability, process, &mut verdict);
     }
     verdict
 }
@@ -27,8 +28,9 @@ fn goes_on(history: &History, process: &Process) -> bool {
     former.into_iter().any(|other| other.until == Some((process.from, End::Reincarnated)))
 }
 
-fn judge(history: &History, process: &Process, verdict: &mut Verdict) {
-    let Some(before) = history.samples.iter().rfind(|sample| sample.at < process.from) else { return };
+fn judge(stability: &Stability, process: &Process, verdict: &mut Verdict) {
+    let history = stability.history;
+    let Some(before) = history.before(process.from).last() else { return };
     let is_ready = |sample: &&Sample| seen_as(sample, process).is_some_and(|seen| seen.ready);
     let Some(ready) = history.samples.iter().find(is_ready) else { return };
     let Some(joiner) = seen_as(ready, process) else { return };
@@ -38,7 +40,7 @@ fn judge(history: &History, process: &Process, verdict: &mut Verdict) {
     let has_seed = others.iter().any(|(node, _)| *node < SEED_NODES);
     let is_other = |seen: &Seen| others.iter().any(|(_, other)| other.origin == seen.origin);
     let are_together = before.is_whole_for(is_other) && others.iter().all(stays);
-    if !has_seed || !are_together || !is_undisturbed(history, before.at, ready.at) {
+    if !has_seed || !are_together || !stability.is_undisturbed(before.at, ready.at) {
         return;
     }
     let lives = |origin: &Origin| others.iter().any(|(_, seen)| seen.origin == *origin);

@@ -6,13 +6,14 @@
 //! had to wait with: they count that for each peer, so that what was dropped for one excuses nothing at another, and what was dropped then
 //! nothing at another time. A message that is dropped for a node is missed by all subscriptions there and is counted once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
 use headcount::Event;
 use headcount_cluster::Origin;
 
 use super::Verdict;
-use super::stability::is_quiet;
+use super::stability::Stability;
 use super::topics::{Published, Subscribed, subscriptions};
 use crate::history::{Heard, History, Seen};
 
@@ -44,6 +45,7 @@ pub(super) fn judge(
     heard: &BTreeMap<(u32, &str, u32), Vec<&Heard>>,
     verdict: &mut Verdict,
 ) {
+    let stability = Stability::of(history);
     // Of each direction the messages that no gap explains, each with a subscription that misses it.
     let mut missed: BTreeMap<Direction, BTreeMap<usize, Subscribed>> = BTreeMap::new();
     let mut dropped: BTreeMap<Direction, Vec<Loss>> = BTreeMap::new();
@@ -52,12 +54,13 @@ pub(super) fn judge(
         let heard_by = (subscribed.asked.client, subscribed.topic, subscribed.number);
         let events = heard.get(&heard_by).map_or(&[][..], |events| events);
         let mut lost = Vec::new();
-        for (index, one) in published.iter().enumerate().filter(|(_, one)| is_due(history, one, &subscribed)) {
+        let messages: BTreeSet<&Bytes> = events.iter().filter_map(|heard| message(heard)).collect();
+        for (index, one) in published.iter().enumerate().filter(|(_, one)| is_due(&stability, one, &subscribed)) {
             verdict.judge(true, one.at, String::new);
             let Some(author) = one.asked.process else { continue };
             let direction = (author, subscriber);
             dropped.entry(direction).or_insert_with(|| dropped_between(history, direction));
-            if !is_heard(events, one) {
+            if !messages.contains(&one.message) {
                 lost.push((index, direction));
             }
         }
@@ -107,8 +110,8 @@ fn words(one: &Published, subscribed: &Subscribed, (author, at): Direction) -> S
     )
 }
 
-fn is_heard(events: &[&Heard], one: &Published) -> bool {
-    events.iter().any(|heard| matches!(&heard.event, Event::Message { payload, .. } if *payload == one.message))
+fn message(heard: &Heard) -> Option<&Bytes> {
+    if let Event::Message { payload, .. } = &heard.event { Some(payload) } else { None }
 }
 
 /// What a subscription was told to have missed: what came after it had read all there was, and before it was told.
@@ -158,15 +161,14 @@ fn counted(
     losses
 }
 
-fn is_due(history: &History, published: &Published, subscribed: &Subscribed) -> bool {
+fn is_due(stability: &Stability, published: &Published, subscribed: &Subscribed) -> bool {
     published.topic == subscribed.topic.as_bytes()
         && published.asked.answer.is_some()
         && subscribed.confirmed.is_some_and(|confirmed| confirmed < published.asked.at)
         && published.at + UNDER_WAY_MS < subscribed.ended
-        && is_quiet(
-            history,
+        && stability.is_quiet(
             subscribed.confirmed.unwrap_or(0).max(published.at.saturating_sub(UNDER_WAY_MS)),
             published.at + UNDER_WAY_MS,
         )
-        && is_quiet(history, subscribed.asked.at, subscribed.confirmed.unwrap_or(0))
+        && stability.is_quiet(subscribed.asked.at, subscribed.confirmed.unwrap_or(0))
 }

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use headcount::MemberState;
 use headcount_cluster::Origin;
 
-use super::owned::{self, Owned};
-use super::stability::is_undisturbed;
+use super::owned::{self, Glance, Owned};
+use super::stability::Stability;
 use super::{Verdict, convergence};
-use crate::history::{Asked, End, History, Process, Seen};
+use crate::history::{Asked, End, History, Process, Sample, Seen};
 use crate::plan::{Ask, Via};
 
 /// How long a change of membership may take to be seen by readers of the same node.
@@ -23,35 +23,50 @@ const DETECTED_MS: u64 = 10_000;
 /// Judges a history.
 pub(super) fn check(history: &History) -> Verdict {
     let mut verdict = Verdict::of("G2", "no row of a Gone owner is visible anywhere");
+    let mut ownerless: BTreeMap<Vec<Origin>, Vec<Moment>> = BTreeMap::new();
     for owned in owned::rows(history) {
-        while_it_ran(history, &owned, &mut verdict);
+        let moments = ownerless.entry(owned.owners.clone()).or_insert_with(|| without_owner(history, &owned));
+        while_it_ran(&owned, moments, &mut verdict);
         at_the_end(history, &owned, &mut verdict);
     }
+    let (stability, awake) = (Stability::of(history), awake_since(history));
     for process in &history.processes {
-        held_for_up(history, process, &mut verdict);
+        held_for_up(&stability, &awake, process, &mut verdict);
     }
     verdict
 }
 
+/// Of each sample, since which one each node that runs has gone on, by its process, without standing still.
+fn awake_since(history: &History) -> Vec<Vec<usize>> {
+    let mut since: Vec<Vec<usize>> = Vec::with_capacity(history.samples.len());
+    for (index, sample) in history.samples.iter().enumerate() {
+        let began = sample.nodes.iter().enumerate().map(|(node, seen)| {
+            let goes_on = |former: &usize| {
+                let before = history.samples[former - 1].nodes[node].as_ref();
+                seen.as_ref().zip(before).is_some_and(|(seen, before)| !seen.paused && seen.origin == before.origin)
+            };
+            Some(index).filter(|index| *index > 0).filter(goes_on).map_or(index, |index| since[index - 1][node])
+        });
+        let began = began.collect();
+        since.push(began);
+    }
+    since
+}
+
 /// Who has ended is not held for Up for long.
-fn held_for_up(history: &History, process: &Process, verdict: &mut Verdict) {
+fn held_for_up(stability: &Stability, awake_since: &[Vec<usize>], process: &Process, verdict: &mut Verdict) {
     let Some((until, End::Died | End::Left)) = process.until else { return };
-    let after = history.samples.partition_point(|sample| sample.at < until);
-    // Since when each node, by its process, has gone on without standing still.
-    let mut since: BTreeMap<usize, (Origin, u64)> = BTreeMap::new();
-    for sample in &history.samples[after..] {
-        since.retain(|node, _| sample.nodes[*node].is_some());
+    let samples = &stability.history.samples;
+    let after = stability.history.before(until).len();
+    for (index, sample) in samples.iter().enumerate().skip(stability.history.before(until + DETECTED_MS).len()) {
         for (node, seen) in sample.running() {
-            let began = since.entry(node).or_insert((seen.origin, sample.at));
-            if seen.paused || began.0 != seen.origin {
-                *began = (seen.origin, sample.at);
-            }
-            if sample.at < began.1 + DETECTED_MS {
+            let since = samples[awake_since[index][node].max(after)].at;
+            if sample.at < since + DETECTED_MS {
                 continue;
             }
             let is_up = seen.members.get(&process.origin) == Some(&MemberState::Up);
             // What was held up on its way is heard late, and is a sign of life then.
-            let is_late = is_up && is_undisturbed(history, sample.at - DETECTED_MS, sample.at);
+            let is_late = is_up && stability.is_undisturbed(sample.at - DETECTED_MS, sample.at);
             verdict.judge(!is_late, sample.at, || {
                 format!(
                     "n{node} ({}) holds {} of n{} for Up, which ended at {until} ms",
@@ -62,23 +77,48 @@ fn held_for_up(history: &History, process: &Process, verdict: &mut Verdict) {
     }
 }
 
-fn while_it_ran(history: &History, owned: &Owned, verdict: &mut Verdict) {
-    // Since when each node, by its process, has had no live owner of the row.
-    let mut since: BTreeMap<usize, (Origin, u64)> = BTreeMap::new();
-    for sample in history.samples.iter().filter(|sample| sample.at >= owned.by.at) {
+/// A sample in which a node, by its process, had no live owner of a row and did not stand still.
+struct Moment<'a> {
+    sample: &'a Sample,
+    node: usize,
+    seen: &'a Seen,
+    /// The same for those between which nothing changed in that.
+    stretch: usize,
+}
+
+/// When nodes had no live owner of a row, in the order of samples.
+fn without_owner<'a>(history: &'a History, owned: &Owned) -> Vec<Moment<'a>> {
+    let mut moments = Vec::new();
+    let mut present: Vec<Option<(Origin, usize)>> = vec![None; history.plan.nodes];
+    let mut stretches = 0;
+    for sample in &history.samples {
         for (node, seen) in sample.running() {
             if seen.paused || owned.has_live_owner(seen) {
-                since.remove(&node);
+                present[node] = None;
                 continue;
             }
-            let (process, from) = *since.entry(node).or_insert((seen.origin, sample.at));
-            if process != seen.origin {
-                since.insert(node, (seen.origin, sample.at));
-                continue;
-            }
-            if sample.at >= from + NOTICED_MS {
-                verdict.judge(!owned.row.is_shown(seen), sample.at, || orphan(owned, node, seen, from));
-            }
+            let former = present[node].filter(|(process, _)| *process == seen.origin);
+            let stretch = former.map_or(stretches, |(_, stretch)| stretch);
+            stretches += usize::from(former.is_none());
+            present[node] = Some((seen.origin, stretch));
+            moments.push(Moment { sample, node, seen, stretch });
+        }
+    }
+    moments
+}
+
+fn while_it_ran(owned: &Owned, moments: &[Moment], verdict: &mut Verdict) {
+    let mut glance = Glance::at(&owned.row);
+    // The present stretch of each node, and since when it has lasted after the row was written.
+    let mut present: BTreeMap<usize, (usize, u64)> = BTreeMap::new();
+    for moment in &moments[moments.partition_point(|moment| moment.sample.at < owned.by.at)..] {
+        let Moment { sample, node, seen, stretch } = *moment;
+        let (lasting, from) = present.entry(node).or_insert((stretch, sample.at));
+        if *lasting != stretch {
+            (*lasting, *from) = (stretch, sample.at);
+        }
+        if sample.at >= *from + NOTICED_MS {
+            verdict.judge(!glance.is_shown(node, seen), sample.at, || orphan(owned, node, seen, *from));
         }
     }
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use headcount::{Command, MemberState};
 use headcount_cluster::Origin;
 
-use crate::history::{Asked, History, Seen, Shown};
+use crate::history::{Asked, History, Keys, Seen, Shown};
 use crate::model::words;
 use crate::plan::{Ask, Via};
 
@@ -42,12 +42,40 @@ impl Row {
         match (seen.keys.get(&self.key), &self.value) {
             (Some(Shown::Set(members)), None) => members.binary_search(&self.name).is_ok(),
             (Some(Shown::Hash(fields)), Some(value)) => {
-                fields.binary_search(&(self.name.clone(), value.clone())).is_ok()
+                fields.binary_search_by(|(name, of)| (name, of).cmp(&(&self.name, value))).is_ok()
             }
             (None | Some(Shown::Missing | Shown::Value(_) | Shown::Set(_) | Shown::Hash(_) | Shown::List(_)), _) => {
                 false
             }
         }
+    }
+}
+
+/// Whether nodes show a row. Most samples of a node share what it shows with the one before; those are looked at once.
+pub(super) struct Glance<'a> {
+    row: &'a Row,
+    /// What each node showed last, and whether the row was in it.
+    last: Vec<Option<(&'a Keys, bool)>>,
+}
+
+impl<'a> Glance<'a> {
+    pub(super) fn at(row: &'a Row) -> Self {
+        Self { row, last: Vec::new() }
+    }
+
+    /// Whether readers see it.
+    pub(super) fn is_shown(&mut self, node: usize, seen: &'a Seen) -> bool {
+        if self.last.len() <= node {
+            self.last.resize(node + 1, None);
+        }
+        if let Some((keys, is_shown)) = self.last[node]
+            && keys.is_shared_with(&seen.keys)
+        {
+            return is_shown;
+        }
+        let is_shown = self.row.is_shown(seen);
+        self.last[node] = Some((&seen.keys, is_shown));
+        is_shown
     }
 }
 

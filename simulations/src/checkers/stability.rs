@@ -3,10 +3,12 @@
 //! Samples show moments; what the plan's faults did between them is known from the plan. A time is *quiet* when every sample of it is whole, no process
 //! began or ended, and no fault was in force that can break a link or make anybody suspect anybody.
 
+use std::cell::OnceCell;
+
 use headcount::MemberState;
 use headcount_cluster::Origin;
 
-use crate::history::{End, History, Process, Sample, Seen};
+use crate::history::{End, History, Sample, Seen};
 use crate::plan::Fault;
 
 /// How long before and after a time nothing may be wrong for it to be quiet: as long as a silent link is believed in, and a sample more.
@@ -57,6 +59,21 @@ impl History {
         lineage
     }
 
+    /// The samples before a time. They are in order.
+    pub(super) fn before(&self, at: u64) -> &[Sample] {
+        &self.samples[..self.samples.partition_point(|sample| sample.at < at)]
+    }
+
+    /// The samples until a time.
+    pub(super) fn until(&self, at: u64) -> &[Sample] {
+        &self.samples[..self.samples.partition_point(|sample| sample.at <= at)]
+    }
+
+    /// The samples from one time to another.
+    pub(super) fn within(&self, from: u64, to: u64) -> &[Sample] {
+        self.until(to).get(self.before(from).len()..).unwrap_or_default()
+    }
+
     /// When the process of an origin ended, under whatever incarnation; `None` when it ran to the end.
     pub(super) fn ended(&self, origin: Origin) -> Option<u64> {
         let last = *self.lineage(origin).last()?;
@@ -64,53 +81,111 @@ impl History {
     }
 }
 
-/// Whether the cluster was whole and undisturbed from one time to another.
-pub(super) fn is_quiet(history: &History, from: u64, to: u64) -> bool {
-    let (begin, end) = (from.saturating_sub(MARGIN_MS), to + MARGIN_MS);
-    let steady = |process: &Process| {
-        let is_within = |at: u64| begin <= at && at <= end;
-        !is_within(process.from) && process.until.is_none_or(|(until, _)| !is_within(until))
-    };
-    let mut samples = within(history, begin, end).iter().peekable();
-    samples.peek().is_some()
-        && samples.all(Sample::is_whole)
-        && history.processes.iter().all(steady)
-        && history.plan.faults().all(|(at, fault)| at > end || until(history, at, fault) < begin)
-        && !breaks_a_snapshot(history, begin, end)
+/// What was wrong when in a history. What does not depend on the times that are asked for is found out once, because it is asked of every two answers.
+pub(super) struct Stability<'a> {
+    pub(super) history: &'a History,
+    /// When processes began and ended, in order.
+    turns: Vec<u64>,
+    faults: Spans,
+    /// The faults that are more than a process's beginning or end.
+    disturbances: Spans,
+    /// Of each sample, how many until then were not whole.
+    apart: OnceCell<Vec<usize>>,
 }
 
-/// Whether no fault was in force, from one time to another, that can break or hold up anything between processes that live.
-pub(super) fn is_undisturbed(history: &History, from: u64, to: u64) -> bool {
-    let is_of_processes = |fault: &Fault| {
-        matches!(fault, Fault::Start { .. } | Fault::Crash { .. } | Fault::PowerOff { .. } | Fault::Leave { .. })
-    };
-    let mut faults = history.plan.faults().filter(|(_, fault)| !is_of_processes(fault));
-    faults.all(|(at, fault)| at > to || until(history, at, fault) + MARGIN_MS < from)
-        && !breaks_a_snapshot(history, from.saturating_sub(MARGIN_MS), to)
+impl<'a> Stability<'a> {
+    pub(super) fn of(history: &'a History) -> Self {
+        let faults: Vec<(u64, &Fault)> = history.plan.faults().collect();
+        let spans: Vec<(u64, u64, &Fault)> =
+            faults.iter().map(|(at, fault)| (*at, until(&faults, history.calm_at, *at, fault), *fault)).collect();
+        let is_of_processes = |fault: &Fault| {
+            matches!(fault, Fault::Start { .. } | Fault::Crash { .. } | Fault::PowerOff { .. } | Fault::Leave { .. })
+        };
+        let turns = history.processes.iter().flat_map(|process| [Some(process.from), process.until.map(|(at, _)| at)]);
+        let mut turns: Vec<u64> = turns.flatten().collect();
+        turns.sort_unstable();
+        Self {
+            history,
+            turns,
+            faults: Spans::of(spans.iter().map(|(at, until, _)| (*at, *until))),
+            disturbances: Spans::of(
+                spans.iter().filter(|(.., fault)| !is_of_processes(fault)).map(|(at, until, _)| (*at, *until)),
+            ),
+            apart: OnceCell::new(),
+        }
+    }
+
+    /// Whether the cluster was whole and undisturbed from one time to another.
+    pub(super) fn is_quiet(&self, from: u64, to: u64) -> bool {
+        let (begin, end) = (from.saturating_sub(MARGIN_MS), to + MARGIN_MS);
+        !self.faults.any_in_force(begin, end)
+            && self.turns.partition_point(|at| *at < begin) >= self.turns.partition_point(|at| *at <= end)
+            && self.is_seen_whole(begin, end)
+            && !self.breaks_a_snapshot(begin, end)
+    }
+
+    /// Whether no fault was in force, from one time to another, that can break or hold up anything between processes that live.
+    pub(super) fn is_undisturbed(&self, from: u64, to: u64) -> bool {
+        let is_over = from.checked_sub(MARGIN_MS).is_some_and(|begin| !self.disturbances.any_in_force(begin, to));
+        (is_over || !self.disturbances.any_begun(to)) && !self.breaks_a_snapshot(from.saturating_sub(MARGIN_MS), to)
+    }
+
+    /// Whether somebody looked at these times, and all samples were whole.
+    fn is_seen_whole(&self, from: u64, to: u64) -> bool {
+        let samples = &self.history.samples;
+        let apart = self.apart.get_or_init(|| {
+            let apart = samples.iter().scan(0, |apart, sample| {
+                *apart += usize::from(!sample.is_whole());
+                Some(*apart)
+            });
+            apart.collect()
+        });
+        let (before, end) = (self.history.before(from).len(), self.history.until(to).len());
+        let until = |end: usize| end.checked_sub(1).map_or(0, |last| apart[last]);
+        before < end && until(before) == until(end)
+    }
+
+    /// Whether a snapshot was broken by a fault, which breaks a link for a moment, between the samples around these times.
+    fn breaks_a_snapshot(&self, from: u64, to: u64) -> bool {
+        let samples = &self.history.samples;
+        let broken = |sample: Option<&Sample>| sample.map(|sample| sample.broken_snapshots);
+        let first = self.history.before(from).last().or(samples.first());
+        let last = samples.get(self.history.until(to).len()).or(samples.last());
+        broken(first) != broken(last)
+    }
 }
 
-/// The samples from one time to another. They are in order, and this is asked of every answer.
-fn within(history: &History, from: u64, to: u64) -> &[Sample] {
-    let first = history.samples.partition_point(|sample| sample.at < from);
-    let end = history.samples.partition_point(|sample| sample.at <= to);
-    &history.samples[first.min(end)..end]
-}
+/// Times that may overlap: of each, in the order of their beginnings, when it begins, and the last end until then.
+struct Spans(Vec<(u64, u64)>);
 
-/// Whether a snapshot was broken by a fault, which breaks a link for a moment, between the samples around these times.
-fn breaks_a_snapshot(history: &History, from: u64, to: u64) -> bool {
-    let broken = |sample: Option<&Sample>| sample.map(|sample| sample.broken_snapshots);
-    let first = history.samples.partition_point(|sample| sample.at < from).saturating_sub(1);
-    let after = history.samples.partition_point(|sample| sample.at <= to);
-    let last = history.samples.get(after).or(history.samples.last());
-    broken(history.samples.get(first)) != broken(last)
+impl Spans {
+    fn of(spans: impl Iterator<Item = (u64, u64)>) -> Self {
+        let last_ends = spans.scan(0, |last, (at, until)| {
+            *last = until.max(*last);
+            Some((at, *last))
+        });
+        Self(last_ends.collect())
+    }
+
+    /// Whether any has begun by a time.
+    fn any_begun(&self, by: u64) -> bool {
+        self.0.first().is_some_and(|(at, _)| *at <= by)
+    }
+
+    /// Whether any has begun by the second time and not ended before the first.
+    fn any_in_force(&self, from: u64, to: u64) -> bool {
+        let begun = &self.0[..self.0.partition_point(|(at, _)| *at <= to)];
+        begun.last().is_some_and(|(_, end)| *end >= from)
+    }
 }
 
 /// Until when a fault can break or hold up something.
-fn until(history: &History, at: u64, fault: &Fault) -> u64 {
-    let healed = history.calm_at.max(at);
+fn until(faults: &[(u64, &Fault)], calm_at: u64, at: u64, fault: &Fault) -> u64 {
+    let healed = calm_at.max(at);
     let ends = |ends: &dyn Fn(&Fault) -> bool| {
-        let later = history.plan.faults().find(|(then, other)| *then >= at && *other != fault && ends(other));
-        later.map_or(healed, |(then, _)| then)
+        let later = &faults[faults.partition_point(|(then, _)| *then < at)..];
+        let end = later.iter().find(|(_, other)| *other != fault && ends(other));
+        end.map_or(healed, |(then, _)| *then)
     };
     match *fault {
         Fault::Pause { node } => {

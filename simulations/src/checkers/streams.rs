@@ -18,6 +18,7 @@ pub(super) fn check(history: &History) -> Verdict {
     // Per process, the highest that it knew of each origin.
     let mut known: BTreeMap<Origin, Vector> = BTreeMap::new();
     let mut written = Vector::new();
+    let ends = ends(history);
     // No story has so many.
     let remembers_too_many = history.processes.len() > MAX_FORGOTTEN_ORIGINS;
     for sample in &history.samples {
@@ -34,7 +35,7 @@ pub(super) fn check(history: &History) -> Verdict {
                 });
             }
             for (author, seq) in seen.vector.iter().chain(&seen.forgotten) {
-                if let Some(limit) = most_written(history, *author, &written) {
+                if let Some(limit) = most_written(&ends, *author, &written) {
                     verdict.judge(*seq <= limit, sample.at, || {
                         format!("n{node} ({}) knows {author} up to {seq}, which has written {limit}", seen.origin)
                     });
@@ -56,10 +57,14 @@ fn note_written(sample: &Sample, written: &mut Vector) {
 }
 
 /// What an author has written at most, when that is known.
-fn most_written(history: &History, author: Origin, written: &Vector) -> Option<u64> {
-    let process = history.processes.iter().find(|process| process.origin == author)?;
-    match process.until {
-        Some((_, End::Left | End::Reincarnated)) => None,
-        Some((_, End::Died)) | None => written.get(&author).copied(),
+fn most_written(ends: &BTreeMap<Origin, Option<End>>, author: Origin, written: &Vector) -> Option<u64> {
+    match ends.get(&author)? {
+        Some(End::Left | End::Reincarnated) => None,
+        Some(End::Died) | None => written.get(&author).copied(),
     }
+}
+
+/// How each process ended.
+fn ends(history: &History) -> BTreeMap<Origin, Option<End>> {
+    history.processes.iter().map(|process| (process.origin, process.until.map(|(_, end)| end))).collect()
 }

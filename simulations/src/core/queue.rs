@@ -1,17 +1,17 @@
 //! What will happen, by time: the earliest first, and of what falls on one moment the first that was planned.
 //!
 //! The number that breaks ties makes a world deterministic: a heap alone would not say which of two equal entries comes first. Only
-//! what happens within the next millisecond is in a heap; what comes later waits unsorted in slots, because with hundreds of nodes there are hundreds
+//! what happens within the next four milliseconds is in a heap; what comes later waits unsorted in slots, because with hundreds of nodes there are hundreds
 //! of thousands of timers, and a heap of them all took a third of the time. Invariant: all entries up to the present slot are in `near`.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
 /// Microseconds in a slot, as a power of two.
-const SLOT_BITS: u32 = 10;
+const SLOT_BITS: u32 = 12;
 
 /// How many slots there are: some eight seconds, which nearly all timers are shorter than.
-const SLOTS: u64 = 8_192;
+const SLOTS: u64 = 2_048;
 
 /// Events that have not happened yet. Times are microseconds since the world began.
 #[derive(Debug)]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use futures::future::LocalBoxFuture;
+use headcount_cluster::Origin;
 
 use super::CoreWorld;
 use super::net::micros;
@@ -96,6 +97,11 @@ impl Stage for CoreWorld {
             paused: machine.is_paused,
             presence: presence.clone(),
         })
+    }
+
+    fn origin(&self, node: usize) -> Option<Origin> {
+        let process = self.machines.get(node)?.process.as_ref()?;
+        process.presence().map(|_| process.me().origin())
     }
 
     fn run(&mut self, node: usize, job: LocalBoxFuture<'static, ()>) -> bool {

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
+use headcount_cluster::Origin;
 
 use super::route::Route;
 use super::world::World;
@@ -86,6 +87,10 @@ impl Stage for World {
         linked.sort();
         let ready = node.ready().now_or_never().is_some_and(|ready| ready.is_ok());
         Some(Look { me, members, linked, ready, paused, presence: node.presence() })
+    }
+
+    fn origin(&self, node: usize) -> Option<Origin> {
+        self.machines[node].node().map(|node| node.me().origin())
     }
 
     fn run(&mut self, node: usize, job: LocalBoxFuture<'static, ()>) -> bool {

@@ -127,7 +127,7 @@ impl<'a> Player<'a> {
     fn calm(&mut self) {
         self.stage.heal();
         for node in 0..self.plan.nodes {
-            if self.stage.look(node).is_none() && !self.is_without_power(node) {
+            if self.stage.origin(node).is_none() && !self.is_without_power(node) {
                 self.stage.inject(&Fault::Start { node });
             }
         }
@@ -157,8 +157,11 @@ impl<'a> Player<'a> {
     fn look(&mut self) {
         self.note_processes();
         let keys = if self.is_over { &self.keys.all } else { &self.keys.owned };
-        let nodes =
-            (0..self.plan.nodes).map(|node| self.stage.look(node).map(|look| sight::see(&look, keys))).collect();
+        // In the end nothing is taken for known.
+        let before = |node: usize| self.samples.last().filter(|_| !self.is_over)?.nodes[node].as_ref();
+        let nodes = (0..self.plan.nodes)
+            .map(|node| self.stage.look(node).map(|look| sight::see(&look, keys, before(node))))
+            .collect();
         let broken_snapshots = self.stage.occurred().get(&FaultKind::BreakSnapshot).copied().unwrap_or_default();
         let (at, carried) = (self.stage.now_ms(), self.stage.carried());
         self.samples.push(Sample { at, nodes, carried, broken_snapshots });
@@ -168,7 +171,7 @@ impl<'a> Player<'a> {
     fn note_processes(&mut self) {
         let now = self.stage.now_ms();
         for node in 0..self.plan.nodes {
-            let present = self.stage.look(node).map(|look| look.me.origin());
+            let present = self.stage.origin(node);
             let former = self.running[node].as_ref().map(|running| self.processes[running.process].origin);
             if present == former {
                 continue;

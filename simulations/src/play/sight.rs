@@ -2,13 +2,13 @@
 //!
 //! Looking takes no virtual time and changes nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use futures::FutureExt;
 use headcount::{ClusterPresence, Error, Presence, Type};
 use headcount_presence::state::State;
 
-use crate::history::{PRESENCE_PREFIX, Seen, Shown, Vector};
+use crate::history::{Keys as ByKey, PRESENCE_PREFIX, Seen, Shown, Vector};
 use crate::model::words;
 use crate::plan::{Ask, Event, Plan, Via};
 use crate::stage::Look;
@@ -58,12 +58,12 @@ pub(super) fn presence_key(topic: &str) -> String {
 
 /// A node's version vector, in the history's words.
 fn vector(state: &State) -> Vector {
-    state.vector().dots.into_iter().collect()
+    state.vector().dots
 }
 
 /// What it remembers of origins that are forgotten.
 fn forgotten(state: &State) -> Vector {
-    state.forgotten().dots.into_iter().collect()
+    state.forgotten().dots
 }
 
 /// All that a node has seen: its vector, and what was forgotten of it.
@@ -73,11 +73,11 @@ pub(super) fn known(state: &State) -> Vector {
     known
 }
 
-/// A node as it is now.
-pub(super) fn see(look: &Look, keys: &BTreeSet<String>) -> Seen {
+/// A node as it is now. What is as it was `before` is shared with that.
+pub(super) fn see(look: &Look, keys: &BTreeSet<String>, before: Option<&Seen>) -> Seen {
     let presence = &look.presence;
-    let (digest, stats, loading) =
-        presence.shared().read(|state, _| (state.digest(), state.stats(), state.is_loading()));
+    let (stats, loading) = presence.shared().read(|state, _| (state.stats(), state.is_loading()));
+    let (digest, changes) = presence.shared().read(|state, _| (digest(state, before), state.changes()));
     let (vector, forgotten) = presence.shared().read(|state, _| (vector(state), forgotten(state)));
     let mut linked: Vec<_> = look.linked.iter().map(headcount::Member::origin).collect();
     linked.sort_unstable();
@@ -89,6 +89,7 @@ pub(super) fn see(look: &Look, keys: &BTreeSet<String>) -> Seen {
         members: look.members.iter().map(|(member, state)| (member.origin(), *state)).collect(),
         linked,
         digest,
+        changes,
         vector,
         forgotten,
         stats,
@@ -96,9 +97,24 @@ pub(super) fn see(look: &Look, keys: &BTreeSet<String>) -> Seen {
             .shared()
             .read(|state, _| state.messages_dropped_for_peers().filter(|(_, dropped)| *dropped > 0).collect()),
         dropped_of: presence.shared().read(|state, _| state.messages_dropped_of_peers().collect()),
-        keys: keys.iter().map(|key| (key.clone(), show(presence, key))).collect::<BTreeMap<_, _>>(),
+        keys: show_all(presence, keys, before.map(|before| &before.keys)),
         topics: now(presence.channels(None)).unwrap_or_default(),
     }
+}
+
+/// A number that is equal where the same rows are held. It takes a walk through all of them, unless nothing has changed.
+fn digest(state: &State, before: Option<&Seen>) -> u64 {
+    let same = before.filter(|before| before.origin == state.origin() && before.changes == state.changes());
+    same.map_or_else(|| state.digest(), |before| before.digest)
+}
+
+/// What readers see under some keys.
+fn show_all(presence: &ClusterPresence, keys: &BTreeSet<String>, before: Option<&ByKey>) -> ByKey {
+    let same = before.filter(|before| {
+        before.len() == keys.len()
+            && before.iter().zip(keys).all(|((of, shown), key)| of == key && *shown == show(presence, key))
+    });
+    same.cloned().unwrap_or_else(|| keys.iter().map(|key| (key.clone(), show(presence, key))).collect())
 }
 
 /// What readers see under a key.

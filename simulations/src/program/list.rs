@@ -2,8 +2,10 @@
 
 use headcount_simulations::scenarios;
 
+use super::stdout::say;
+
 pub(super) fn print() {
     for scenario in &scenarios::ALL {
-        println!("{:<26} {} ({} nodes)", scenario.name, scenario.about, scenario.nodes);
+        say!("{:<26} {} ({} nodes)", scenario.name, scenario.about, scenario.nodes);
     }
 }

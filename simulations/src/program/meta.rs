@@ -10,6 +10,7 @@ use headcount_simulations::trial::{Trial, Where};
 
 use super::Failure;
 use super::args::{MetaTask, Story, World};
+use super::stdout::say;
 use super::story::scenario;
 
 pub(super) fn run(task: &MetaTask) -> Result<bool, Failure> {
@@ -23,7 +24,7 @@ pub(super) fn run(task: &MetaTask) -> Result<bool, Failure> {
             }
         }
     }
-    println!("{}", if good { "each seed gave one history" } else { "a seed gave two histories" });
+    say!("{}", if good { "each seed gave one history" } else { "a seed gave two histories" });
     Ok(good)
 }
 
@@ -35,9 +36,9 @@ fn compare(scenario: &str, seed: u64, minutes: u64, world: Where) -> Result<bool
     second.current_dir(std::env::temp_dir());
     let (first, second) = (said(&mut first)?, said(&mut second)?);
     let same = first == second;
-    println!("{world} {scenario} seed {seed}: {first} {}", if same { "twice" } else { "and then another" });
+    say!("{world} {scenario} seed {seed}: {first} {}", if same { "twice" } else { "and then another" });
     if !same {
-        println!("  second time: {second}");
+        say!("  second time: {second}");
     }
     Ok(same)
 }
@@ -68,6 +69,6 @@ pub(super) fn print_trace(story: &Story) -> Result<bool, Failure> {
         return Err(words.collect::<Vec<_>>().join("; "));
     };
     let carried = &history.carried;
-    println!("{:016x} {} frames {} datagrams", trial.trace_hash(), carried.frames, carried.datagrams);
+    say!("{:016x} {} frames {} datagrams", trial.trace_hash(), carried.frames, carried.datagrams);
     Ok(true)
 }

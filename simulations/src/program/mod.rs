@@ -2,6 +2,7 @@
 //!
 //! - `args`: what it takes; `story`: which plan is meant, and the command that names it
 //! - `play`: `run` and `replay`; `swarm`; `shrink`; `meta`; `list`; `scale`
+//! - `stdout`: what it says
 
 mod args;
 mod list;
@@ -9,6 +10,7 @@ mod meta;
 mod play;
 mod scale;
 mod shrink;
+mod stdout;
 mod story;
 mod swarm;
 
@@ -40,7 +42,7 @@ pub(crate) fn run() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(words) => {
-            eprintln!("error: {words}");
+            stdout::complain(&words);
             ExitCode::from(2)
         }
     }

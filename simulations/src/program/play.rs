@@ -6,6 +6,7 @@ use headcount_simulations::trial::{Trial, Where};
 
 use super::Failure;
 use super::args::{Output, ReplayTask, RunTask};
+use super::stdout::say;
 use super::story::{COMMIT, check_writable, command_of, save, write};
 
 pub(super) fn run(task: &RunTask) -> Result<bool, Failure> {
@@ -24,7 +25,7 @@ fn play(plan: &Plan, world: Where, command: &str, output: &Output) -> Result<boo
     output.report.as_deref().map_or(Ok(()), check_writable)?;
     if output.print {
         for step in &plan.steps {
-            println!("{}  {}", report::clock(step.at_ms), report::step_words(&step.event));
+            say!("{}  {}", report::clock(step.at_ms), report::step_words(&step.event));
         }
     }
     if let Some(file) = &output.plan {
@@ -36,15 +37,15 @@ fn play(plan: &Plan, world: Where, command: &str, output: &Output) -> Result<boo
     }
     for verdict in &trial.verdicts {
         let outcome = if verdict.is_kept() { "kept" } else { "BROKEN" };
-        println!("{:<9} {outcome:<7} {:>9} judged  {}", verdict.promise, verdict.judged, verdict.words);
+        say!("{:<9} {outcome:<7} {:>9} judged  {}", verdict.promise, verdict.judged, verdict.words);
     }
-    println!("trace {:016x}", trial.trace_hash());
+    say!("trace {:016x}", trial.trace_hash());
     if !trial.is_good() {
-        println!("\n{}", failure(&trial, command));
+        say!("\n{}", failure(&trial, command));
     }
     if let Some(file) = &output.report {
         write(file, &report::html(&trial, command, COMMIT))?;
-        println!("report: {}", file.display());
+        say!("report: {}", file.display());
     }
     Ok(trial.is_good())
 }
@@ -62,7 +63,7 @@ fn answers(trial: &Trial) {
     let mut lines: Vec<(u64, String)> = asked.chain(heard).collect();
     lines.sort_by_key(|(at, _)| *at);
     for (at, words) in lines {
-        println!("{}  {}", report::clock(at), report::shortened(&words));
+        say!("{}  {}", report::clock(at), report::shortened(&words));
     }
 }
 

@@ -13,6 +13,7 @@ use headcount_simulations::stage::{Carried, Stage};
 
 use super::Failure;
 use super::args::ScaleTask;
+use super::stdout::say;
 use super::story::{check_writable, write};
 
 /// What was measured with so many nodes.
@@ -33,13 +34,20 @@ const SENSIBLE_IDLE: f64 = 125_000.0;
 pub(super) fn run(task: &ScaleTask) -> Result<bool, Failure> {
     check_writable(&task.report)?;
     let mut measured = Vec::new();
-    println!(
+    say!(
         "{:>6} {:>15} {:>14} {:>10} {:>9} {:>12} {:>9} {:>9}",
-        "nodes", "idle msg/node/s", "idle B/node/s", "msg/write", "B/write", "all have it", "B/join", "joined in"
+        "nodes",
+        "idle msg/node/s",
+        "idle B/node/s",
+        "msg/write",
+        "B/write",
+        "all have it",
+        "B/join",
+        "joined in"
     );
     for nodes in task.nodes.iter().map(|nodes| *nodes as usize) {
         let one = alone(1, move || measure(nodes)).and_then(|measured| measured)?;
-        println!(
+        say!(
             "{:>6} {:>15.1} {:>14.0} {:>10.1} {:>9.0} {:>9} ms {:>9.0} {:>6} ms",
             one.nodes,
             one.idle_messages,
@@ -69,10 +77,10 @@ pub(super) fn run(task: &ScaleTask) -> Result<bool, Failure> {
         notes.extend(sensible(&series[1].1));
     }
     for note in &notes {
-        println!("{note}");
+        say!("{note}");
     }
     write(&task.report, &report::growth("What a cluster costs as it grows", &notes, &series))?;
-    println!("report: {}", task.report.display());
+    say!("report: {}", task.report.display());
     Ok(true)
 }
 

@@ -8,6 +8,7 @@ use indicatif::ProgressBar;
 
 use super::Failure;
 use super::args::ShrinkTask;
+use super::stdout::say;
 use super::story::{check_writable, program, save};
 
 pub(super) fn run(task: &ShrinkTask) -> Result<bool, Failure> {
@@ -17,7 +18,7 @@ pub(super) fn run(task: &ShrinkTask) -> Result<bool, Failure> {
         return Err("the plan breaks no promise, so there is nothing to shrink".to_owned());
     };
     check_writable(&task.output)?;
-    println!("{promise} is broken by {}", size(&plan));
+    say!("{promise} is broken by {}", size(&plan));
     let bar = ProgressBar::new(task.tries as u64);
     let small = shrinking::shrink(&plan, task.tries, &mut |candidate: &Plan| {
         bar.inc(1);
@@ -25,11 +26,11 @@ pub(super) fn run(task: &ShrinkTask) -> Result<bool, Failure> {
     });
     bar.finish_and_clear();
     save(&small, &task.output)?;
-    println!("and still by {}", size(&small));
+    say!("and still by {}", size(&small));
     for step in &small.steps {
-        println!("  {}  {}", report::clock(step.at_ms), report::step_words(&step.event));
+        say!("  {}  {}", report::clock(step.at_ms), report::step_words(&step.event));
     }
-    println!("see it again: {} replay {} --world {world}", program(), task.output.display());
+    say!("see it again: {} replay {} --world {world}", program(), task.output.display());
     Ok(true)
 }
 

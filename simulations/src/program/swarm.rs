@@ -19,6 +19,7 @@ use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use super::Failure;
 use super::args::SwarmTask;
 use super::play::failure;
+use super::stdout::say;
 use super::story::{check_nodes, command_of, scenario};
 
 /// One history to be.
@@ -60,7 +61,7 @@ pub(super) fn run(task: &SwarmTask) -> Result<bool, Failure> {
     let mut sum = Sum::default();
     let is_interrupted = play_all(&seed, count as usize, jobs, |outcome| {
         if let Some(words) = &outcome.broken {
-            bar.suspend(|| println!("{words}\n"));
+            bar.suspend(|| say!("{words}\n"));
         }
         sum.add(outcome);
         bar.inc(1);
@@ -212,25 +213,25 @@ impl Sum {
     fn print(&self, took: Duration) {
         let seconds = took.as_secs_f64().max(0.001);
         let hours = self.virtual_ms as f64 / 3_600_000.0;
-        println!(
+        say!(
             "{} seeds, {} of them broke a promise; {} commands asked, {} faults that did something",
             self.played,
             self.failed,
             self.asked,
             self.faults()
         );
-        println!(
+        say!(
             "{seconds:.1} s, {:.2} seeds and {:.0} commands a second; {hours:.1} virtual hours, {:.1} of them in a real minute",
             self.played as f64 / seconds,
             self.asked as f64 / seconds,
             hours * 60.0 / seconds
         );
         for (occurrence, count) in &self.occurred {
-            println!("  {count:>9}  {occurrence}");
+            say!("  {count:>9}  {occurrence}");
         }
-        println!("judged:");
+        say!("judged:");
         for (promise, judged) in &self.judged {
-            println!("  {judged:>9}  {promise}");
+            say!("  {judged:>9}  {promise}");
         }
     }
 
@@ -246,13 +247,13 @@ impl Sum {
             return true;
         }
         if !missing.is_empty() {
-            println!("never occurred: {}", missing.join("; "));
+            say!("never occurred: {}", missing.join("; "));
         }
         if !silent.is_empty() {
-            println!("never judged: {}", silent.join(", "));
+            say!("never judged: {}", silent.join(", "));
         }
         if all_must_occur {
-            println!("so many seeds must have seen each of these at least once: the swarm tests less than it says");
+            say!("so many seeds must have seen each of these at least once: the swarm tests less than it says");
         }
         !all_must_occur
     }

@@ -168,7 +168,7 @@ mod tests {
 
     use super::*;
     use crate::checkers::{Breach, Verdict};
-    use crate::history::{End, Process, Sample, Seen};
+    use crate::history::{End, Keys, Process, Sample, Seen};
     use crate::plan::{FaultKind, Plan};
     use crate::scenarios;
     use crate::stage::Carried;
@@ -212,12 +212,13 @@ mod tests {
             members: BTreeMap::new(),
             linked: Vec::new(),
             digest,
+            changes: 0,
             vector: BTreeMap::new(),
             forgotten: BTreeMap::new(),
             stats: Stats::default(),
             dropped_for: BTreeMap::new(),
             dropped_of: BTreeMap::new(),
-            keys: BTreeMap::new(),
+            keys: Keys::default(),
             topics: Vec::new(),
         };
         let carried = |bytes| Carried { frames: 1, frame_bytes: bytes, ..Carried::default() };

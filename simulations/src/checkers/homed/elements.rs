@@ -8,7 +8,6 @@ use headcount::{Command, Reply};
 use super::excuses::{Excuses, span};
 use super::{Done, Key, all_differ, done, is_read, told};
 use crate::checkers::Verdict;
-use crate::checkers::stability::is_quiet;
 use crate::history::{Asked, History, Shown};
 use crate::model::words;
 use crate::plan::{Fault, HomeRequires};
@@ -18,6 +17,7 @@ const SETTLED_MS: u64 = 2_000;
 
 /// A list that is only pushed to and popped from, and what came of it.
 struct Queue<'a> {
+    excuses: &'a Excuses<'a>,
     history: &'a History,
     key: &'a Bytes,
     asks: Vec<(&'a Asked, &'a Command)>,
@@ -60,7 +60,7 @@ pub(super) fn judge(excuses: &Excuses, key: &Key, verdict: &mut Verdict) {
         excuses.must_differ_at_once(one, other) || excuses.must_differ(one, other) && !comes_back()
     };
     all_differ(must_differ, key, unique, "one element", verdict);
-    let queue = Queue { history, key, asks, pushed, popped };
+    let queue = Queue { excuses, history, key, asks, pushed, popped };
     lines(&queue, verdict);
     served(&queue, verdict);
     judge_rest(&queue, verdict);
@@ -93,7 +93,7 @@ fn popped(asked: &Asked, key: &Bytes) -> Option<Bytes> {
 }
 
 /// What is left at the end was not popped; and nothing that is neither left nor popped was lost, when every outcome is known and every pusher lives.
-fn judge_rest(Queue { history, key, asks, pushed, popped }: &Queue, verdict: &mut Verdict) {
+fn judge_rest(Queue { history, key, asks, pushed, popped, .. }: &Queue, verdict: &mut Verdict) {
     let Some(last) = history.samples.last().filter(|last| last.at >= history.calm_at && last.is_whole()) else {
         return;
     };
@@ -150,7 +150,7 @@ fn is_unknown_pop(history: &History, asked: &Asked, command: &Command) -> bool {
 const SERVED_MS: u64 = 5_000;
 
 /// While all is quiet nobody waits beside an element that nobody takes.
-fn served(Queue { history, key, asks, pushed, popped }: &Queue, verdict: &mut Verdict) {
+fn served(Queue { excuses, history, key, asks, pushed, popped }: &Queue, verdict: &mut Verdict) {
     for (element, pushes) in pushed {
         let [push] = pushes[..] else { continue };
         let Some((at, Ok(_))) = push.answer else { continue };
@@ -160,7 +160,7 @@ fn served(Queue { history, key, asks, pushed, popped }: &Queue, verdict: &mut Ve
         };
         let is_taken =
             popped.iter().any(|(taken, by)| taken == element && span(by).1 <= until) || asks.iter().any(may_have_taken);
-        if is_taken || !is_quiet(history, at, until) {
+        if is_taken || !excuses.is_quiet(at, until) {
             continue;
         }
         let waits = |asked: &Asked| {
@@ -180,7 +180,7 @@ fn served(Queue { history, key, asks, pushed, popped }: &Queue, verdict: &mut Ve
 const CLEARLY_MS: u64 = 1_000;
 
 /// Who pops after having waited, while somebody else has waited for the same key for longer and goes on.
-fn lines(Queue { history, key, asks, .. }: &Queue, verdict: &mut Verdict) {
+fn lines(Queue { excuses, history, key, asks, .. }: &Queue, verdict: &mut Verdict) {
     if history.plan.faults().any(|(_, fault)| matches!(fault, Fault::SetClock { .. })) {
         return;
     }
@@ -191,7 +191,7 @@ fn lines(Queue { history, key, asks, .. }: &Queue, verdict: &mut Verdict) {
         for passed in &waiters {
             let until = passed.answer.as_ref().map(|(until, _)| *until).or(passed.given_up);
             let is_before = passed.at + CLEARLY_MS < served.at && until.is_some_and(|until| until > at + CLEARLY_MS);
-            if is_before && is_quiet(history, passed.at, *at) {
+            if is_before && excuses.is_quiet(passed.at, *at) {
                 verdict.breach(*at, || {
                     format!("an element of {key:?} went to {}, and not to {}", told(served), told(passed))
                 });

@@ -13,7 +13,7 @@ use headcount_cluster::Origin;
 
 use super::majority::Majority;
 use crate::checkers::handover::knows_the_first;
-use crate::checkers::stability::{LOOKED_AT_EVERY_MS, is_quiet};
+use crate::checkers::stability::{LOOKED_AT_EVERY_MS, Stability};
 use crate::history::{Asked, History, Sample, Seen};
 use crate::plan::HomeRequires;
 
@@ -22,6 +22,7 @@ pub(super) struct Excuses<'a> {
     pub(super) history: &'a History,
     settled: Vec<Settled<'a>>,
     majority: Majority<'a>,
+    stability: Stability<'a>,
 }
 
 /// A moment at which all that ran were together and held the same.
@@ -48,7 +49,7 @@ impl<'a> Excuses<'a> {
             });
             settled.push(Settled { sample, age });
         }
-        Self { history, settled, majority: Majority::of(history) }
+        Self { history, settled, majority: Majority::of(history), stability: Stability::of(history) }
     }
 
     /// Whether two answers had to differ.
@@ -61,7 +62,7 @@ impl<'a> Excuses<'a> {
     fn is_handed_over(&self, one: &Asked, other: &Asked) -> bool {
         let (from, to) = (one.at.min(other.at), span(one).1.max(span(other).1));
         self.history.plan.settings.home_requires == HomeRequires::Any
-            && knows_the_first(self.history, one, other, (from, to))
+            && knows_the_first(&self.stability, one, other, (from, to))
     }
 
     /// The same, whatever all had in between.
@@ -70,9 +71,14 @@ impl<'a> Excuses<'a> {
         self.is_undisputed(from, by)
     }
 
+    /// Whether the cluster was whole and undisturbed from one time to another.
+    pub(super) fn is_quiet(&self, from: u64, to: u64) -> bool {
+        self.stability.is_quiet(from, to)
+    }
+
     /// Whether there is one home at a time, and each knows what the one before did.
     fn is_undisputed(&self, from: u64, by: u64) -> bool {
-        is_quiet(self.history, from, by)
+        self.is_quiet(from, by)
             || self.history.plan.settings.home_requires == HomeRequires::Majority && !self.majority.is_lost(from, by)
     }
 

@@ -10,6 +10,7 @@ use headcount::{Event, MemberState, Reply};
 use headcount_cluster::Origin;
 
 use self::told::{Told, plan};
+use super::stability::Stability;
 use super::*;
 use crate::core::CoreWorld;
 use crate::history::{Asked, End, Sample, Seen, Shown};
@@ -490,7 +491,7 @@ fn homes_answer_once_while_nodes_come_and_go_and_who_was_answered_lives() {
     let holds = |mut history: History| {
         let (one, other) =
             (asked(&mut history, "INCRBY spanning 2").clone(), asked(&mut history, "INCRBY spanning 3").clone());
-        handover::knows_the_first(&history, &one, &other, (one.at, other.answer.as_ref().unwrap().0))
+        handover::knows_the_first(&Stability::of(&history), &one, &other, (one.at, other.answer.as_ref().unwrap().0))
     };
     assert!(holds(truth()));
     for excuse in excuses {
