@@ -10,8 +10,8 @@ mod cut_off;
 mod dead_seed;
 mod flapping_link;
 mod flood;
+mod heard_late;
 mod hearsay;
-mod held_up_joiner;
 mod lock_race;
 mod long_partition_past_grace;
 mod one_way_partition;
@@ -70,7 +70,7 @@ pub const ALL: [Scenario; 19] = [
     slow_subscriber::SCENARIO,
     hearsay::SCENARIO,
     cut_off::SCENARIO,
-    held_up_joiner::SCENARIO,
+    heard_late::SCENARIO,
     flood::SCENARIO,
 ];
 
