@@ -13,7 +13,7 @@ use headcount_cluster::Origin;
 
 use super::Verdict;
 use super::stability::is_quiet;
-use super::topics::{Published, Subscribed, subscriptions};
+use super::topics::{Named, Published, Subscribed, subscriptions};
 use crate::history::{Heard, History, Seen};
 
 /// How long a message may be under way, and how long before its end a subscription is sure to hear.
@@ -41,7 +41,7 @@ type Direction = (Origin, Origin);
 pub(super) fn judge(
     history: &History,
     published: &[Published],
-    heard: &BTreeMap<(u32, &str, u32), Vec<&Heard>>,
+    heard: &BTreeMap<Named, Vec<&Heard>>,
     verdict: &mut Verdict,
 ) {
     // Of each direction the messages that no gap explains, each with a subscription that misses it.
@@ -49,7 +49,7 @@ pub(super) fn judge(
     let mut dropped: BTreeMap<Direction, Vec<Loss>> = BTreeMap::new();
     for subscribed in subscriptions(history) {
         let Some(subscriber) = subscribed.asked.process else { continue };
-        let heard_by = (subscribed.asked.client, subscribed.topic, subscribed.number);
+        let heard_by = (subscribed.asked.client, subscribed.sought, subscribed.number);
         let events = heard.get(&heard_by).map_or(&[][..], |events| events);
         let mut lost = Vec::new();
         for (index, one) in published.iter().enumerate().filter(|(_, one)| is_due(history, one, &subscribed)) {
@@ -96,7 +96,7 @@ fn words(one: &Published, subscribed: &Subscribed, (author, at): Direction) -> S
          gap says so, and what n{} has counted as dropped for n{} at that time is something else",
         subscribed.asked.client,
         subscribed.asked.node,
-        subscribed.topic,
+        subscribed.sought,
         subscribed.asked.at,
         one.asked.ask,
         one.at,
@@ -108,7 +108,7 @@ fn words(one: &Published, subscribed: &Subscribed, (author, at): Direction) -> S
 }
 
 fn is_heard(events: &[&Heard], one: &Published) -> bool {
-    events.iter().any(|heard| matches!(&heard.event, Event::Message { payload, .. } if *payload == one.message))
+    events.iter().any(|heard| matches!(&heard.event, Event::Message { topic, payload, .. } if *payload == one.message && *topic == one.topic))
 }
 
 /// What a subscription was told to have missed: what came after it had read all there was, and before it was told.
@@ -159,7 +159,7 @@ fn counted(
 }
 
 fn is_due(history: &History, published: &Published, subscribed: &Subscribed) -> bool {
-    published.topic == subscribed.topic.as_bytes()
+    subscribed.sought.is_of(&published.topic)
         && published.asked.answer.is_some()
         && subscribed.confirmed.is_some_and(|confirmed| confirmed < published.asked.at)
         && published.at + UNDER_WAY_MS < subscribed.ended

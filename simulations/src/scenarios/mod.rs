@@ -8,12 +8,14 @@ mod clock_jump;
 mod cold_restart;
 mod cut_off;
 mod dead_seed;
+mod first_read;
 mod flapping_link;
 mod flood;
 mod hearsay;
 mod lock_race;
 mod long_partition_past_grace;
 mod one_way_partition;
+mod parting;
 mod reply_channel;
 mod rolling_deploy;
 mod slow_subscriber;
@@ -50,7 +52,7 @@ impl Scenario {
 }
 
 /// All of them, `storm` first.
-pub const ALL: [Scenario; 18] = [
+pub const ALL: [Scenario; 20] = [
     storm::SCENARIO,
     split_brain::SCENARIO,
     flapping_link::SCENARIO,
@@ -69,6 +71,8 @@ pub const ALL: [Scenario; 18] = [
     hearsay::SCENARIO,
     cut_off::SCENARIO,
     flood::SCENARIO,
+    first_read::SCENARIO,
+    parting::SCENARIO,
 ];
 
 /// The one of this name.
