@@ -217,10 +217,13 @@ impl Client {
                 })
             }
             Ask::UnsubscribePattern { pattern } => {
-                let (ended, others) = std::mem::take(&mut self.patterns).into_iter().partition(|(of, _)| of == pattern);
+                let (ended, others): (Vec<_>, Vec<_>) =
+                    std::mem::take(&mut self.patterns).into_iter().partition(|(of, _)| of == pattern);
                 self.patterns = others;
                 // Who does not read a pattern any more is not subscribed to it.
-                ended.iter().for_each(|(_, end): &(String, AbortHandle)| end.abort());
+                for (_, end) in &ended {
+                    end.abort();
+                }
                 Box::pin(async move { Ok((Reply::Integer(ended.len() as i64), None)) })
             }
             Ask::Watch { key } => {
