@@ -64,12 +64,16 @@ pub struct Asked {
     pub saw: Vector,
     /// Whether it was loading a snapshot then: readers see rows of it that `saw` does not cover yet.
     pub loading: bool,
+    /// Whether the node said then that it was ready.
+    pub ready: bool,
     /// What keys and rows were accounted for there then.
     pub memory_bytes: usize,
     /// On how many nodes, itself included, it has to be before it is answered.
     pub holders: usize,
     /// The numbers of the operations that the node itself wrote for it at once, from and to, if any.
     pub wrote: Option<(u64, u64)>,
+    /// How many nodes that ran, itself included, had those operations when it was answered; only of what waits for others to have them.
+    pub had_by: Option<usize>,
     /// When it was answered and how; `None` when it never was, because it was given up or the process died.
     pub answer: Option<(u64, Result<Reply, Error>)>,
     /// When it was given up, if it was.
@@ -88,9 +92,11 @@ impl Asked {
             begun: None,
             saw: Vector::new(),
             loading: false,
+            ready: false,
             memory_bytes: 0,
             holders: 1,
             wrote: None,
+            had_by: None,
             answer: None,
             given_up: None,
         }
@@ -106,8 +112,10 @@ pub struct Heard {
     pub node: usize,
     /// The process.
     pub process: Origin,
-    /// The topic of the subscription.
+    /// The topic of the subscription, or its pattern.
     pub topic: String,
+    /// Whether it is to a pattern.
+    pub is_pattern: bool,
     /// Which of this client's subscriptions to the topic it was, from 0.
     pub subscription: u32,
     /// When.
@@ -133,6 +141,8 @@ pub struct Copied {
     pub key: String,
     /// What is there, by what was told; a list in the order of its elements' bytes.
     pub known: Shown,
+    /// How often it was told that something is missing, and began anew.
+    pub gaps: u64,
     /// The first that was told and did not fit what was known, and when.
     pub misfit: Option<(u64, String)>,
 }

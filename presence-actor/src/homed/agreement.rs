@@ -268,6 +268,10 @@ impl State {
 
     /// A command needs this node to serve: asks the others of the view, unless it just has.
     pub(super) fn seek_agreement(&mut self, now: WallMs) {
+        if self.needs_confirmation() && !self.is_kept_fresh() {
+            // They could run out before what is carried out under them is confirmed.
+            self.homed.agreement.consents.clear();
+        }
         self.homed.agreement.needed_in = Some(self.gossip_round);
         let round = self.gossip_round;
         let just_asked = self.homed.agreement.questions.values().next_back().is_some_and(|last| {
@@ -324,17 +328,23 @@ impl State {
     /// Keeps consents fresh as long as commands come.
     pub(super) fn refresh_agreement(&mut self, now: WallMs) {
         let round = self.gossip_round;
-        let recently = self.homed.agreement.needed_in.is_some_and(|needed| round < needed + IDLE_ROUNDS);
         let last = self.homed.agreement.questions.values().next_back().copied();
         let due = last.is_none_or(|last| round >= last.asked.round + REFRESH_ROUNDS);
-        let confirms = self.homed.confirming.values().any(|confirming| !confirming.done);
-        if (recently || confirms || !self.homed.parked.is_empty()) && (!self.may_serve(now) || due) {
+        if self.is_kept_fresh() && (!self.may_serve(now) || due) {
             self.ask_to_agree(now);
         }
         let moment = self.moment(now);
         self.homed.agreement.promises.retain(|_, (_, at)| !at.is_before(PROMISE, moment));
         let age = self.life.age();
         self.homed.missing.retain(|_, since| age.since(*since) < SPENT_HOLD);
+    }
+
+    /// Whether consents are asked for again before they run out.
+    fn is_kept_fresh(&self) -> bool {
+        let needed_in = self.homed.agreement.needed_in;
+        needed_in.is_some_and(|needed| self.gossip_round < needed + IDLE_ROUNDS)
+            || self.homed.confirming.values().any(|confirming| !confirming.done)
+            || !self.homed.parked.is_empty()
     }
 
     /// A node asks whether this one holds its view, to write up to a stamp under it.

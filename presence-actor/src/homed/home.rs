@@ -45,8 +45,8 @@ impl State {
         } else if !self.homed.parked.has_room(&asked) {
             self.answer(caller, number, Err(Refusal::TryAgain(TryAgain::Overloaded)));
         } else {
-            self.homed.parked.add(caller, asked);
             self.seek_agreement(now);
+            self.homed.parked.add(caller, asked);
         }
     }
 

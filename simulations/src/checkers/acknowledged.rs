@@ -1,16 +1,22 @@
 //! Acknowledged writes: nothing that was answered is lost while its node lives, under whatever incarnation, or a node that was seen to have it; and
 //! nothing that was answered through `Majority` or `All` while one of the nodes that had to have it does.
 //!
-//! How many had to have a write is known from when it was asked. Every process that ended since counts as one of them.
+//! How many had to have a write is known from when it was asked. Every process that ended since counts as one of them. And that many have it already when it is
+//! answered, neither fewer nor a moment later.
 
 use std::collections::BTreeMap;
 
 use headcount::MemberState;
+use headcount::node::LEAVE_DEADLINE;
 use headcount_cluster::Origin;
 
 use super::Verdict;
+use super::stability::LOOKED_AT_EVERY_MS;
 use crate::history::{Asked, End, History, Process, Sample};
 use crate::plan::{Ask, Via};
+
+/// How long a process that leaves may still be there.
+const LEAVES_WITHIN_MS: u64 = LEAVE_DEADLINE.as_millis() as u64;
 
 /// Judges a history.
 pub(super) fn check(history: &History) -> Verdict {
@@ -19,6 +25,7 @@ pub(super) fn check(history: &History) -> Verdict {
     let Some(last) = history.samples.last().filter(|last| last.at >= history.calm_at && last.is_whole()) else {
         return verdict;
     };
+    too_early(history, &mut verdict);
     let living = known_to_the_living(history);
     for asked in history.asked.iter().filter(|asked| matches!(asked.answer, Some((_, Ok(_))))) {
         let (Some(author), Some(numbers)) = (asked.process, asked.wrote) else { continue };
@@ -34,6 +41,33 @@ pub(super) fn check(history: &History) -> Verdict {
         });
     }
     verdict
+}
+
+/// When it is answered, so many have it. Those that have ended since it was asked may have had it, those that were leaving, and those
+/// that were not yet known to run.
+fn too_early(history: &History, verdict: &mut Verdict) {
+    for asked in &history.asked {
+        let (Some((at, Ok(_))), Some(had_by)) = (&asked.answer, asked.had_by) else { continue };
+        // Whom a node that stood still had to wait for is known only when it goes on.
+        if asked.begun != Some(asked.at) {
+            continue;
+        }
+        let has_ended = |process: &Process| {
+            process.until.is_some_and(|(until, end)| {
+                // Who leaves takes what comes until it has said goodbye, and is not looked at any more.
+                let goes_on_ms = if end == End::Left { LEAVES_WITHIN_MS } else { 0 };
+                asked.at <= until + goes_on_ms && until <= *at
+            })
+        };
+        let was_unknown = |process: &Process| *at < process.from && process.from <= at + LOOKED_AT_EVERY_MS;
+        let others = history.processes.iter().filter(|process| has_ended(process) || was_unknown(process)).count();
+        verdict.judge(had_by + others >= asked.holders, *at, || {
+            format!(
+                "client {} was answered `{}` at {at} ms by n{}, which {} nodes had to have by then, and {had_by} had",
+                asked.client, asked.ask, asked.node, asked.holders
+            )
+        });
+    }
 }
 
 /// Per author, the most that one who lives to the end was ever seen to have of it.
@@ -62,7 +96,7 @@ fn is_lost(end: &Sample, author: Origin, last: u64) -> bool {
 
 /// Whether some other node that had to have the write is sure to live, though its author does not.
 fn had_to_be_with_others(history: &History, asked: &Asked) -> bool {
-    let Ask::Command { via: Via::Majority | Via::All, .. } = asked.ask else { return false };
+    let Ask::Command { via: Via::Peer | Via::Majority | Via::All, .. } = asked.ask else { return false };
     let ended =
         |process: &&Process| process.until.is_some_and(|(until, end)| until >= asked.at && end != End::Reincarnated);
     history.processes.iter().filter(ended).count() < asked.holders

@@ -69,6 +69,8 @@ fn longest_command(history: &History) -> usize {
         | Ask::Untrack
         | Ask::Subscribe { .. }
         | Ask::Unsubscribe { .. }
+        | Ask::SubscribePattern { .. }
+        | Ask::UnsubscribePattern { .. }
         | Ask::Dawdle
         | Ask::Listen
         | Ask::GiveUp

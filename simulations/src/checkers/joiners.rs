@@ -1,13 +1,14 @@
 //! G1, of those that join: who says that it is ready has all that one of the others knew when it began.
 //!
-//! Judged is who starts while the others are together and nothing is wrong with any link. What only dead origins wrote is left to the other checkers,
-//! because they are forgotten.
+//! Judged is who starts while the others are together and nothing is wrong with any link: by what it knows when it is seen to be ready, and by what it knew whenever
+//! it was asked something and was ready (what it then answered follows from that: G5). What only dead origins wrote is left to the other checkers, because they are
+//! forgotten.
 
 use headcount_cluster::Origin;
 
 use super::Verdict;
 use super::stability::Stability;
-use crate::history::{End, History, Process, Sample, Seen};
+use crate::history::{Asked, End, History, Process, Sample, Seen, Vector};
 
 /// So many nodes are everybody's seeds: without one of them nobody is found.
 const SEED_NODES: usize = 3;
@@ -43,19 +44,30 @@ fn judge(stability: &Stability, process: &Process, verdict: &mut Verdict) {
     if !has_seed || !are_together || !stability.is_undisturbed(before.at, ready.at) {
         return;
     }
+    let mut judge = |known: &Vector, at: u64, when: &dyn Fn() -> String| {
+        verdict.judge(has_what_one_had(known, &others), at, || {
+            format!(
+                "n{} ({}) began at {} ms and {} with {known:?}, which is less than any other had before: {:?}",
+                process.node,
+                process.origin,
+                process.from,
+                when(),
+                others.iter().map(|(node, seen)| (node, &seen.vector)).collect::<Vec<_>>()
+            )
+        });
+    };
+    judge(&joiner.vector, ready.at, &|| "is ready".to_owned());
+    let is_of_joiner = |asked: &&Asked| asked.ready && asked.process == Some(process.origin) && asked.at <= ready.at;
+    for asked in history.asked.iter().filter(is_of_joiner) {
+        judge(&asked.saw, asked.at, &|| format!("says that it is ready when it is asked `{}`,", asked.ask));
+    }
+}
+
+/// Whether somebody knows all that one of the others had of those that lived.
+fn has_what_one_had(known: &Vector, others: &[(usize, &Seen)]) -> bool {
     let lives = |origin: &Origin| others.iter().any(|(_, seen)| seen.origin == *origin);
-    let has = |origin: &Origin, seq: u64| joiner.vector.get(origin).is_some_and(|known| *known >= seq);
-    let has_all = |seen: &Seen| seen.vector.iter().all(|(origin, seq)| !lives(origin) || has(origin, *seq));
-    verdict.judge(others.iter().any(|(_, seen)| has_all(seen)), ready.at, || {
-        format!(
-            "n{} ({}) began at {} ms and is ready with {:?}, which is less than any other had before: {:?}",
-            process.node,
-            process.origin,
-            process.from,
-            joiner.vector,
-            others.iter().map(|(node, seen)| (node, &seen.vector)).collect::<Vec<_>>()
-        )
-    });
+    let has = |origin: &Origin, seq: u64| known.get(origin).is_some_and(|known| *known >= seq);
+    others.iter().any(|(_, seen)| seen.vector.iter().all(|(origin, seq)| !lives(origin) || has(origin, *seq)))
 }
 
 fn seen_as<'a>(sample: &'a Sample, process: &Process) -> Option<&'a Seen> {

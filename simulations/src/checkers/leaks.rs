@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use headcount::MemberState;
 
+use super::topics::Sought;
 use super::{Verdict, topics};
 use crate::history::{Copied, History, Sample, Seen};
 
@@ -29,8 +30,15 @@ pub(super) fn check(history: &History) -> Verdict {
         return verdict;
     }
     let live = topics::live(history);
-    let known: BTreeSet<Bytes> =
-        live.values().flatten().map(|topic| Bytes::copy_from_slice(topic.as_bytes())).collect();
+    let known: BTreeSet<Bytes> = live
+        .values()
+        .flatten()
+        .filter_map(|sought| match sought {
+            Sought::Topic(topic) => Some(Bytes::copy_from_slice(topic.as_bytes())),
+            // As in Redis, patterns are no channels.
+            Sought::Pattern(_) => None,
+        })
+        .collect();
     for (node, seen) in last.running() {
         let mut judge = |what: &str, is: &dyn std::fmt::Debug, expected: &dyn std::fmt::Debug| {
             let (is, expected) = (format!("{is:?}"), format!("{expected:?}"));

@@ -14,7 +14,7 @@ use headcount_cluster::Origin;
 
 use super::Verdict;
 use super::stability::Stability;
-use super::topics::{Published, Subscribed, subscriptions};
+use super::topics::{Named, Published, Subscribed, subscriptions};
 use crate::history::{Heard, History, Seen};
 
 /// How long a message may be under way, and how long before its end a subscription is sure to hear.
@@ -42,7 +42,7 @@ type Direction = (Origin, Origin);
 pub(super) fn judge(
     history: &History,
     published: &[Published],
-    heard: &BTreeMap<(u32, &str, u32), Vec<&Heard>>,
+    heard: &BTreeMap<Named, Vec<&Heard>>,
     verdict: &mut Verdict,
 ) {
     let stability = Stability::of(history);
@@ -51,16 +51,16 @@ pub(super) fn judge(
     let mut dropped: BTreeMap<Direction, Vec<Loss>> = BTreeMap::new();
     for subscribed in subscriptions(history) {
         let Some(subscriber) = subscribed.asked.process else { continue };
-        let heard_by = (subscribed.asked.client, subscribed.topic, subscribed.number);
+        let heard_by = (subscribed.asked.client, subscribed.sought, subscribed.number);
         let events = heard.get(&heard_by).map_or(&[][..], |events| events);
         let mut lost = Vec::new();
-        let messages: BTreeSet<&Bytes> = events.iter().filter_map(|heard| message(heard)).collect();
+        let messages: BTreeSet<(&[u8], &Bytes)> = events.iter().filter_map(|heard| message(heard)).collect();
         for (index, one) in published.iter().enumerate().filter(|(_, one)| is_due(&stability, one, &subscribed)) {
             verdict.judge(true, one.at, String::new);
             let Some(author) = one.asked.process else { continue };
             let direction = (author, subscriber);
             dropped.entry(direction).or_insert_with(|| dropped_between(history, direction));
-            if !messages.contains(&one.message) {
+            if !messages.contains(&(&one.topic[..], &one.message)) {
                 lost.push((index, direction));
             }
         }
@@ -99,7 +99,7 @@ fn words(one: &Published, subscribed: &Subscribed, (author, at): Direction) -> S
          gap says so, and what n{} has counted as dropped for n{} at that time is something else",
         subscribed.asked.client,
         subscribed.asked.node,
-        subscribed.topic,
+        subscribed.sought,
         subscribed.asked.at,
         one.asked.ask,
         one.at,
@@ -110,8 +110,8 @@ fn words(one: &Published, subscribed: &Subscribed, (author, at): Direction) -> S
     )
 }
 
-fn message(heard: &Heard) -> Option<&Bytes> {
-    if let Event::Message { payload, .. } = &heard.event { Some(payload) } else { None }
+fn message(heard: &Heard) -> Option<(&[u8], &Bytes)> {
+    if let Event::Message { topic, payload, .. } = &heard.event { Some((&topic[..], payload)) } else { None }
 }
 
 /// What a subscription was told to have missed: what came after it had read all there was, and before it was told.
@@ -162,7 +162,7 @@ fn counted(
 }
 
 fn is_due(stability: &Stability, published: &Published, subscribed: &Subscribed) -> bool {
-    published.topic == subscribed.topic.as_bytes()
+    subscribed.sought.is_of(&published.topic)
         && published.asked.answer.is_some()
         && subscribed.confirmed.is_some_and(|confirmed| confirmed < published.asked.at)
         && published.at + UNDER_WAY_MS < subscribed.ended

@@ -102,7 +102,8 @@ fn left(history: &History, writes: &[Write]) -> Option<Shown> {
     since.sort_by_key(|(asked, _)| asked.at);
     let is_in_order = since.windows(2).all(|pair| has_seen(pair[1].0, pair[0].0));
     let is_judged = |(asked, command): &&Write| {
-        let is_shared = matches!(asked.ask, Ask::Command { via: Via::Shared | Via::Majority | Via::All, .. });
+        let is_shared =
+            matches!(asked.ask, Ask::Command { via: Via::Shared | Via::Peer | Via::Majority | Via::All, .. });
         let lasts =
             matches!(command, Command::Set { seconds: None, .. } | Command::Del { .. }) || Kind::of(command).is_some();
         is_shared && lasts && !matches!(command, Command::Set { seconds: Some(_), .. })

@@ -7,6 +7,7 @@
 mod acknowledged;
 mod ahead;
 mod bounds;
+mod calm;
 mod convergence;
 mod deadlines;
 mod false_death;
@@ -20,6 +21,7 @@ mod losses;
 mod mixed;
 mod orphans;
 mod owned;
+mod parting;
 mod stability;
 mod streams;
 #[cfg(test)]
@@ -45,6 +47,8 @@ pub fn check(history: &History) -> Vec<Verdict> {
         mixed::check(history),
         deadlines::check(history),
         acknowledged::check(history),
+        calm::check(history),
+        parting::check(history),
         homed::check(history),
         topics::check(history),
         watchers::check(history),

@@ -88,7 +88,8 @@ fn by_key(history: &History) -> BTreeMap<Bytes, Vec<(&Asked, Command)>> {
 fn kind(asks: &[(&Asked, Command)]) -> Option<Kind> {
     let mut kind = None;
     for (asked, command) in asks {
-        let is_shared = matches!(asked.ask, Ask::Command { via: Via::Shared | Via::Majority | Via::All, .. });
+        let is_shared =
+            matches!(asked.ask, Ask::Command { via: Via::Shared | Via::Peer | Via::Majority | Via::All, .. });
         let has_deadline = matches!(command, Command::Set { seconds: Some(_), .. } | Command::Set { nx: true, .. });
         if !is_shared || has_deadline {
             return None;

@@ -109,7 +109,11 @@ impl Stage for CoreWorld {
         if process.is_none_or(|process| process.presence().is_none()) {
             return false;
         }
-        self.jobs.run_clock(self.net.now / 1000);
+        // The clock stops where somebody is woken, and may be behind when a process ended with somebody woken in it: its timers would all be over at once.
+        let now = self.net.now / 1000;
+        while self.jobs.run_clock(now) < now {
+            self.poll_woken();
+        }
         self.jobs.start(node as u32, job);
         self.poll_woken();
         true

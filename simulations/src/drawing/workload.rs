@@ -94,7 +94,9 @@ impl Workload {
     /// Writes what clients do into a plan, from its beginning to its end.
     pub fn draw(&self, draft: &mut Draft) {
         let numbers = vec![0; draft.nodes * SLOTS];
-        let mut clients = Clients { dice: draft.dice.fork(1), workload: self, numbers, copies: 0 };
+        // Patterns have dice of their own: what else a seed draws stays.
+        let (dice, patterns) = (draft.dice.fork(1), draft.dice.fork(3));
+        let mut clients = Clients { dice, patterns, workload: self, numbers, copies: 0 };
         let mut at = 1_000;
         while at < draft.storm_ms {
             // A seed without weights has no clients.
@@ -105,8 +107,9 @@ impl Workload {
     }
 }
 
-/// Numbers for clients that each node has; the last ones are for those that block.
+/// Numbers for clients that each node has; the last ones are for those that block, and the one before them for who subscribes to patterns.
 const SLOTS: usize = 16;
+const PATTERN_SLOT: usize = 11;
 const FIRST_BLOCKING_SLOT: usize = 12;
 
 /// A client's number.
@@ -116,6 +119,7 @@ fn client(node: usize, slot: usize) -> u32 {
 
 struct Clients<'a> {
     dice: Dice,
+    patterns: Dice,
     workload: &'a Workload,
     /// How many unique values each client used.
     numbers: Vec<u64>,
@@ -129,7 +133,7 @@ const MOST_COPIES: usize = 30;
 impl Clients<'_> {
     fn act(&mut self, draft: &mut Draft, at: u64, activity: Activity) {
         let node = self.dice.index(draft.nodes);
-        let client = client(node, self.dice.index(self.workload.clients.min(FIRST_BLOCKING_SLOT)));
+        let client = client(node, self.dice.index(self.workload.clients.min(PATTERN_SLOT)));
         match activity {
             Activity::Rows => {
                 let words = self.rows(client);
@@ -150,7 +154,10 @@ impl Clients<'_> {
                 let (via, words) = self.home(client);
                 draft.command(at, client, node, via, words);
             }
-            Activity::Topics => self.topic(draft, at, client, node),
+            Activity::Topics => {
+                self.topic(draft, at, client, node);
+                self.pattern(draft, at, node);
+            }
             Activity::Dawdling => {
                 let topic = self.key("topic");
                 draft.ask(at, client, node, Ask::Subscribe { topic });
@@ -166,7 +173,7 @@ impl Clients<'_> {
                 draft.ask(at, client, node, ask);
             }
             Activity::Acknowledged => {
-                let via = self.dice.one(&[Via::Majority, Via::All]);
+                let via = self.dice.one(&[Via::Majority, Via::All, Via::Peer]);
                 let words = self.rows(client);
                 draft.command(at, client, node, via, words);
             }
@@ -338,6 +345,17 @@ impl Clients<'_> {
                 draft.command(at, client, node, Via::Shared, format!("PUBLISH {topic} {unique}"));
             }
         }
+    }
+
+    /// Who subscribes to patterns does so less often than others to topics, because each has the messages of several.
+    fn pattern(&mut self, draft: &mut Draft, at: u64, node: usize) {
+        let pattern = self.patterns.one(&["topic:*", "*:0", "topic:?", "topic:[12]"]).to_owned();
+        let ask = match self.patterns.below(20) {
+            0 | 1 => Ask::SubscribePattern { pattern },
+            2 => Ask::UnsubscribePattern { pattern },
+            _ => return,
+        };
+        draft.ask(at, client(node, PATTERN_SLOT), node, ask);
     }
 
     fn key(&mut self, kind: &str) -> String {

@@ -55,7 +55,17 @@ pub enum Ask {
         /// The topic.
         topic: String,
     },
-    /// Read nothing of what one's subscriptions bring until [`Listen`](Self::Listen).
+    /// Hear all topics that match a pattern from here on.
+    SubscribePattern {
+        /// The pattern.
+        pattern: String,
+    },
+    /// Do not hear what matches a pattern any longer.
+    UnsubscribePattern {
+        /// The pattern.
+        pattern: String,
+    },
+    /// Read nothing of what one's subscriptions, and what one follows, bring until [`Listen`](Self::Listen).
     Dawdle,
     /// Read it again.
     Listen,
@@ -78,6 +88,8 @@ pub enum Via {
     Session,
     /// Counters are counted at their key's home.
     Homed,
+    /// The call returns when one other node has the write.
+    Peer,
     /// The call returns when more than half of the nodes have the write.
     Majority,
     /// The call returns when every node that is Up has the write.
@@ -101,6 +113,8 @@ impl fmt::Display for Ask {
             Self::Untrack => f.write_str("be present no more"),
             Self::Subscribe { topic } => write!(f, "subscribe {topic}"),
             Self::Unsubscribe { topic } => write!(f, "unsubscribe {topic}"),
+            Self::SubscribePattern { pattern } => write!(f, "subscribe all of {pattern}"),
+            Self::UnsubscribePattern { pattern } => write!(f, "unsubscribe all of {pattern}"),
             Self::Dawdle => f.write_str("stop reading"),
             Self::Listen => f.write_str("read again"),
             Self::EndSession => f.write_str("end the session"),

@@ -39,8 +39,25 @@ pub(super) struct Notebook {
     pub(super) asked: Vec<Asked>,
     pub(super) heard: Vec<Heard>,
     pub(super) copied: Vec<Copied>,
-    /// How many subscriptions to a topic a client has begun.
-    subscriptions: BTreeMap<(u32, String), u32>,
+    /// How many subscriptions to a topic or a pattern a client has begun.
+    subscriptions: BTreeMap<(u32, String, bool), u32>,
+    /// The states of the processes that run.
+    pub(super) running: Vec<Arc<Shared>>,
+}
+
+impl Notebook {
+    /// Writes an answer down, and who has by then what had to be with others.
+    fn answer(&mut self, index: usize, at: u64, answer: Result<Reply, Error>) {
+        let running = &self.running;
+        let asked = &mut self.asked[index];
+        if let (Ask::Command { via: Via::Peer | Via::Majority | Via::All, .. }, Some(author), Some((_, last))) =
+            (&asked.ask, asked.process, asked.wrote)
+        {
+            let has_it = |shared: &&Arc<Shared>| shared.read(|state, _| known(state).get(&author) >= Some(&last));
+            asked.had_by = Some(running.iter().filter(has_it).count());
+        }
+        asked.answer = Some((at, answer));
+    }
 }
 
 /// Somebody at a node.
@@ -54,6 +71,8 @@ pub(super) struct Client {
     ears: Rc<Ears>,
     /// The topics that it has subscribed to.
     topics: Vec<String>,
+    /// The patterns that it has subscribed to, each with what ends the reading of it.
+    patterns: Vec<(String, AbortHandle)>,
     clock: Clock,
     notes: Rc<RefCell<Notebook>>,
 }
@@ -77,6 +96,7 @@ impl Client {
             pending: None,
             ears: Rc::default(),
             topics: Vec::new(),
+            patterns: Vec::new(),
             clock,
             notes,
         }
@@ -113,7 +133,9 @@ impl Client {
             | Ask::Track { .. }
             | Ask::Untrack
             | Ask::Subscribe { .. }
-            | Ask::Unsubscribe { .. } => {
+            | Ask::Unsubscribe { .. }
+            | Ask::SubscribePattern { .. }
+            | Ask::UnsubscribePattern { .. } => {
                 if self.is_busy() {
                     return;
                 }
@@ -129,8 +151,9 @@ impl Client {
         self.give_up();
         let Some(look) = stage.look(self.node).filter(|look| self.sits_at(self.node, look)) else { return };
         self.ask(&Ask::EndSession, &look, stage);
-        for topic in std::mem::take(&mut self.topics) {
-            let ask = Ask::Unsubscribe { topic };
+        let topics = self.topics.iter().map(|topic| Ask::Unsubscribe { topic: topic.clone() });
+        let patterns = self.patterns.iter().map(|(pattern, _)| Ask::UnsubscribePattern { pattern: pattern.clone() });
+        for ask in topics.chain(patterns).collect::<Vec<_>>() {
             let index = self.note(&ask, &look);
             let work = self.work(&ask);
             self.start(index, work, stage);
@@ -177,11 +200,31 @@ impl Client {
             }
             Ask::Subscribe { topic } => {
                 self.topics.push(topic.clone());
-                let (base, reader, topic) = (self.base.clone(), self.reader(topic), topic.clone());
+                let (base, reader, topic) = (self.base.clone(), self.reader(topic, false), topic.clone());
                 Box::pin(async move {
                     let subscription = base.subscribe(topic).await?;
                     Ok((Reply::Ok, Some(reader.read(subscription).boxed_local())))
                 })
+            }
+            Ask::SubscribePattern { pattern } => {
+                let (end, is_read) = AbortHandle::new_pair();
+                self.patterns.push((pattern.clone(), end));
+                let (base, reader, pattern) = (self.base.clone(), self.reader(pattern, true), pattern.clone());
+                Box::pin(async move {
+                    let subscription = base.psubscribe(pattern).await?;
+                    let reads = Abortable::new(reader.read(subscription), is_read).map(drop);
+                    Ok((Reply::Ok, Some(reads.boxed_local())))
+                })
+            }
+            Ask::UnsubscribePattern { pattern } => {
+                let (ended, others): (Vec<_>, Vec<_>) =
+                    std::mem::take(&mut self.patterns).into_iter().partition(|(of, _)| of == pattern);
+                self.patterns = others;
+                // Who does not read a pattern any more is not subscribed to it.
+                for (_, end) in &ended {
+                    end.abort();
+                }
+                Box::pin(async move { Ok((Reply::Integer(ended.len() as i64), None)) })
             }
             Ask::Watch { key } => {
                 let (base, key, watcher) = (self.base.clone(), key.clone(), self.watcher(key.clone()));
@@ -234,23 +277,24 @@ impl Client {
     /// Who will keep a copy of a key, from when it is watched.
     fn watcher(&self, key: String) -> impl FnOnce() -> Watcher + 'static {
         let (client, node, shared) = (self.number, self.node, Arc::clone(self.base.shared()));
-        let (clock, notes) = (Rc::clone(&self.clock), Rc::clone(&self.notes));
+        let (ears, clock, notes) = (Rc::clone(&self.ears), Rc::clone(&self.clock), Rc::clone(&self.notes));
         move || {
             let process = shared.read(|state, _| state.origin());
-            let copied = Copied { client, node, process, key, known: Shown::Missing, misfit: None };
-            Watcher::new(copied, clock, notes)
+            let copied = Copied { client, node, process, key, known: Shown::Missing, gaps: 0, misfit: None };
+            Watcher::new(copied, ears, clock, notes)
         }
     }
 
-    /// Who will read the next subscription to a topic.
-    fn reader(&self, topic: &str) -> Reader {
+    /// Who will read the next subscription to a topic or a pattern.
+    fn reader(&self, topic: &str, is_pattern: bool) -> Reader {
         let mut notes = self.notes.borrow_mut();
-        let begun = notes.subscriptions.entry((self.number, topic.to_owned())).or_default();
+        let begun = notes.subscriptions.entry((self.number, topic.to_owned(), is_pattern)).or_default();
         *begun += 1;
         Reader {
             client: self.number,
             node: self.node,
             topic: topic.to_owned(),
+            is_pattern,
             subscription: *begun - 1,
             process: self.base.shared().read(|state, _| state.origin()),
             shared: Arc::clone(self.base.shared()),
@@ -276,7 +320,7 @@ impl Client {
                 Ok((reply, reads)) => (Ok(reply), reads),
                 Err(error) => (Err(error), None),
             };
-            notes.borrow_mut().asked[index].answer = Some((clock(), answer));
+            notes.borrow_mut().answer(index, clock(), answer);
             if let Some(reads) = reads {
                 reads.await;
             }
@@ -296,6 +340,7 @@ fn holders(ask: &Ask, look: &Look) -> usize {
     let up = look.members.iter().filter(|(_, state)| *state == MemberState::Up).count();
     match via {
         Via::Shared | Via::Node | Via::Session | Via::Homed => 1,
+        Via::Peer => 2,
         Via::Majority => 1 + look.members.len().div_ceil(2),
         Via::All => 1 + up,
     }
@@ -310,6 +355,7 @@ async fn observed<T>(
     mut work: LocalBoxFuture<'static, T>,
 ) -> T {
     let (origin, saw, loading) = shared.read(|state, _| (state.origin(), known(state), state.is_loading()));
+    let ready = shared.read(|state, _| state.ready().is_some());
     let memory_bytes = shared.read(|state, _| state.stats().memory_bytes);
     let first: Poll<T> = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await;
     let (before, after) = (saw.get(&origin).copied().unwrap_or(0), shared.read(|state, _| state.written()));
@@ -319,6 +365,7 @@ async fn observed<T>(
         asked.begun = Some(clock());
         asked.saw = saw;
         asked.loading = loading;
+        asked.ready = ready;
         asked.memory_bytes = memory_bytes;
         asked.wrote = (after > before).then_some((before + 1, after));
     }
@@ -336,6 +383,7 @@ async fn run(base: ClusterPresence, session: Rc<RefCell<Option<ClusterPresence>>
         Via::Node => base.owned(),
         Via::Session => session.borrow_mut().get_or_insert_with(|| base.session()).clone(),
         Via::Homed => base.homed(),
+        Via::Peer => base.acknowledged(Ack::Peers(1), ACKNOWLEDGED_WITHIN),
         Via::Majority => base.acknowledged(Ack::Majority, ACKNOWLEDGED_WITHIN),
         Via::All => base.acknowledged(Ack::All, ACKNOWLEDGED_WITHIN),
     };
@@ -361,9 +409,24 @@ async fn exchange(
 
 /// Whether a client reads what it is told.
 #[derive(Default)]
-struct Ears {
+pub(super) struct Ears {
     is_closed: Cell<bool>,
     waiting: RefCell<Vec<Waker>>,
+}
+
+impl Ears {
+    /// Whether it reads; if not, it is told when it does.
+    fn is_reading(&self, context: &Context<'_>) -> bool {
+        if self.is_closed.get() {
+            self.waiting.borrow_mut().push(context.waker().clone());
+        }
+        !self.is_closed.get()
+    }
+
+    /// Waits until it reads.
+    pub(super) async fn opened(&self) {
+        poll_fn(|context| if self.is_reading(context) { Poll::Ready(()) } else { Poll::Pending }).await;
+    }
 }
 
 /// Who reads a subscription.
@@ -371,6 +434,7 @@ struct Reader {
     client: u32,
     node: usize,
     topic: String,
+    is_pattern: bool,
     subscription: u32,
     /// The process under its incarnation when it subscribed.
     process: Origin,
@@ -391,6 +455,7 @@ impl Reader {
                 node: self.node,
                 process: self.process,
                 topic: self.topic.clone(),
+                is_pattern: self.is_pattern,
                 subscription: self.subscription,
                 at: (self.clock)(),
                 saw: self.shared.read(|state, _| known(state)),
@@ -402,8 +467,7 @@ impl Reader {
     }
 
     fn poll(&self, subscription: &mut Subscription, context: &mut Context<'_>) -> Poll<Option<Event>> {
-        if self.ears.is_closed.get() {
-            self.ears.waiting.borrow_mut().push(context.waker().clone());
+        if !self.ears.is_reading(context) {
             return Poll::Pending;
         }
         let event = subscription.poll_next_unpin(context);

@@ -3,12 +3,14 @@
 //! A `Player` decides nothing that a plan does not say, but for what a plan leaves to it: when to look, and how it ends. It looks at all nodes
 //! every virtual second, around each fault, and each gossip interval once the storm is over. Then all faults are healed and every process
 //! that does not run is started again, except on machines whose power went: those are dead for ever. Clients hear again what they did not read, and
-//! half way through the calm they give up what they still wait for; what they own stays.
+//! half way through the calm they give up what they still wait for; what they own stays. Then every node is asked once more, what a whole cluster
+//! has to do ([`calm`]).
 //!
 //! A client asks one thing after the other: while something is unanswered, whatever else its plan has it ask is left out, and not recorded. Not so
 //! what needs no answer: to stop or begin reading, to give up, to end a session (which gives up first, because a call in flight would
 //! keep the session alive). A client that turns to another node, or whose process died, begins anew: its subscriptions and its session end.
 
+mod calm;
 mod client;
 mod sight;
 mod watcher;
@@ -16,6 +18,7 @@ mod watcher;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use headcount_cluster::Origin;
 
@@ -142,9 +145,24 @@ impl<'a> Player<'a> {
         for client in self.clients.values_mut() {
             client.give_up();
         }
+        self.ask_in_the_calm(begin + self.plan.calm_ms / 2);
         self.pass_until(begin + self.plan.calm_ms);
         self.is_over = true;
         self.look();
+    }
+
+    /// Asks every node that runs what a whole cluster has to do.
+    fn ask_in_the_calm(&mut self, begin: u64) {
+        let of_node =
+            |node| calm::questions(node).into_iter().map(move |(after, client, ask)| (after, node, client, ask));
+        let mut questions: Vec<_> = (0..self.plan.nodes).flat_map(of_node).collect();
+        questions.sort_by_key(|(after, ..)| *after);
+        for (after, node, client, ask) in questions {
+            self.pass_until(begin + after);
+            if self.stage.look(node).is_some() {
+                self.ask(client, node, &ask);
+            }
+        }
     }
 
     /// Whether the last that the plan did to the node was to take its machine's power.
@@ -170,12 +188,14 @@ impl<'a> Player<'a> {
     /// Notes which processes have come and which have ended.
     fn note_processes(&mut self) {
         let now = self.stage.now_ms();
+        let mut has_changed = false;
         for node in 0..self.plan.nodes {
             let present = self.stage.origin(node);
             let former = self.running[node].as_ref().map(|running| self.processes[running.process].origin);
             if present == former {
                 continue;
             }
+            has_changed = true;
             if let Some(running) = self.running[node].take() {
                 let end = match (running.leaving, present.is_some()) {
                     (true, _) => End::Left,
@@ -187,6 +207,10 @@ impl<'a> Player<'a> {
             if let Some(origin) = present {
                 self.begin(node, origin, now);
             }
+        }
+        if has_changed {
+            let looks = (0..self.plan.nodes).filter_map(|node| self.stage.look(node));
+            self.notes.borrow_mut().running = looks.map(|look| Arc::clone(look.presence.shared())).collect();
         }
     }
 

@@ -8,6 +8,7 @@ use futures::FutureExt;
 use headcount::{ClusterPresence, Error, Presence, Type};
 use headcount_presence::state::State;
 
+use super::calm;
 use crate::history::{Keys as ByKey, PRESENCE_PREFIX, Seen, Shown, Vector};
 use crate::model::words;
 use crate::plan::{Ask, Event, Plan, Via};
@@ -24,21 +25,27 @@ pub(super) struct Keys {
 impl Keys {
     pub(super) fn of(plan: &Plan) -> Self {
         let mut keys = Self { owned: BTreeSet::new(), all: BTreeSet::new() };
-        for step in &plan.steps {
-            let Event::Ask { ask, .. } = &step.event else { continue };
-            match ask {
+        let of_plan = plan.steps.iter().filter_map(|step| match &step.event {
+            Event::Ask { ask, .. } => Some(ask.clone()),
+            Event::Fault(_) => None,
+        });
+        let of_calm = (0..plan.nodes).flat_map(calm::questions).map(|(_, _, ask)| ask);
+        for ask in of_plan.chain(of_calm) {
+            match &ask {
                 Ask::CompareAndSet { key, .. } | Ask::Watch { key } => drop(keys.all.insert(key.clone())),
                 Ask::Track { topic, .. } | Ask::Follow { topic } => drop(keys.all.insert(presence_key(topic))),
                 Ask::Command { .. }
                 | Ask::Untrack
                 | Ask::Subscribe { .. }
                 | Ask::Unsubscribe { .. }
+                | Ask::SubscribePattern { .. }
+                | Ask::UnsubscribePattern { .. }
                 | Ask::Dawdle
                 | Ask::Listen
                 | Ask::EndSession
                 | Ask::GiveUp => {}
             }
-            let (Ask::Command { via, .. }, Some(command)) = (ask, words::command(ask)) else { continue };
+            let (Ask::Command { via, .. }, Some(command)) = (&ask, words::command(&ask)) else { continue };
             for key in words::keys(&command) {
                 let key = String::from_utf8_lossy(&key).into_owned();
                 if let Via::Node | Via::Session = via {

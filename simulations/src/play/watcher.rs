@@ -10,13 +10,14 @@ use std::rc::Rc;
 use bytes::Bytes;
 use headcount::{Change, ChangeKind, Diff, PresenceDiffs, PresenceRef, Type, Watch, WatchEvent};
 
-use super::client::{Clock, Notebook};
+use super::client::{Clock, Ears, Notebook};
 use crate::history::{Copied, Shown};
 
 /// Who writes down what is told.
 pub(super) struct Watcher {
     /// Its place among the copies.
     index: usize,
+    ears: Rc<Ears>,
     clock: Clock,
     notes: Rc<RefCell<Notebook>>,
 }
@@ -33,13 +34,13 @@ struct Slots {
 }
 
 impl Watcher {
-    pub(super) fn new(copied: Copied, clock: Clock, notes: Rc<RefCell<Notebook>>) -> Self {
+    pub(super) fn new(copied: Copied, ears: Rc<Ears>, clock: Clock, notes: Rc<RefCell<Notebook>>) -> Self {
         let index = {
             let mut notes = notes.borrow_mut();
             notes.copied.push(copied);
             notes.copied.len() - 1
         };
-        Self { index, clock, notes }
+        Self { index, ears, clock, notes }
     }
 
     /// Follows a key.
@@ -48,10 +49,14 @@ impl Watcher {
         while let Some(event) = watch.recv().await {
             match event {
                 WatchEvent::Change(change) => self.apply(&mut slots, &change),
-                WatchEvent::Gap { .. } => slots = self.begin(&mut watch),
+                WatchEvent::Gap { .. } => {
+                    self.notes.borrow_mut().copied[self.index].gaps += 1;
+                    slots = self.begin(&mut watch);
+                }
                 other => self.note_misfit(|| format!("{other:?} is unknown")),
             }
             self.note(slots.shown());
+            self.ears.opened().await;
         }
     }
 
@@ -81,6 +86,7 @@ impl Watcher {
                 (Bytes::from([reference.to_string().as_bytes(), key].concat()), meta.clone())
             });
             self.note(Slots::hash(fields.collect()));
+            self.ears.opened().await;
         }
     }
 

@@ -8,6 +8,7 @@ mod clock_jump;
 mod cold_restart;
 mod cut_off;
 mod dead_seed;
+mod first_read;
 mod flapping_link;
 mod flood;
 mod heard_late;
@@ -15,6 +16,7 @@ mod hearsay;
 mod lock_race;
 mod long_partition_past_grace;
 mod one_way_partition;
+mod parting;
 mod races;
 mod reply_channel;
 mod rolling_deploy;
@@ -52,7 +54,7 @@ impl Scenario {
 }
 
 /// All of them, `storm` first.
-pub const ALL: [Scenario; 19] = [
+pub const ALL: [Scenario; 21] = [
     storm::SCENARIO,
     split_brain::SCENARIO,
     flapping_link::SCENARIO,
@@ -72,6 +74,8 @@ pub const ALL: [Scenario; 19] = [
     cut_off::SCENARIO,
     heard_late::SCENARIO,
     flood::SCENARIO,
+    first_read::SCENARIO,
+    parting::SCENARIO,
 ];
 
 /// The one of this name.

@@ -17,6 +17,13 @@ fn tell(draft: &mut Draft) {
     for node in 0..draft.nodes {
         draft.ask(1_500, WORKERS + node as u32, node, Ask::Subscribe { topic: "requests".to_owned() });
     }
+    let mut slow = draft.dice.fork(4);
+    if slow.percent(60) {
+        // What one says to another goes the long way all the time, while a third answers both at once: a request overtakes the word of who wants its answer.
+        let from = slow.index(draft.nodes);
+        let to = (from + slow.between(1, draft.nodes as u64 - 1) as usize) % draft.nodes;
+        draft.fault(1_000, Fault::Delay { from, to, min_ms: 300, max_ms: 450 });
+    }
     // The same for all calls, so that who answers does so in the order of the calls.
     let takes_ms = draft.dice.between(10, 300);
     for (call, at) in draft.moments(3_000, 50, 1_500).into_iter().enumerate() {

@@ -11,7 +11,7 @@ use std::fmt;
 use headcount::{Error, Event, MemberState, Origin, Reply};
 
 use self::partitions::Partition;
-use crate::history::{Asked, End, History, Process, Seen};
+use crate::history::{Asked, End, Heard, History, Process, Seen, Shown};
 use crate::plan::{Ask, FaultKind, Via};
 
 /// Something that occurs.
@@ -73,10 +73,24 @@ pub enum Occurrence {
     ClockAhead,
     /// A process died with questions open.
     DiedWhileAsked,
+    /// A compare-and-set replaced what it expected.
+    Exchanged,
+    /// A compare-and-set found something else.
+    ExchangeRefused,
+    /// A lock with a life was taken.
+    LockTaken,
+    /// Somebody was told of changes.
+    Watched,
+    /// Somebody who is told of changes was told that some are missing. Too seldom to be demanded of any swarm.
+    WatchGap,
+    /// Somebody is present under a topic.
+    Tracked,
+    /// A message came by a pattern.
+    PatternHeard,
 }
 
 /// What any swarm must see, faults of all kinds apart.
-const EVENTS: [Occurrence; 27] = [
+const EVENTS: [Occurrence; 33] = [
     Occurrence::OneCutOff,
     Occurrence::Halved,
     Occurrence::OneWay,
@@ -104,6 +118,12 @@ const EVENTS: [Occurrence; 27] = [
     Occurrence::SessionEnded,
     Occurrence::ClockAhead,
     Occurrence::DiedWhileAsked,
+    Occurrence::Exchanged,
+    Occurrence::ExchangeRefused,
+    Occurrence::LockTaken,
+    Occurrence::Watched,
+    Occurrence::Tracked,
+    Occurrence::PatternHeard,
 ];
 
 /// All that there is.
@@ -137,6 +157,11 @@ pub fn in_history(history: &History) -> BTreeMap<Occurrence, u64> {
     at_some_time(Occurrence::Reincarnated, reborn.count() as u64);
     let gaps = history.heard.iter().filter(|heard| matches!(heard.event, Event::Gap { .. }));
     at_some_time(Occurrence::GapHeard, gaps.count() as u64);
+    let by_pattern = |heard: &&Heard| matches!(heard.event, Event::Message { pattern: Some(_), .. });
+    at_some_time(Occurrence::PatternHeard, history.heard.iter().filter(by_pattern).count() as u64);
+    let watched = history.copied.iter().filter(|copied| copied.known != Shown::Missing);
+    at_some_time(Occurrence::Watched, watched.count() as u64);
+    at_some_time(Occurrence::WatchGap, history.copied.iter().map(|copied| copied.gaps).sum());
     at_some_time(Occurrence::DiedWhileAsked, died_while_asked(history));
     let partitions = partitions::of(&history.plan);
     let parted = |wanted: &dyn Fn(&Partition) -> bool| partitions.iter().filter(|one| wanted(one)).count() as u64;
@@ -207,6 +232,13 @@ fn of_asked(asked: &Asked) -> Vec<Occurrence> {
         if matches!(asked.ask, Ask::EndSession) && asked.wrote.is_some() {
             occurred.push(Occurrence::SessionEnded);
         }
+        let answer = asked.answer.as_ref().and_then(|(_, answer)| answer.as_ref().ok());
+        match (&asked.ask, answer) {
+            (Ask::CompareAndSet { .. }, Some(Reply::Integer(0))) => occurred.push(Occurrence::ExchangeRefused),
+            (Ask::CompareAndSet { .. }, Some(_)) => occurred.push(Occurrence::Exchanged),
+            (Ask::Track { .. }, Some(_)) => occurred.push(Occurrence::Tracked),
+            _ => {}
+        }
         if matches!(asked.ask, Ask::Dawdle) && asked.answer.is_some() {
             occurred.push(Occurrence::Dawdled);
         }
@@ -218,6 +250,7 @@ fn of_asked(asked: &Asked) -> Vec<Occurrence> {
     let blocks = matches!(name, "BLPOP" | "BRPOP");
     let homed = matches!(name, "LPOP" | "RPOP" | "GETSET") || words.ends_with(" NX") || *via == Via::Homed;
     match answer {
+        Ok(Reply::Ok) if words.contains(" NX EX ") => occurred.push(Occurrence::LockTaken),
         Ok(Reply::Nil) if words.ends_with(" NX") => occurred.push(Occurrence::LockRefused),
         Ok(Reply::Array(_)) if blocks => occurred.push(Occurrence::BlockedPopServed),
         Err(Error::WrongType { .. }) => occurred.push(Occurrence::WrongType),
@@ -287,6 +320,13 @@ impl fmt::Display for Occurrence {
             Self::SessionEnded => "a session with rows ended",
             Self::ClockAhead => "a stamp was from too far ahead",
             Self::DiedWhileAsked => "a process died with a question open",
+            Self::Exchanged => "a compare-and-set replaced what it expected",
+            Self::ExchangeRefused => "a compare-and-set found something else",
+            Self::LockTaken => "a SET NX EX took a lock",
+            Self::Watched => "somebody was told of changes of a key or a topic's presence",
+            Self::WatchGap => "a watcher heard a Gap",
+            Self::Tracked => "somebody was tracked under a topic",
+            Self::PatternHeard => "a message came by a pattern",
         })
     }
 }

@@ -446,3 +446,23 @@ fn stamps_of_homes_do_not_run_ahead_while_views_change() {
     let ahead = world.nodes[1].clock.peek(world.now).wall().since_ms(world.now);
     assert!(ahead <= 3_000, "{ahead} ms");
 }
+
+/// Found by a simulation: consents are not kept fresh when nobody has called for a while, and what a call then wrote under the last of them was not confirmed
+/// any more where messages took longer than they lasted. Nobody was cut off.
+#[test]
+fn a_call_after_a_while_without_one_is_confirmed_though_consents_were_about_to_run_out() {
+    for idle_rounds in 0..20 {
+        let mut world = with_majority(3);
+        world.until_serving(0, &[0, 1, 2]);
+        let name = world.key_of(0);
+        world.rounds_of(&[0, 1, 2], idle_rounds);
+        let mut call = world.call(0, count(&name));
+        // For two rounds nothing arrives.
+        for _ in 0..2 {
+            world.pass(200);
+            world.gossip_unheard(&[0, 1, 2]);
+        }
+        world.rounds_of(&[0, 1, 2], 3);
+        assert_eq!(call.outcome(), Some(Ok(Answer::Number(1))), "after {idle_rounds} rounds without a call");
+    }
+}

@@ -92,6 +92,9 @@ pub(super) fn plan() -> Plan {
     for n in 0..6 {
         told.command(15_000 + 100 * n, 0, 0, Via::Shared, &format!("PUBLISH news m{n}"));
     }
+    told.ask(14_000, 19, 1, Ask::SubscribePattern { pattern: "ol*".to_owned() });
+    told.command(16_700, 0, 0, Via::Shared, "PUBLISH olds first");
+    told.command(16_800, 0, 0, Via::Shared, "PUBLISH olds second");
     told.ask(16_500, 6, 1, Ask::Dawdle);
     told.command(16_600, 0, 0, Via::Shared, "PUBLISH news late");
     told.ask(17_000, 6, 1, Ask::Listen);
@@ -100,7 +103,17 @@ pub(super) fn plan() -> Plan {
     told.command(25_500, 0, 0, Via::Homed, "INCRBY spanning 2");
     told.command(30_500, 1, 1, Via::Homed, "INCRBY spanning 3");
     told.0.sort_by_key(|step| step.at_ms);
-    Plan { scenario: "told".to_owned(), seed: 7, nodes: 3, settings, storm_ms: 34_000, calm_ms: 36_000, steps: told.0 }
+    Plan { scenario: "told".to_owned(), seed: 7, nodes: 3, settings, storm_ms: 34_000, calm_ms: 46_000, steps: told.0 }
+}
+
+/// A plan in which a node leaves in order, and nothing else happens.
+pub(super) fn plan_of_a_leave() -> Plan {
+    let settings = Settings { grace_ms: 10_000, ..Settings::default() };
+    let mut told = Told(Vec::new());
+    told.command(14_000, 0, 2, Via::Shared, "SADD set a");
+    told.0.push(Step { at_ms: 15_000, event: plan::Event::Fault(Fault::Leave { node: 2 }) });
+    let calm_ms = 36_000;
+    Plan { scenario: "told".to_owned(), seed: 7, nodes: 3, settings, storm_ms: 24_000, calm_ms, steps: told.0 }
 }
 
 /// Steps of a story.
