@@ -12,7 +12,7 @@ use headcount::Event;
 use headcount_cluster::Origin;
 
 use super::Verdict;
-use super::stability::is_quiet;
+use super::stability::is_quiet_so_far;
 use super::topics::{Published, Subscribed, subscriptions};
 use crate::history::{Heard, History, Seen};
 
@@ -163,10 +163,10 @@ fn is_due(history: &History, published: &Published, subscribed: &Subscribed) -> 
         && published.asked.answer.is_some()
         && subscribed.confirmed.is_some_and(|confirmed| confirmed < published.asked.at)
         && published.at + UNDER_WAY_MS < subscribed.ended
-        && is_quiet(
+        && is_quiet_so_far(
             history,
             subscribed.confirmed.unwrap_or(0).max(published.at.saturating_sub(UNDER_WAY_MS)),
             published.at + UNDER_WAY_MS,
         )
-        && is_quiet(history, subscribed.asked.at, subscribed.confirmed.unwrap_or(0))
+        && is_quiet_so_far(history, subscribed.asked.at, subscribed.confirmed.unwrap_or(0))
 }

@@ -7,6 +7,7 @@
 mod acknowledged;
 mod ahead;
 mod bounds;
+mod clocks;
 mod convergence;
 mod deadlines;
 mod false_death;
@@ -16,6 +17,7 @@ mod handover;
 mod homed;
 mod joiners;
 mod leaks;
+mod lives;
 mod losses;
 mod mixed;
 mod orphans;
@@ -44,6 +46,7 @@ pub fn check(history: &History) -> Vec<Verdict> {
         witness::check(history),
         mixed::check(history),
         deadlines::check(history),
+        lives::check(history),
         acknowledged::check(history),
         homed::check(history),
         topics::check(history),

@@ -100,7 +100,8 @@ fn added(asked: &Asked) -> Vec<Row> {
     }
 }
 
-/// When somebody first asked for something after which the row need not be there: of what its key was asked, anything that writes but additions of others.
+/// When somebody first asked for something after which the row need not be there: of what its key was asked, anything that writes but additions of others and
+/// what was over before.
 fn contested(history: &History, owned: &Owned, asks: &[(&Asked, Command)]) -> Option<u64> {
     let is_own_end = |asked: &Asked| {
         asked.client == owned.by.client
@@ -108,10 +109,28 @@ fn contested(history: &History, owned: &Owned, asks: &[(&Asked, Command)]) -> Op
             && asked.ask == Ask::EndSession
             && matches!(owned.by.ask, Ask::Command { via: Via::Session, .. })
     };
-    let takes =
-        |(asked, command): &&(&Asked, Command)| !std::ptr::eq(*asked, owned.by) && may_take(command, &owned.row);
+    let takes = |(asked, command): &&(&Asked, Command)| {
+        !std::ptr::eq(*asked, owned.by) && may_take(command, &owned.row) && !was_over(asked, command, owned)
+    };
     let others = asks.iter().filter(takes).map(|(asked, _)| asked.at);
     history.asked.iter().filter(|asked| is_own_end(asked)).map(|asked| asked.at).chain(others).min()
+}
+
+/// Whether something was done before a row was written, so that it took nothing of it: what removes does so to what it has seen, and what a write has seen it
+/// replaces.
+fn was_over(asked: &Asked, command: &Command, Owned { row, by, .. }: &Owned) -> bool {
+    let is_earlier = asked.begun.is_none_or(|begun| by.begun.is_some_and(|later| begun < later));
+    let is_seen = match (asked.process, asked.wrote) {
+        (Some(author), Some((_, last))) => by.saw.get(&author).is_some_and(|known| *known >= last),
+        (_, None) => true,
+        (None, Some(_)) => false,
+    };
+    match command {
+        Command::Del { .. } | Command::Srem { .. } | Command::Hdel { .. } => is_earlier,
+        // A set's member is hidden by a hash of its name.
+        Command::Hset { .. } => row.value.is_some() && is_earlier && is_seen,
+        _ => false,
+    }
 }
 
 fn may_take(command: &Command, row: &Row) -> bool {

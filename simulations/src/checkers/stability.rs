@@ -66,7 +66,15 @@ impl History {
 
 /// Whether the cluster was whole and undisturbed from one time to another.
 pub(super) fn is_quiet(history: &History, from: u64, to: u64) -> bool {
-    let (begin, end) = (from.saturating_sub(MARGIN_MS), to + MARGIN_MS);
+    is_whole_and_steady(history, from.saturating_sub(MARGIN_MS), to + MARGIN_MS)
+}
+
+/// The same, whatever went wrong once that time was over: what was done by then was done without it.
+pub(super) fn is_quiet_so_far(history: &History, from: u64, to: u64) -> bool {
+    is_whole_and_steady(history, from.saturating_sub(MARGIN_MS), to)
+}
+
+fn is_whole_and_steady(history: &History, begin: u64, end: u64) -> bool {
     let steady = |process: &Process| {
         let is_within = |at: u64| begin <= at && at <= end;
         !is_within(process.from) && process.until.is_none_or(|(until, _)| !is_within(until))

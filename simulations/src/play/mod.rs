@@ -21,9 +21,9 @@ use headcount_cluster::Origin;
 
 use self::client::{Client, Notebook};
 use self::sight::Keys;
-use crate::history::{Asked, End, History, Process, Sample};
+use crate::history::{Asked, BEFORE_THE_END_MS, End, History, Process, Sample, Seen};
 use crate::plan::{Ask, Event, Fault, FaultKind, Plan};
-use crate::stage::Stage;
+use crate::stage::{Look, Stage};
 
 /// How often nodes are looked at during the storm.
 const LOOK_EVERY_MS: u64 = 1_000;
@@ -54,8 +54,6 @@ struct Player<'a> {
     samples: Vec<Sample>,
     next_look: u64,
     look_every: u64,
-    /// Whether nodes are looked at under all keys.
-    is_over: bool,
 }
 
 /// A process that runs, and how it is going to end when the plan said so.
@@ -77,7 +75,6 @@ impl<'a> Player<'a> {
             samples: Vec::new(),
             next_look: 0,
             look_every: LOOK_EVERY_MS,
-            is_over: false,
         }
     }
 
@@ -142,9 +139,10 @@ impl<'a> Player<'a> {
         for client in self.clients.values_mut() {
             client.give_up();
         }
+        self.pass_until((begin + self.plan.calm_ms).saturating_sub(BEFORE_THE_END_MS));
+        self.look_at_all();
         self.pass_until(begin + self.plan.calm_ms);
-        self.is_over = true;
-        self.look();
+        self.look_at_all();
     }
 
     /// Whether the last that the plan did to the node was to take its machine's power.
@@ -155,10 +153,16 @@ impl<'a> Player<'a> {
     }
 
     fn look(&mut self) {
+        self.look_with(|look, keys| sight::see(look, &keys.owned));
+    }
+
+    fn look_at_all(&mut self) {
+        self.look_with(sight::see_all);
+    }
+
+    fn look_with(&mut self, see: impl Fn(&Look, &Keys) -> Seen) {
         self.note_processes();
-        let keys = if self.is_over { &self.keys.all } else { &self.keys.owned };
-        let nodes =
-            (0..self.plan.nodes).map(|node| self.stage.look(node).map(|look| sight::see(&look, keys))).collect();
+        let nodes = (0..self.plan.nodes).map(|node| self.stage.look(node).map(|look| see(&look, &self.keys))).collect();
         let broken_snapshots = self.stage.occurred().get(&FaultKind::BreakSnapshot).copied().unwrap_or_default();
         let (at, carried) = (self.stage.now_ms(), self.stage.carried());
         self.samples.push(Sample { at, nodes, carried, broken_snapshots });

@@ -91,6 +91,8 @@ pub(super) fn see(look: &Look, keys: &BTreeSet<String>) -> Seen {
         digest,
         vector,
         forgotten,
+        held: presence.shared().read(|state, _| state.is_held()),
+        authors: BTreeSet::new(),
         stats,
         dropped_for: presence
             .shared()
@@ -99,6 +101,12 @@ pub(super) fn see(look: &Look, keys: &BTreeSet<String>) -> Seen {
         keys: keys.iter().map(|key| (key.clone(), show(presence, key))).collect::<BTreeMap<_, _>>(),
         topics: now(presence.channels(None)).unwrap_or_default(),
     }
+}
+
+/// A node in the end: also whose rows it holds.
+pub(super) fn see_all(look: &Look, keys: &Keys) -> Seen {
+    let authors = look.presence.shared().read(|state, _| state.authors());
+    Seen { authors, ..see(look, &keys.all) }
 }
 
 /// What readers see under a key.

@@ -8,6 +8,7 @@ mod clock_jump;
 mod cold_restart;
 mod cut_off;
 mod dead_seed;
+mod deadline_race;
 mod flapping_link;
 mod flood;
 mod hearsay;
@@ -50,7 +51,7 @@ impl Scenario {
 }
 
 /// All of them, `storm` first.
-pub const ALL: [Scenario; 18] = [
+pub const ALL: [Scenario; 19] = [
     storm::SCENARIO,
     split_brain::SCENARIO,
     flapping_link::SCENARIO,
@@ -64,6 +65,7 @@ pub const ALL: [Scenario; 18] = [
     big_room::SCENARIO,
     clock_jump::SCENARIO,
     lock_race::SCENARIO,
+    deadline_race::SCENARIO,
     reply_channel::SCENARIO,
     slow_subscriber::SCENARIO,
     hearsay::SCENARIO,

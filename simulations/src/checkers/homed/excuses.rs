@@ -12,14 +12,16 @@ use headcount::MemberState;
 use headcount_cluster::Origin;
 
 use super::majority::Majority;
+use crate::checkers::clocks::Clocks;
 use crate::checkers::handover::knows_the_first;
-use crate::checkers::stability::{LOOKED_AT_EVERY_MS, is_quiet};
+use crate::checkers::stability::{LOOKED_AT_EVERY_MS, is_quiet, is_quiet_so_far};
 use crate::history::{Asked, History, Sample, Seen};
 use crate::plan::HomeRequires;
 
 /// A history, and when all held the same in it.
 pub(super) struct Excuses<'a> {
     pub(super) history: &'a History,
+    pub(super) clocks: Clocks,
     settled: Vec<Settled<'a>>,
     majority: Majority<'a>,
 }
@@ -48,7 +50,7 @@ impl<'a> Excuses<'a> {
             });
             settled.push(Settled { sample, age });
         }
-        Self { history, settled, majority: Majority::of(history) }
+        Self { history, clocks: Clocks::of(history), settled, majority: Majority::of(history) }
     }
 
     /// Whether two answers had to differ.
@@ -68,6 +70,12 @@ impl<'a> Excuses<'a> {
     pub(super) fn must_differ_at_once(&self, one: &Asked, other: &Asked) -> bool {
         let (from, by) = (one.at.min(other.at), span(one).1.max(span(other).1));
         self.is_undisputed(from, by)
+    }
+
+    /// Whether somebody asked one home only, which carried it out once.
+    pub(super) fn is_done_once(&self, asked: &Asked) -> bool {
+        let (from, by) = span(asked);
+        is_quiet_so_far(self.history, from, by) || self.is_undisputed(from, by)
     }
 
     /// Whether there is one home at a time, and each knows what the one before did.

@@ -107,11 +107,16 @@ pub(super) fn plan() -> Plan {
 pub(super) struct Told(pub(super) Vec<Step>);
 
 impl Told {
-    /// Those who wait for elements.
+    /// Those who wait for elements, and those who give one key a life.
     fn of_lines(&mut self) {
         self.command(17_200, 7, 0, Via::Shared, "BLPOP line 9");
         self.command(18_400, 8, 1, Via::Shared, "BLPOP line 8");
         self.command(19_700, 1, 1, Via::Shared, "RPUSH line first");
+        self.command(20_000, 19, 0, Via::Shared, "SADD mortal m");
+        self.command(21_000, 19, 0, Via::Shared, "EXPIRE mortal 5");
+        self.command(21_000, 20, 1, Via::Shared, "EXPIRE mortal 9");
+        self.command(21_500, 19, 0, Via::Shared, "TTL mortal");
+        self.command(31_000, 20, 1, Via::Shared, "EXISTS mortal");
         self.command(13_000, 17, 0, Via::Shared, "BLPOP beside 9");
         self.command(14_000, 18, 1, Via::Shared, "RPUSH beside it");
     }
