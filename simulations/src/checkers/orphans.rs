@@ -23,7 +23,7 @@ const DETECTED_MS: u64 = 10_000;
 /// Judges a history.
 pub(super) fn check(history: &History) -> Verdict {
     let mut verdict = Verdict::of("G2", "no row of a Gone owner is visible anywhere");
-    for owned in owned::rows(history) {
+    for owned in owned::rows(history).into_iter().filter(|owned| owned.is_alone) {
         while_it_ran(history, &owned, &mut verdict);
         at_the_end(history, &owned, &mut verdict);
     }

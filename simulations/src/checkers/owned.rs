@@ -1,8 +1,8 @@
 //! Owned rows that clients added: who owns them, and whether they are still to be there.
 //!
-//! Judged are members of sets and values of hash fields, each named by what no other ask wrote under that key: whoever sees one knows
-//! whose it is. What somebody added as a shared row as well belongs to nobody in particular and is left out. An owner that takes a
-//! new incarnation takes its rows along.
+//! Judged are members of sets and values of hash fields. One that no other ask wrote under that key says whose it is, and must not be seen without its owner.
+//! A member that several added has a row of each, and is to be seen while any of them lives: whose end it is, the others' rows stay. A value that was written
+//! twice is left out. An owner that takes a new incarnation takes its rows along.
 
 use std::collections::BTreeMap;
 
@@ -32,6 +32,8 @@ pub(super) struct Owned<'a> {
     pub(super) by: &'a Asked,
     /// The origin that it was written under, and those that its process took afterwards.
     pub(super) owners: Vec<Origin>,
+    /// Whether nobody else wrote the same, so that whoever sees it sees this row.
+    pub(super) is_alone: bool,
     /// When somebody first asked for something that may take it away, if anybody did.
     pub(super) contested: Option<u64>,
 }
@@ -61,14 +63,13 @@ impl Owned<'_> {
 
 /// The owned rows that can be told apart.
 pub(super) fn rows(history: &History) -> Vec<Owned<'_>> {
-    let mut found: BTreeMap<Row, Option<Owned>> = BTreeMap::new();
+    let mut found: BTreeMap<Row, Vec<Owned>> = BTreeMap::new();
     for asked in history.asked.iter().filter(|asked| asked.wrote.is_some()) {
-        let (Some(process), Ask::Command { via, .. }) = (asked.process, &asked.ask) else { continue };
+        let Some(process) = asked.process else { continue };
         for row in added(asked) {
-            let owned = Owned { row: row.clone(), by: asked, owners: history.lineage(process), contested: None };
-            let is_owned = matches!(via, Via::Node | Via::Session);
-            // Written twice, it is not known whose it is.
-            found.entry(row).and_modify(|owned| *owned = None).or_insert(is_owned.then_some(owned));
+            let (owners, is_alone) = (history.lineage(process), false);
+            let owned = Owned { row: row.clone(), by: asked, owners, is_alone, contested: None };
+            found.entry(row).or_default().push(owned);
         }
     }
     let mut by_key: BTreeMap<Bytes, Vec<(&Asked, Command)>> = BTreeMap::new();
@@ -78,12 +79,22 @@ pub(super) fn rows(history: &History) -> Vec<Owned<'_>> {
             by_key.entry(key).or_default().push((asked, command.clone()));
         }
     }
-    let mut found: Vec<Owned> = found.into_values().flatten().collect();
-    for owned in &mut found {
+    let is_owned = |owned: &Owned| matches!(owned.by.ask, Ask::Command { via: Via::Node | Via::Session, .. });
+    let mut rows: Vec<Owned> = Vec::new();
+    for (row, mut same) in found {
+        match &mut same[..] {
+            [one] => one.is_alone = true,
+            // Of two that are equal nobody knows whose is shown.
+            _ if row.value.is_some() => continue,
+            _ => {}
+        }
+        rows.extend(same.into_iter().filter(is_owned));
+    }
+    for owned in &mut rows {
         let asks = by_key.get(owned.row.key.as_bytes()).map_or(&[][..], |asks| asks);
         owned.contested = contested(history, owned, asks);
     }
-    found
+    rows
 }
 
 /// The members and values that an ask adds.
@@ -141,6 +152,7 @@ fn may_take(command: &Command, row: &Row) -> bool {
         Command::Smembers { .. }
         | Command::Sismember { .. }
         | Command::Scard { .. }
+        | Command::Sinter { .. }
         | Command::Hget { .. }
         | Command::Hgetall { .. }
         | Command::Hexists { .. }

@@ -1008,3 +1008,16 @@ fn a_value_that_two_homes_may_have_written_is_replaced_by_each() {
     disturb(&mut history, written);
     assert!(homed::check(&history).is_kept());
 }
+
+#[test]
+fn a_member_of_two_owners_is_to_be_seen_while_one_of_them_lives() {
+    let forget = |history: &mut History| set(last(history, 0), "own").retain(|member| member != "both");
+    rejects(false_death::check, "both", forget);
+    // The session has ended, and with it alone the member is gone.
+    let mut history = truth();
+    forget(&mut history);
+    let is_of_node =
+        |asked: &&mut Asked| matches!(&asked.ask, Ask::Command { via: Via::Node, words } if words == "SADD own both");
+    history.asked.iter_mut().find(is_of_node).unwrap().wrote = None;
+    assert!(false_death::check(&history).is_kept());
+}

@@ -46,6 +46,8 @@ pub(super) fn plan() -> Plan {
     told.command(8_300, 1, 1, Via::Node, "HSET fields g alive");
     told.command(8_400, 4, 1, Via::Session, "SADD own brief");
     told.ask(9_400, 4, 1, Ask::EndSession);
+    told.command(8_500, 4, 1, Via::Session, "SADD own both");
+    told.command(8_600, 1, 1, Via::Node, "SADD own both");
     for n in 0..4 {
         let (client, node) = (n % 2, n as usize % 2);
         told.command(12_000 + 300 * u64::from(n), client, node, Via::Homed, "INCRBY tickets 1");
