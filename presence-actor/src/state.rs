@@ -246,6 +246,13 @@ impl State {
         forgotten
     }
 
+    /// Whose rows are held here, hidden ones included, as the rows themselves say. It goes through all of them.
+    pub fn authors(&self) -> BTreeSet<Origin> {
+        let tags = self.keyspace.keys.values().flat_map(Entry::tags);
+        let authors: BTreeSet<OriginIx> = tags.map(|tag| tag.origin).collect();
+        authors.into_iter().map(|ix| self.origins.get(ix).origin).collect()
+    }
+
     /// The next thing that the shell should know.
     pub fn poll_event(&mut self) -> Option<StateEvent> {
         self.events.pop_front()
@@ -397,7 +404,6 @@ impl State {
         {
             self.change_standing(ix, Standing::Hidden { since: self.life.age() }, now);
         }
-        self.keyspace.deadlines.recheck_overdue();
         self.homed_member_changed();
         self.update_readiness();
     }
@@ -433,7 +439,6 @@ impl State {
         self.homed_peer_changed(origin, now);
         self.view_changed();
         self.clocks_told.remove(&origin);
-        self.keyspace.deadlines.recheck_overdue();
         true
     }
 

@@ -3,7 +3,7 @@
 //! A history is data, so that a checker can be shown a false one. Times are milliseconds of virtual time since the beginning; clients
 //! and nodes are the plan's numbers, processes are named by their [`Origin`], which no two share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
@@ -19,6 +19,9 @@ pub type Vector = BTreeMap<Origin, u64>;
 
 /// What the keys begin with under which those stand who are present under a topic.
 pub const PRESENCE_PREFIX: &str = "headcount:presence:";
+
+/// How long before the end all keys are looked at for the first time.
+pub const BEFORE_THE_END_MS: u64 = 2_000;
 
 /// A plan, and what came of it.
 #[derive(Debug, Clone)]
@@ -186,6 +189,7 @@ pub struct Sample {
 
 /// A node as it was seen.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::struct_excessive_bools)] // Each is a state of its own: a node that is ready may stand still, load and hold.
 pub struct Seen {
     /// Its origin.
     pub origin: Origin,
@@ -207,14 +211,18 @@ pub struct Seen {
     pub vector: Vector,
     /// What it knew of dead origins when it forgot them.
     pub forgotten: Vector,
+    /// Whether it keeps dead origins for somebody who was given up for its silence.
+    pub held: bool,
+    /// In the last sample, whose rows it holds.
+    pub authors: BTreeSet<Origin>,
     /// Its counts.
     pub stats: Stats,
     /// How many messages it has dropped that each peer should have been sent, where it dropped any.
     pub dropped_for: BTreeMap<Origin, u64>,
     /// How many messages of each publisher it has dropped, where it dropped any.
     pub dropped_of: BTreeMap<Origin, u64>,
-    /// What readers see under the keys to which the plan's clients add owned rows; in the last sample, under all keys that they
-    /// speak of.
+    /// What readers see under the keys to which the plan's clients add owned rows; in the last sample, and in that of
+    /// [`BEFORE_THE_END_MS`] before, under all keys that they speak of.
     pub keys: Keys,
     /// The topics that somebody anywhere subscribes to, as this node knows.
     pub topics: Vec<Bytes>,

@@ -104,6 +104,8 @@ impl State {
     /// Who is Up and ready may be others than before.
     pub(crate) fn view_changed(&mut self) {
         self.homed.view_touched = true;
+        // Where whoever gave a key its life is Gone, its home removes it: that may be another now, and this node only since it is ready.
+        self.keyspace.deadlines.recheck_overdue();
         self.unsettle();
     }
 

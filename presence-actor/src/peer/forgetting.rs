@@ -43,7 +43,8 @@ impl State {
         self.forgetting.batch = None;
     }
 
-    pub(crate) fn is_held(&self) -> bool {
+    /// Whether origins are kept for somebody who was given up for its silence.
+    pub fn is_held(&self) -> bool {
         self.forgetting.held_since.is_some()
     }
 

@@ -301,7 +301,6 @@ impl Entry {
     }
 
     /// The tags of all rows.
-    #[cfg(test)]
     pub(crate) fn tags(&self) -> impl Iterator<Item = crate::dot::Tag> {
         let fields = self.hash().into_iter().flat_map(|hash| hash.rows.values()).flat_map(|field| field.rows.iter());
         let members = self.set().into_iter().flat_map(|set| set.rows.values()).flat_map(|tags| tags.iter());

@@ -46,7 +46,7 @@ pub(crate) struct Deadlines {
     by_key: Rows<WallMs>,
     /// Keys past their deadline that another origin has to remove.
     overdue: BTreeSet<Blob>,
-    /// Those of them to look at again, because the membership has changed.
+    /// Those of them to look at again, because the membership or the view has changed.
     recheck: BTreeSet<Blob>,
 }
 
@@ -109,7 +109,7 @@ impl Deadlines {
         self.overdue.insert(key);
     }
 
-    /// The membership has changed: whose task it is to remove what is overdue may have too.
+    /// The membership or the view has changed: whose task it is to remove what is overdue may have too.
     pub(crate) fn recheck_overdue(&mut self) {
         self.recheck.append(&mut self.overdue);
     }

@@ -639,3 +639,25 @@ fn a_clock_that_is_set_ahead_gives_up_nobody() {
     world.settle();
     assert_eq!(world.members_everywhere("lobby"), ["bob"]);
 }
+
+/// Found by deadline-race 13: who was not ready yet when a key expired left it to its home, and was the home itself from then on.
+#[test]
+fn what_expired_before_its_home_was_ready_is_removed_by_it() {
+    let mut world = forgetful_in(2, SMALL);
+    for key in 0..20 {
+        world.nodes[1].set(Owner::SHARED, format!("k{key}").as_bytes(), b"v", Some(100), world.now).unwrap();
+    }
+    world.settle();
+    world.isolate(1);
+    let (leaver, right) = (world.members[1].clone(), world.now);
+    world.nodes[0].handle_member_gone(&leaver, GoneReason::Left, right);
+    let joiner = world.add_knowing(member(2, 1), Limits::default(), &[0]);
+    until_merging(&mut world, joiner, 0);
+    // By its clock all is over already.
+    let fast = right.plus_ms(200_000);
+    while world.nodes[joiner].work(fast) {}
+    world.rounds(5);
+    world.now = fast;
+    world.rest();
+    assert_eq!([0, joiner].map(|node| world.nodes[node].stats().keys), [0, 0]);
+}

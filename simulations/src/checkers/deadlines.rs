@@ -1,7 +1,8 @@
 //! G5, of what expires: no node shows a value at or after its deadline, and none hides it before.
 //!
 //! Judged are reads of keys that are only ever set with a life, by what the node had seen: a value that no other of them was set over is shown until its
-//! deadline and not from then on, whoever removes it. Every node hides by its own clock, so nothing is said where clocks are set.
+//! deadline and not from then on, whoever removes it. Every node hides by its own clock, and whoever removes goes by his: what was hidden is to be shown for
+//! as long as no clock has shown the deadline.
 
 use std::collections::BTreeMap;
 
@@ -9,18 +10,17 @@ use bytes::Bytes;
 use headcount::{Command, Reply};
 
 use super::Verdict;
+use super::clocks::{Clocks, Shows};
 use crate::history::{Asked, History};
 use crate::model::words;
-use crate::plan::{Ask, Fault, Via};
-
-/// Milliseconds by which a moment may be rounded.
-const ROUNDED_MS: u64 = 2;
+use crate::plan::{Ask, Via};
 
 /// A value that was set with a life.
 struct Set<'a> {
     asked: &'a Asked,
     value: Bytes,
-    deadline: u64,
+    /// By the clock of whoever set it.
+    deadline: Shows,
 }
 
 impl Set<'_> {
@@ -34,21 +34,19 @@ impl Set<'_> {
 /// Judges a history.
 pub(super) fn check(history: &History) -> Verdict {
     let mut verdict = Verdict::of("deadlines", "what has a life is shown until its deadline, and not from then on");
-    if history.plan.faults().any(|(_, fault)| matches!(fault, Fault::SetClock { .. })) {
-        return verdict;
-    }
+    let clocks = Clocks::of(history);
     let mut keys: BTreeMap<Bytes, Vec<(&Asked, Command)>> = BTreeMap::new();
-    for asked in history.asked.iter().filter(|asked| asked.process.is_some()) {
+    for asked in history.asked.iter().filter(|asked| asked.begun.is_some()) {
         let Some(command) = words::command(&asked.ask) else { continue };
         for key in words::keys(&command) {
             keys.entry(key).or_default().push((asked, command.clone()));
         }
     }
     for (key, asks) in &keys {
-        let Some(sets) = sets(asks) else { continue };
+        let Some(sets) = sets(asks, &clocks) else { continue };
         for (asked, command) in asks {
             if let (Command::Get { .. }, Some((_, Ok(reply)))) = (command, &asked.answer) {
-                judge(key, &sets, asked, reply, &mut verdict);
+                judge(key, &sets, &clocks, (asked, reply), &mut verdict);
             }
         }
     }
@@ -56,7 +54,7 @@ pub(super) fn check(history: &History) -> Verdict {
 }
 
 /// What was set under a key that is only set with a life and read.
-fn sets<'a>(asks: &[(&'a Asked, Command)]) -> Option<Vec<Set<'a>>> {
+fn sets<'a>(asks: &[(&'a Asked, Command)], clocks: &Clocks) -> Option<Vec<Set<'a>>> {
     let mut sets = Vec::new();
     for (asked, command) in asks {
         match command {
@@ -64,7 +62,7 @@ fn sets<'a>(asks: &[(&'a Asked, Command)]) -> Option<Vec<Set<'a>>> {
             Command::Set { value, seconds: Some(seconds @ 1..), nx: false, .. }
                 if matches!(asked.ask, Ask::Command { via: Via::Shared, .. }) =>
             {
-                let deadline = asked.at + *seconds as u64 * 1_000;
+                let deadline = clocks.at(asked.node, done_at(asked)).plus(seconds * 1_000);
                 sets.push(Set { asked, value: value.clone(), deadline });
             }
             _ => return None,
@@ -73,29 +71,39 @@ fn sets<'a>(asks: &[(&'a Asked, Command)]) -> Option<Vec<Set<'a>>> {
     Some(sets)
 }
 
-fn judge(key: &Bytes, sets: &[Set<'_>], asked: &Asked, reply: &Reply, verdict: &mut Verdict) {
+/// When something was done that takes no time: a process that stands still does it later than it was asked.
+fn done_at(asked: &Asked) -> u64 {
+    asked.begun.unwrap_or(asked.at)
+}
+
+fn judge(key: &Bytes, sets: &[Set<'_>], clocks: &Clocks, (asked, reply): (&Asked, &Reply), verdict: &mut Verdict) {
     if asked.loading {
         return;
     }
     let seen: Vec<&Set> = sets.iter().filter(|set| set.is_seen_by(asked)).collect();
     let told = |what: &str, set: &Set| {
         format!(
-            "client {} on n{} asked `{}` at {} ms and was answered {reply:?}; of {key:?} {what} {:?} at {} ms, for until {} ms",
-            asked.client, asked.node, asked.ask, asked.at, set.asked.client, set.asked.at, set.deadline
+            "client {} on n{} asked `{}` at {} ms and was answered {reply:?}; of {key:?} {what} {:?} at {} ms, for until {:?} ms",
+            asked.client,
+            asked.node,
+            asked.ask,
+            done_at(asked),
+            set.asked.client,
+            done_at(set.asked),
+            set.deadline
         )
     };
+    let now = clocks.at(asked.node, done_at(asked));
     if let Reply::Bulk(value) = reply
         && let Some(set) = seen.iter().find(|set| set.value == *value)
     {
-        verdict.judge(asked.at < set.deadline + ROUNDED_MS, asked.at, || told("it was set by client", set));
+        verdict.judge(!now.is_from(set.deadline), asked.at, || told("it was set by client", set));
     }
     // One that had seen all the others, so that nothing but its own deadline can end it.
     let last =
         seen.iter().find(|set| seen.iter().all(|other| std::ptr::eq(*other, **set) || other.is_seen_by(set.asked)));
-    // A process that stands still answers later than it was asked.
-    let answered = asked.answer.as_ref().map_or(asked.at, |(at, _)| *at);
     if let Some(set) = last
-        && answered + ROUNDED_MS < set.deadline
+        && clocks.of_any(done_at(set.asked), done_at(asked)).is_before(set.deadline)
     {
         verdict.judge(*reply == Reply::Bulk(set.value.clone()), asked.at, || told("the last was set by client", set));
     }

@@ -1,22 +1,29 @@
-//! G8: at rest nothing is left over: no calls, nothing unconfirmed, no history kept, no topics but those that somebody is subscribed to.
+//! G8: at rest nothing is left over: no calls, nothing unconfirmed, no history kept, no topics but those that somebody is subscribed to, no keys that nobody
+//! sees, and of the dead only those whose rows are left.
 //!
 //! At rest is a cluster that has been together and has written nothing for [`QUIET_ROUNDS`] gossip rounds and [`REST_MS`], half a calm after
-//! clients gave up what they waited for. While somebody is held for Down, who may come back, history is kept for it, and nothing is said about that.
+//! clients gave up what they waited for. While somebody is held for Down, who may come back, history is kept for it, and nothing is said about that. Origins are kept too for whom
+//! somebody may have been given up for his silence: nodes say so themselves, and are believed where somebody was silent for so long.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use headcount::MemberState;
+use headcount_cluster::Origin;
 
+use super::stability::LOOKED_AT_EVERY_MS;
 use super::topics::Sought;
 use super::{Verdict, topics};
-use crate::history::{Copied, History, Sample, Seen};
+use crate::history::{BEFORE_THE_END_MS, Copied, History, Process, Sample, Seen, Shown};
 
 /// Gossip rounds for which history is kept after everybody has it, and some more for what is told by gossip.
 const QUIET_ROUNDS: u64 = 25 + 15;
 
 /// How long a homed call may take to be settled everywhere, and answers to be forgotten.
 const REST_MS: u64 = 4_000;
+
+/// Gossip rounds that it may take to forget: one batch of origins before, one with them, each until history is pruned and everybody has said so.
+const FORGETTING_ROUNDS: u64 = 2 * (25 + 25);
 
 /// Judges a history.
 pub(super) fn check(history: &History) -> Verdict {
@@ -58,7 +65,105 @@ pub(super) fn check(history: &History) -> Verdict {
             judge("oplog_bytes", &seen.stats.oplog_bytes, &0);
         }
     }
+    unseen_keys(history, last, &mut verdict);
+    the_dead(history, last, &mut verdict);
     verdict
+}
+
+/// No key is stored that readers do not see: what has expired is removed by somebody, also where whoever gave it its life has ended.
+fn unseen_keys(history: &History, last: &Sample, verdict: &mut Verdict) {
+    // What expires at the very end is still on its way.
+    let Some(before) = history.samples.iter().rfind(|sample| sample.at + BEFORE_THE_END_MS <= last.at) else { return };
+    for (node, seen) in last.running().filter(|(_, seen)| !anybody_is_down(last, seen)) {
+        let Some(former) = before.nodes[node].as_ref().filter(|former| former.origin == seen.origin) else { continue };
+        let shown = former.keys.values().filter(|shown| **shown != Shown::Missing).count();
+        verdict.judge(seen.stats.keys <= shown, last.at, || {
+            format!(
+                "n{node} ({}) is at rest and stores {} keys, of which readers saw {shown}",
+                seen.origin, seen.stats.keys
+            )
+        });
+    }
+}
+
+/// Of the dead nobody speaks any more of whom no row is left.
+fn the_dead(history: &History, last: &Sample, verdict: &mut Verdict) {
+    let since = last.at.saturating_sub(REST_MS + (QUIET_ROUNDS + FORGETTING_ROUNDS) * history.plan.settings.gossip_ms);
+    let rest: Vec<&Sample> = history.samples.iter().filter(|sample| sample.at >= since).collect();
+    let is_down = |sample: &&Sample| sample.running().any(|(_, seen)| anybody_is_down(sample, seen));
+    if since < history.calm_at
+        || !rest.iter().all(|sample| sample.is_whole())
+        || !writes_nothing(&rest)
+        || rest.iter().any(is_down)
+    {
+        return;
+    }
+    if let Some((node, seen)) = last.running().find(|(_, seen)| seen.held) {
+        verdict.judge(was_somebody_silent(history), last.at, || {
+            format!("n{node} ({}) keeps all who are dead for somebody who was silent, and nobody was", seen.origin)
+        });
+        return;
+    }
+    let runs: BTreeSet<Origin> = last.running().map(|(_, seen)| seen.origin).collect();
+    let authors: BTreeSet<Origin> = last.running().flat_map(|(_, seen)| &seen.authors).copied().collect();
+    for (node, seen) in last.running() {
+        let dead = history
+            .processes
+            .iter()
+            .map(|process| process.origin)
+            .filter(|origin| !runs.contains(origin) && !authors.contains(origin));
+        for origin in dead {
+            verdict.judge(!seen.vector.contains_key(&origin), last.at, || {
+                format!(
+                    "n{node} ({}) still counts {origin}, which is dead and of which there has been no row since {since} ms",
+                    seen.origin
+                )
+            });
+        }
+    }
+}
+
+/// Whether somebody may have been given up for his silence: for about the grace time somebody held him for Down, or knew what he wrote and nobody had met him.
+fn was_somebody_silent(history: &History) -> bool {
+    let long = history.plan.settings.grace_ms.saturating_sub(2 * LOOKED_AT_EVERY_MS);
+    let mut silences = Silences { history, since: BTreeMap::new(), met: BTreeSet::new() };
+    history.samples.iter().any(|sample| sample.running().any(|(_, seen)| silences.longest(sample.at, seen) >= long))
+}
+
+/// Since when nobody has been heard of whom, by their origins: who listens, and who is silent.
+struct Silences<'a> {
+    history: &'a History,
+    since: BTreeMap<(Origin, Origin), u64>,
+    met: BTreeSet<(Origin, Origin)>,
+}
+
+impl Silences<'_> {
+    /// How long somebody has been silent for a node at most.
+    fn longest(&mut self, at: u64, seen: &Seen) -> u64 {
+        self.met.extend(seen.members.keys().map(|other| (seen.origin, *other)));
+        let processes = self.history.processes.iter().filter(|process| process.origin != seen.origin);
+        let mut longest = 0;
+        for process in processes {
+            let is_silent = match seen.members.get(&process.origin) {
+                Some(state) => *state == MemberState::Down,
+                None => self.is_strange(process, seen),
+            };
+            let pair = (seen.origin, process.origin);
+            if is_silent {
+                longest = longest.max(at - *self.since.entry(pair).or_insert(at));
+            } else {
+                self.since.remove(&pair);
+            }
+        }
+        longest
+    }
+
+    /// Whether a node knows what somebody wrote whom it has never met, nor anybody whom it has Up: nobody tells it that he is Gone.
+    fn is_strange(&self, process: &Process, seen: &Seen) -> bool {
+        let up = seen.members.iter().filter(|(_, state)| **state == MemberState::Up).map(|(origin, _)| *origin);
+        seen.vector.contains_key(&process.origin)
+            && up.chain([seen.origin]).all(|one| !self.met.contains(&(one, process.origin)))
+    }
 }
 
 /// How many keep a copy there: for as long as their process lives.

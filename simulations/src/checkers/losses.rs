@@ -166,9 +166,9 @@ fn is_due(stability: &Stability, published: &Published, subscribed: &Subscribed)
         && published.asked.answer.is_some()
         && subscribed.confirmed.is_some_and(|confirmed| confirmed < published.asked.at)
         && published.at + UNDER_WAY_MS < subscribed.ended
-        && stability.is_quiet(
+        && stability.is_quiet_so_far(
             subscribed.confirmed.unwrap_or(0).max(published.at.saturating_sub(UNDER_WAY_MS)),
             published.at + UNDER_WAY_MS,
         )
-        && stability.is_quiet(subscribed.asked.at, subscribed.confirmed.unwrap_or(0))
+        && stability.is_quiet_so_far(subscribed.asked.at, subscribed.confirmed.unwrap_or(0))
 }

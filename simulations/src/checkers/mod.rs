@@ -8,6 +8,7 @@ mod acknowledged;
 mod ahead;
 mod bounds;
 mod calm;
+mod clocks;
 mod convergence;
 mod deadlines;
 mod false_death;
@@ -17,6 +18,7 @@ mod handover;
 mod homed;
 mod joiners;
 mod leaks;
+mod lives;
 mod losses;
 mod mixed;
 mod orphans;
@@ -46,6 +48,7 @@ pub fn check(history: &History) -> Vec<Verdict> {
         witness::check(history),
         mixed::check(history),
         deadlines::check(history),
+        lives::check(history),
         acknowledged::check(history),
         calm::check(history),
         parting::check(history),

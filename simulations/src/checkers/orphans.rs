@@ -24,7 +24,7 @@ const DETECTED_MS: u64 = 10_000;
 pub(super) fn check(history: &History) -> Verdict {
     let mut verdict = Verdict::of("G2", "no row of a Gone owner is visible anywhere");
     let mut ownerless: BTreeMap<Vec<Origin>, Vec<Moment>> = BTreeMap::new();
-    for owned in owned::rows(history) {
+    for owned in owned::rows(history).into_iter().filter(|owned| owned.is_alone) {
         let moments = ownerless.entry(owned.owners.clone()).or_insert_with(|| without_owner(history, &owned));
         while_it_ran(&owned, moments, &mut verdict);
         at_the_end(history, &owned, &mut verdict);

@@ -1,8 +1,8 @@
 //! Owned rows that clients added: who owns them, and whether they are still to be there.
 //!
-//! Judged are members of sets and values of hash fields, each named by what no other ask wrote under that key: whoever sees one knows
-//! whose it is. What somebody added as a shared row as well belongs to nobody in particular and is left out. An owner that takes a
-//! new incarnation takes its rows along.
+//! Judged are members of sets and values of hash fields. One that no other ask wrote under that key says whose it is, and must not be seen without its owner.
+//! A member that several added has a row of each, and is to be seen while any of them lives: whose end it is, the others' rows stay. A value that was written
+//! twice is left out. An owner that takes a new incarnation takes its rows along.
 
 use std::collections::BTreeMap;
 
@@ -32,6 +32,8 @@ pub(super) struct Owned<'a> {
     pub(super) by: &'a Asked,
     /// The origin that it was written under, and those that its process took afterwards.
     pub(super) owners: Vec<Origin>,
+    /// Whether nobody else wrote the same, so that whoever sees it sees this row.
+    pub(super) is_alone: bool,
     /// When somebody first asked for something that may take it away, if anybody did.
     pub(super) contested: Option<u64>,
 }
@@ -89,14 +91,13 @@ impl Owned<'_> {
 
 /// The owned rows that can be told apart.
 pub(super) fn rows(history: &History) -> Vec<Owned<'_>> {
-    let mut found: BTreeMap<Row, Option<Owned>> = BTreeMap::new();
+    let mut found: BTreeMap<Row, Vec<Owned>> = BTreeMap::new();
     for asked in history.asked.iter().filter(|asked| asked.wrote.is_some()) {
-        let (Some(process), Ask::Command { via, .. }) = (asked.process, &asked.ask) else { continue };
+        let Some(process) = asked.process else { continue };
         for row in added(asked) {
-            let owned = Owned { row: row.clone(), by: asked, owners: history.lineage(process), contested: None };
-            let is_owned = matches!(via, Via::Node | Via::Session);
-            // Written twice, it is not known whose it is.
-            found.entry(row).and_modify(|owned| *owned = None).or_insert(is_owned.then_some(owned));
+            let (owners, is_alone) = (history.lineage(process), false);
+            let owned = Owned { row: row.clone(), by: asked, owners, is_alone, contested: None };
+            found.entry(row).or_default().push(owned);
         }
     }
     let mut by_key: BTreeMap<Bytes, Vec<(&Asked, Command)>> = BTreeMap::new();
@@ -106,12 +107,22 @@ pub(super) fn rows(history: &History) -> Vec<Owned<'_>> {
             by_key.entry(key).or_default().push((asked, command.clone()));
         }
     }
-    let mut found: Vec<Owned> = found.into_values().flatten().collect();
-    for owned in &mut found {
+    let is_owned = |owned: &Owned| matches!(owned.by.ask, Ask::Command { via: Via::Node | Via::Session, .. });
+    let mut rows: Vec<Owned> = Vec::new();
+    for (row, mut same) in found {
+        match &mut same[..] {
+            [one] => one.is_alone = true,
+            // Of two that are equal nobody knows whose is shown.
+            _ if row.value.is_some() => continue,
+            _ => {}
+        }
+        rows.extend(same.into_iter().filter(is_owned));
+    }
+    for owned in &mut rows {
         let asks = by_key.get(owned.row.key.as_bytes()).map_or(&[][..], |asks| asks);
         owned.contested = contested(history, owned, asks);
     }
-    found
+    rows
 }
 
 /// The members and values that an ask adds.
@@ -128,7 +139,8 @@ fn added(asked: &Asked) -> Vec<Row> {
     }
 }
 
-/// When somebody first asked for something after which the row need not be there: of what its key was asked, anything that writes but additions of others.
+/// When somebody first asked for something after which the row need not be there: of what its key was asked, anything that writes but additions of others and
+/// what was over before.
 fn contested(history: &History, owned: &Owned, asks: &[(&Asked, Command)]) -> Option<u64> {
     let is_own_end = |asked: &Asked| {
         asked.client == owned.by.client
@@ -136,10 +148,28 @@ fn contested(history: &History, owned: &Owned, asks: &[(&Asked, Command)]) -> Op
             && asked.ask == Ask::EndSession
             && matches!(owned.by.ask, Ask::Command { via: Via::Session, .. })
     };
-    let takes =
-        |(asked, command): &&(&Asked, Command)| !std::ptr::eq(*asked, owned.by) && may_take(command, &owned.row);
+    let takes = |(asked, command): &&(&Asked, Command)| {
+        !std::ptr::eq(*asked, owned.by) && may_take(command, &owned.row) && !was_over(asked, command, owned)
+    };
     let others = asks.iter().filter(takes).map(|(asked, _)| asked.at);
     history.asked.iter().filter(|asked| is_own_end(asked)).map(|asked| asked.at).chain(others).min()
+}
+
+/// Whether something was done before a row was written, so that it took nothing of it: what removes does so to what it has seen, and what a write has seen it
+/// replaces.
+fn was_over(asked: &Asked, command: &Command, Owned { row, by, .. }: &Owned) -> bool {
+    let is_earlier = asked.begun.is_none_or(|begun| by.begun.is_some_and(|later| begun < later));
+    let is_seen = match (asked.process, asked.wrote) {
+        (Some(author), Some((_, last))) => by.saw.get(&author).is_some_and(|known| *known >= last),
+        (_, None) => true,
+        (None, Some(_)) => false,
+    };
+    match command {
+        Command::Del { .. } | Command::Srem { .. } | Command::Hdel { .. } => is_earlier,
+        // A set's member is hidden by a hash of its name.
+        Command::Hset { .. } => row.value.is_some() && is_earlier && is_seen,
+        _ => false,
+    }
 }
 
 fn may_take(command: &Command, row: &Row) -> bool {
@@ -150,6 +180,7 @@ fn may_take(command: &Command, row: &Row) -> bool {
         Command::Smembers { .. }
         | Command::Sismember { .. }
         | Command::Scard { .. }
+        | Command::Sinter { .. }
         | Command::Hget { .. }
         | Command::Hgetall { .. }
         | Command::Hexists { .. }

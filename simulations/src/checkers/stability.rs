@@ -117,7 +117,15 @@ impl<'a> Stability<'a> {
 
     /// Whether the cluster was whole and undisturbed from one time to another.
     pub(super) fn is_quiet(&self, from: u64, to: u64) -> bool {
-        let (begin, end) = (from.saturating_sub(MARGIN_MS), to + MARGIN_MS);
+        self.is_whole_and_steady(from.saturating_sub(MARGIN_MS), to + MARGIN_MS)
+    }
+
+    /// The same, whatever went wrong once that time was over: what was done by then was done without it.
+    pub(super) fn is_quiet_so_far(&self, from: u64, to: u64) -> bool {
+        self.is_whole_and_steady(from.saturating_sub(MARGIN_MS), to)
+    }
+
+    fn is_whole_and_steady(&self, begin: u64, end: u64) -> bool {
         !self.faults.any_in_force(begin, end)
             && self.turns.partition_point(|at| *at < begin) >= self.turns.partition_point(|at| *at <= end)
             && self.is_seen_whole(begin, end)

@@ -24,9 +24,9 @@ use headcount_cluster::Origin;
 
 use self::client::{Client, Notebook};
 use self::sight::Keys;
-use crate::history::{Asked, End, History, Process, Sample};
+use crate::history::{Asked, BEFORE_THE_END_MS, End, History, Process, Sample, Seen};
 use crate::plan::{Ask, Event, Fault, FaultKind, Plan};
-use crate::stage::Stage;
+use crate::stage::{Look, Stage};
 
 /// How often nodes are looked at during the storm.
 const LOOK_EVERY_MS: u64 = 1_000;
@@ -57,8 +57,6 @@ struct Player<'a> {
     samples: Vec<Sample>,
     next_look: u64,
     look_every: u64,
-    /// Whether nodes are looked at under all keys.
-    is_over: bool,
 }
 
 /// A process that runs, and how it is going to end when the plan said so.
@@ -80,7 +78,6 @@ impl<'a> Player<'a> {
             samples: Vec::new(),
             next_look: 0,
             look_every: LOOK_EVERY_MS,
-            is_over: false,
         }
     }
 
@@ -146,9 +143,10 @@ impl<'a> Player<'a> {
             client.give_up();
         }
         self.ask_in_the_calm(begin + self.plan.calm_ms / 2);
+        self.pass_until((begin + self.plan.calm_ms).saturating_sub(BEFORE_THE_END_MS));
+        self.look_at_all();
         self.pass_until(begin + self.plan.calm_ms);
-        self.is_over = true;
-        self.look();
+        self.look_at_all();
     }
 
     /// Asks every node that runs what a whole cluster has to do.
@@ -173,12 +171,19 @@ impl<'a> Player<'a> {
     }
 
     fn look(&mut self) {
+        self.look_with(|look, keys, before| sight::see(look, &keys.owned, before));
+    }
+
+    fn look_at_all(&mut self) {
+        // Nothing is taken for known.
+        self.look_with(|look, keys, _| sight::see_all(look, keys));
+    }
+
+    fn look_with(&mut self, see: impl Fn(&Look, &Keys, Option<&Seen>) -> Seen) {
         self.note_processes();
-        let keys = if self.is_over { &self.keys.all } else { &self.keys.owned };
-        // In the end nothing is taken for known.
-        let before = |node: usize| self.samples.last().filter(|_| !self.is_over)?.nodes[node].as_ref();
+        let before = |node: usize| self.samples.last()?.nodes[node].as_ref();
         let nodes = (0..self.plan.nodes)
-            .map(|node| self.stage.look(node).map(|look| sight::see(&look, keys, before(node))))
+            .map(|node| self.stage.look(node).map(|look| see(&look, &self.keys, before(node))))
             .collect();
         let broken_snapshots = self.stage.occurred().get(&FaultKind::BreakSnapshot).copied().unwrap_or_default();
         let (at, carried) = (self.stage.now_ms(), self.stage.carried());

@@ -99,6 +99,8 @@ pub(super) fn see(look: &Look, keys: &BTreeSet<String>, before: Option<&Seen>) -
         changes,
         vector,
         forgotten,
+        held: presence.shared().read(|state, _| state.is_held()),
+        authors: BTreeSet::new(),
         stats,
         dropped_for: presence
             .shared()
@@ -107,6 +109,12 @@ pub(super) fn see(look: &Look, keys: &BTreeSet<String>, before: Option<&Seen>) -
         keys: show_all(presence, keys, before.map(|before| &before.keys)),
         topics: now(presence.channels(None)).unwrap_or_default(),
     }
+}
+
+/// A node in the end: also whose rows it holds.
+pub(super) fn see_all(look: &Look, keys: &Keys) -> Seen {
+    let authors = look.presence.shared().read(|state, _| state.authors());
+    Seen { authors, ..see(look, &keys.all, None) }
 }
 
 /// A number that is equal where the same rows are held. It takes a walk through all of them, unless nothing has changed.

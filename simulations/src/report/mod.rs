@@ -161,7 +161,7 @@ fn open_svg(width: f64, height: f64, label: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
     use std::time::Duration;
 
     use headcount::{Origin, Stats};
@@ -215,6 +215,8 @@ mod tests {
             changes: 0,
             vector: BTreeMap::new(),
             forgotten: BTreeMap::new(),
+            held: false,
+            authors: BTreeSet::new(),
             stats: Stats::default(),
             dropped_for: BTreeMap::new(),
             dropped_of: BTreeMap::new(),

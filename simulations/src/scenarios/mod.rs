@@ -8,6 +8,7 @@ mod clock_jump;
 mod cold_restart;
 mod cut_off;
 mod dead_seed;
+mod deadline_race;
 mod first_read;
 mod flapping_link;
 mod flood;
@@ -54,7 +55,7 @@ impl Scenario {
 }
 
 /// All of them, `storm` first.
-pub const ALL: [Scenario; 21] = [
+pub const ALL: [Scenario; 22] = [
     storm::SCENARIO,
     split_brain::SCENARIO,
     flapping_link::SCENARIO,
@@ -68,6 +69,7 @@ pub const ALL: [Scenario; 21] = [
     big_room::SCENARIO,
     clock_jump::SCENARIO,
     lock_race::SCENARIO,
+    deadline_race::SCENARIO,
     reply_channel::SCENARIO,
     slow_subscriber::SCENARIO,
     hearsay::SCENARIO,

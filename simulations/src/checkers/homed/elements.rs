@@ -8,9 +8,10 @@ use headcount::{Command, Reply};
 use super::excuses::{Excuses, span};
 use super::{Done, Key, all_differ, done, is_read, told};
 use crate::checkers::Verdict;
+use crate::checkers::clocks::Clocks;
 use crate::history::{Asked, History, Shown};
 use crate::model::words;
-use crate::plan::{Fault, HomeRequires};
+use crate::plan::HomeRequires;
 
 /// How long a home may take to hear that a caller has given up.
 const SETTLED_MS: u64 = 2_000;
@@ -61,7 +62,7 @@ pub(super) fn judge(excuses: &Excuses, key: &Key, verdict: &mut Verdict) {
     };
     all_differ(must_differ, key, unique, "one element", verdict);
     let queue = Queue { excuses, history, key, asks, pushed, popped };
-    lines(&queue, verdict);
+    lines(&queue, &excuses.clocks, verdict);
     served(&queue, verdict);
     judge_rest(&queue, verdict);
 }
@@ -179,11 +180,9 @@ fn served(Queue { excuses, history, key, asks, pushed, popped }: &Queue, verdict
 /// How much longer somebody must have waited, and goes on waiting, for an element to have been his for sure.
 const CLEARLY_MS: u64 = 1_000;
 
-/// Who pops after having waited, while somebody else has waited for the same key for longer and goes on.
-fn lines(Queue { excuses, history, key, asks, .. }: &Queue, verdict: &mut Verdict) {
-    if history.plan.faults().any(|(_, fault)| matches!(fault, Fault::SetClock { .. })) {
-        return;
-    }
+/// Who pops after having waited, while somebody else has waited for the same key for longer, by his own clock too, and goes on.
+fn lines(Queue { excuses, key, asks, .. }: &Queue, clocks: &Clocks, verdict: &mut Verdict) {
+    let began = |asked: &Asked| clocks.at(asked.node, asked.begun.unwrap_or(asked.at));
     let waiters: Vec<&Asked> =
         asks.iter().filter(|(_, command)| is_blocking(command)).map(|(asked, _)| *asked).collect();
     for served in &waiters {
@@ -191,7 +190,8 @@ fn lines(Queue { excuses, history, key, asks, .. }: &Queue, verdict: &mut Verdic
         for passed in &waiters {
             let until = passed.answer.as_ref().map(|(until, _)| *until).or(passed.given_up);
             let is_before = passed.at + CLEARLY_MS < served.at && until.is_some_and(|until| until > at + CLEARLY_MS);
-            if is_before && excuses.is_quiet(passed.at, *at) {
+            let is_longer = is_before && began(passed).plus(CLEARLY_MS as i64).is_before(began(served));
+            if is_longer && excuses.is_quiet(passed.at, *at) {
                 verdict.breach(*at, || {
                     format!("an element of {key:?} went to {}, and not to {}", told(served), told(passed))
                 });

@@ -12,6 +12,7 @@ use headcount::MemberState;
 use headcount_cluster::Origin;
 
 use super::majority::Majority;
+use crate::checkers::clocks::Clocks;
 use crate::checkers::handover::knows_the_first;
 use crate::checkers::stability::{LOOKED_AT_EVERY_MS, Stability};
 use crate::history::{Asked, History, Sample, Seen};
@@ -20,6 +21,7 @@ use crate::plan::HomeRequires;
 /// A history, and when all held the same in it.
 pub(super) struct Excuses<'a> {
     pub(super) history: &'a History,
+    pub(super) clocks: Clocks,
     settled: Vec<Settled<'a>>,
     majority: Majority<'a>,
     stability: Stability<'a>,
@@ -49,7 +51,8 @@ impl<'a> Excuses<'a> {
             });
             settled.push(Settled { sample, age });
         }
-        Self { history, settled, majority: Majority::of(history), stability: Stability::of(history) }
+        let (clocks, stability) = (Clocks::of(history), Stability::of(history));
+        Self { history, clocks, settled, majority: Majority::of(history), stability }
     }
 
     /// Whether two answers had to differ.
@@ -74,6 +77,12 @@ impl<'a> Excuses<'a> {
     /// Whether the cluster was whole and undisturbed from one time to another.
     pub(super) fn is_quiet(&self, from: u64, to: u64) -> bool {
         self.stability.is_quiet(from, to)
+    }
+
+    /// Whether somebody asked one home only, which carried it out once.
+    pub(super) fn is_done_once(&self, asked: &Asked) -> bool {
+        let (from, by) = span(asked);
+        self.stability.is_quiet_so_far(from, by) || self.is_undisputed(from, by)
     }
 
     /// Whether there is one home at a time, and each knows what the one before did.

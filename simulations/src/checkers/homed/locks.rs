@@ -6,27 +6,24 @@ use headcount::{Command, Reply};
 use super::excuses::{Excuses, span};
 use super::{Done, Key, Question, done, told};
 use crate::checkers::Verdict;
+use crate::checkers::clocks::{Clocks, Shows};
 use crate::history::{Asked, Shown};
-use crate::plan::Fault;
-
-/// Milliseconds by which a moment may be rounded.
-const ROUNDED_MS: u64 = 2;
 
 /// Somebody who took the lock, or kept it.
 struct Holder<'a> {
     asked: &'a Asked,
     value: Bytes,
-    /// Until when it is his for sure, unless it is opened.
-    until: u64,
+    /// When his life of it ends by the clock of its home, whichever that is; `None` when it has none.
+    deadline: Option<Shows>,
 }
 
 /// What may have ended a lock, from when until when.
 type End = (u64, u64);
 
-pub(super) fn judge(excuses: &Excuses, key: &Key, verdict: &mut Verdict) {
-    let takers: Vec<Holder> = key.asks.iter().filter_map(|(asked, question)| taker(asked, question)).collect();
-    let has_lives = key.asks.iter().any(|(_, question)| life(question).is_some());
-    if takers.is_empty() || has_lives && has_set_clocks(excuses) {
+pub(super) fn judge<'a>(excuses: &Excuses, key: &Key<'a>, verdict: &mut Verdict) {
+    let wants = |(asked, question): &(&'a Asked, Question)| taker(asked, question, &excuses.clocks);
+    let takers: Vec<Holder> = key.asks.iter().filter_map(wants).collect();
+    if takers.is_empty() {
         return;
     }
     let ends: Vec<End> = key.asks.iter().filter_map(|(asked, question)| end(asked, question)).collect();
@@ -40,10 +37,6 @@ pub(super) fn judge(excuses: &Excuses, key: &Key, verdict: &mut Verdict) {
     }
 }
 
-fn has_set_clocks(excuses: &Excuses) -> bool {
-    excuses.history.plan.faults().any(|(_, fault)| matches!(fault, Fault::SetClock { .. }))
-}
-
 /// The life that is given to what is written.
 fn life(question: &Question) -> Option<i64> {
     match question {
@@ -53,16 +46,22 @@ fn life(question: &Question) -> Option<i64> {
 }
 
 /// Who asks for the lock: to take it when nobody has it, or to keep what is his.
-fn taker<'a>(asked: &'a Asked, question: &Question) -> Option<Holder<'a>> {
-    let value = match question {
-        Question::Command(Command::Setnx { value, .. } | Command::Set { nx: true, value, .. }) => value.clone(),
+fn taker<'a>(asked: &'a Asked, question: &Question, clocks: &Clocks) -> Option<Holder<'a>> {
+    let value = wanted(question)?;
+    let (from, to) = span(asked);
+    let deadline = life(question).map(|seconds| clocks.of_any(from, to).plus(seconds * 1_000));
+    Some(Holder { asked, value, deadline })
+}
+
+/// What it is to hold then.
+fn wanted(question: &Question) -> Option<Bytes> {
+    match question {
+        Question::Command(Command::Setnx { value, .. } | Command::Set { nx: true, value, .. }) => Some(value.clone()),
         Question::CompareAndSet { expected: Some(expected), new: Some(new), .. } if expected == new => {
-            Bytes::copy_from_slice(new.as_bytes())
+            Some(Bytes::copy_from_slice(new.as_bytes()))
         }
-        Question::Command(_) | Question::CompareAndSet { .. } => return None,
-    };
-    let until = life(question).map_or(u64::MAX, |seconds| asked.at + seconds.unsigned_abs() * 1_000);
-    Some(Holder { asked, value, until })
+        Question::Command(_) | Question::CompareAndSet { .. } => None,
+    }
 }
 
 /// Whether it was told that it has it: `SET NX` says so with `OK` or 1, a compare-and-set with what it found.
@@ -73,7 +72,7 @@ fn won(asked: &Asked) -> bool {
 /// Anything else that writes may have ended it, from when it was asked until it was answered, or for ever when its outcome is unknown.
 fn end(asked: &Asked, question: &Question) -> Option<End> {
     let has_done_nothing = done(asked) == Done::No || matches!(asked.answer, Some((_, Ok(Reply::Integer(0)))));
-    if question.is_read() || taker(asked, question).is_some() || has_done_nothing {
+    if question.is_read() || wanted(question).is_some() || has_done_nothing {
         return None;
     }
     let until = if done(asked) == Done::Perhaps { u64::MAX } else { span(asked).1 };
@@ -94,11 +93,17 @@ impl Locks<'_> {
         self.ends.iter().any(|(asked, until)| *asked <= by && *until >= from)
     }
 
+    /// Whether his life of it is not over by then: everybody hides it by his own clock, and whoever removes it goes by his.
+    fn lasts(&self, holder: &Holder, by: u64) -> bool {
+        let shown = || self.excuses.clocks.of_any(holder.asked.at, by);
+        holder.deadline.is_none_or(|deadline| shown().is_before(deadline))
+    }
+
     /// Two who have it at one time.
     fn judge_two(&self, one: &Holder, other: &Holder, verdict: &mut Verdict) {
         let (begin, to) = (one.asked.at.min(other.asked.at), span(one.asked).1.max(span(other.asked).1));
         let is_the_same = one.value == other.value && !(takes(one) && takes(other));
-        let are_both_alive = to + ROUNDED_MS < one.until.min(other.until);
+        let are_both_alive = self.lasts(one, to) && self.lasts(other, to);
         let is_double = !is_the_same && are_both_alive && !self.may_have_ended(begin, to);
         verdict.judge(!is_double || !self.excuses.must_differ(one.asked, other.asked), to, || {
             format!("two won {:?}: {}, and {}", self.key.name, told(one.asked), told(other.asked))
@@ -146,7 +151,7 @@ impl Locks<'_> {
             let is_other = other.asked.at <= by && other.value != holder.value;
             is_other && may_have && !self.excuses.is_in_force(holder.asked, other.asked.at, by)
         };
-        by + ROUNDED_MS < holder.until
+        self.lasts(holder, by)
             && !self.may_have_ended(holder.asked.at, by)
             && self.excuses.is_in_force(holder.asked, at, by)
             && !self.takers.iter().any(is_excused)

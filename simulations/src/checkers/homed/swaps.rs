@@ -6,27 +6,30 @@ use bytes::Bytes;
 use headcount::{Command, Reply};
 
 use super::excuses::Excuses;
-use super::{Key, Question, all_differ};
+use super::{Done, Key, Question, all_differ, done};
 use crate::checkers::Verdict;
 use crate::history::Asked;
 
 /// `GETSET` answers what it replaced, and so does a compare-and-set that found what it expected, where a plan's client tells of it.
 pub(super) fn judge(excuses: &Excuses, key: &Key, verdict: &mut Verdict) {
-    let mut written: BTreeMap<Bytes, usize> = BTreeMap::new();
+    let mut written: BTreeMap<Bytes, Vec<&Asked>> = BTreeMap::new();
     let mut is_removed = false;
-    for (_, question) in &key.asks {
+    for (asked, question) in &key.asks {
         match question {
-            Question::Command(Command::Getset { value, .. }) => *written.entry(value.clone()).or_default() += 1,
+            Question::Command(Command::Getset { value, .. }) => written.entry(value.clone()).or_default().push(asked),
             Question::CompareAndSet { new: Some(new), seconds: None, .. } => {
-                *written.entry(Bytes::copy_from_slice(new.as_bytes())).or_default() += 1;
+                written.entry(Bytes::copy_from_slice(new.as_bytes())).or_default().push(asked);
             }
             Question::CompareAndSet { new: None, .. } => is_removed = true,
             question if question.is_read() => {}
             Question::Command(_) | Question::CompareAndSet { .. } => return,
         }
     }
+    // Where homes may have been two while it was asked for, each may have written it.
+    let is_once = |asked: &Asked| done(asked) == Done::Yes && excuses.is_done_once(asked);
+    let is_unique = |value: &Bytes| written.get(value).is_some_and(|by| by.len() == 1 && is_once(by[0]));
     let replaced = |asked: &Asked| match &asked.answer {
-        Some((_, Ok(Reply::Bulk(value)))) if written.get(value) == Some(&1) => Some(Some(value.clone())),
+        Some((_, Ok(Reply::Bulk(value)))) if is_unique(value) => Some(Some(value.clone())),
         Some((_, Ok(Reply::Nil))) if !is_removed => Some(None),
         _ => None,
     };

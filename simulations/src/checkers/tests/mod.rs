@@ -1012,3 +1012,135 @@ fn who_leaves_is_gone_at_once_and_what_it_had_answered_is_not() {
     });
     assert!(excused.is_kept(), "{excused:?}");
 }
+
+/// A clock is set.
+fn set_clock(history: &mut History, at_ms: u64, node: usize, ahead_ms: i64) {
+    let event = plan::Event::Fault(Fault::SetClock { node, ahead_ms });
+    history.plan.steps.push(Step { at_ms, event });
+}
+
+#[test]
+fn of_two_who_give_a_key_a_life_the_longer_holds() {
+    let check = lives::check;
+    for wrong in [5, -1, 8] {
+        rejects(check, "was to live for (9, 9) s", |history| answer(history, "TTL mortal", Reply::Integer(wrong)));
+    }
+    rejects(check, "was to live:", |history| answer(history, "TTL mortal", Reply::Integer(-2)));
+    rejects(check, "was to live no longer", |history| answer(history, "EXISTS mortal", Reply::Integer(1)));
+    // Who had seen the longer takes it away.
+    let mut history = truth();
+    let longer = asked(&mut history, "EXPIRE mortal 9");
+    let (author, (_, number)) = (longer.process.unwrap(), longer.wrote.unwrap());
+    asked(&mut history, "EXPIRE mortal 5").saw.insert(author, number);
+    answer(&mut history, "TTL mortal", Reply::Integer(5));
+    assert!(check(&history).is_kept(), "{:?}", check(&history));
+    // By a clock that is two seconds ahead the longer is set for later, and by who reads there is less left.
+    for (node, left) in [(1, 11), (0, 7)] {
+        let mut history = truth();
+        set_clock(&mut history, if node == 1 { 20_500 } else { 21_200 }, node, 2_000);
+        assert!(!check(&history).is_kept());
+        answer(&mut history, "TTL mortal", Reply::Integer(left));
+        assert!(check(&history).is_kept(), "{:?}", check(&history));
+    }
+}
+
+#[test]
+fn of_clocks_that_are_set_each_moment_is_judged_by_what_they_showed() {
+    // One that shows the deadline hides it, and shows nothing from then on; one that does not yet may go on.
+    rejects(deadlines::check, "it was set by client", |history| set_clock(history, 9_500, 1, 10_000));
+    let mut history = truth();
+    set_clock(&mut history, 9_500, 1, -10_000);
+    assert!(deadlines::check(&history).is_kept());
+    let reads = history.asked.iter_mut().filter(|asked| asked.ask.to_string() == "GET brief");
+    reads.for_each(|read| read.answer.as_mut().unwrap().1 = Ok(Reply::Bulk("v".into())));
+    assert!(deadlines::check(&history).is_kept());
+    // Set long before, it excuses nothing.
+    rejects(deadlines::check, "the last was set by client", |history| {
+        set_clock(history, 1_000, 1, 10_000);
+        set_clock(history, 2_000, 1, 0);
+        asked(history, "GET brief").answer.as_mut().unwrap().1 = Ok(Reply::Nil);
+    });
+    let wins = |history: &mut History, ahead_ms: i64| {
+        set_clock(history, 23_000, 2, ahead_ms);
+        asked(history, "SET lease theirs NX EX 5").answer.as_mut().unwrap().1 = Ok(Reply::Ok);
+    };
+    rejects(homed::check, "two won", |history| wins(history, 500));
+    let mut history = truth();
+    wins(&mut history, 3_000);
+    assert!(homed::check(&history).is_kept());
+    let passes = |history: &mut History, ahead_ms: i64| {
+        set_clock(history, 17_000, 0, ahead_ms);
+        let served = asked(history, "BLPOP line 9").answer.replace((26_200, Ok(Reply::Nil)));
+        asked(history, "BLPOP line 8").answer = served;
+    };
+    rejects(homed::check, "and not to client 7", |history| passes(history, -500));
+    let mut history = truth();
+    passes(&mut history, 3_000);
+    assert!(homed::check(&history).is_kept());
+}
+
+#[test]
+fn at_rest_nobody_speaks_of_the_dead_of_whom_no_row_is_left() {
+    let check = leaks::check;
+    let dead = truth().processes.iter().find(|process| process.until.is_some()).unwrap().origin;
+    let release = |history: &mut History| (0..3).for_each(|node| last(history, node).held = false);
+    rejects(check, "which is dead and of which there has been no row", |history| {
+        release(history);
+        (0..3).for_each(|node| last(history, node).authors.clear());
+    });
+    let mut history = truth();
+    release(&mut history);
+    last(&mut history, 1).authors.insert(dead);
+    assert!(check(&history).is_kept(), "of whom there is a row: {:?}", check(&history));
+    rejects(check, "for somebody who was silent, and nobody was", |history| {
+        history.plan.settings.grace_ms = 600_000;
+    });
+}
+
+#[test]
+fn at_rest_no_key_is_stored_that_nobody_sees() {
+    rejects(leaks::check, "of which readers saw", |history| last(history, 0).stats.keys += 1);
+    // It expires at the very end.
+    let mut history = truth();
+    shown_in_the_end(&mut history, "set", |shown| *shown = Shown::Missing);
+    assert!(leaks::check(&history).is_kept());
+}
+
+#[test]
+fn what_was_removed_before_a_row_was_written_excuses_nothing() {
+    let removed_at = |history: &mut History, begun: u64| {
+        let mut removal = asked(history, "DEL gone").clone();
+        removal.ask = Ask::Command { via: Via::Shared, words: "DEL own".to_owned() };
+        (removal.at, removal.begun, removal.answer) = (begun, Some(begun), Some((begun, Ok(Reply::Integer(1)))));
+        history.asked.push(removal);
+        set(last(history, 0), "own").retain(|member| member != "alive");
+    };
+    rejects(false_death::check, "alive", |history| removed_at(history, 8_150));
+    let mut history = truth();
+    removed_at(&mut history, 8_300);
+    assert!(false_death::check(&history).is_kept());
+}
+
+#[test]
+fn a_value_that_two_homes_may_have_written_is_replaced_by_each() {
+    let twice = |history: &mut History| answer(history, "GETSET swap s3", Reply::Bulk("s0".into()));
+    rejects(homed::check, "one former value", twice);
+    let mut history = truth();
+    twice(&mut history);
+    let written = asked(&mut history, "GETSET swap s0").at;
+    disturb(&mut history, written);
+    assert!(homed::check(&history).is_kept());
+}
+
+#[test]
+fn a_member_of_two_owners_is_to_be_seen_while_one_of_them_lives() {
+    let forget = |history: &mut History| set(last(history, 0), "own").retain(|member| member != "both");
+    rejects(false_death::check, "both", forget);
+    // The session has ended, and with it alone the member is gone.
+    let mut history = truth();
+    forget(&mut history);
+    let is_of_node =
+        |asked: &&mut Asked| matches!(&asked.ask, Ask::Command { via: Via::Node, words } if words == "SADD own both");
+    history.asked.iter_mut().find(is_of_node).unwrap().wrote = None;
+    assert!(false_death::check(&history).is_kept());
+}

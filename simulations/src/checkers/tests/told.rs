@@ -46,6 +46,8 @@ pub(super) fn plan() -> Plan {
     told.command(8_300, 1, 1, Via::Node, "HSET fields g alive");
     told.command(8_400, 4, 1, Via::Session, "SADD own brief");
     told.ask(9_400, 4, 1, Ask::EndSession);
+    told.command(8_500, 4, 1, Via::Session, "SADD own both");
+    told.command(8_600, 1, 1, Via::Node, "SADD own both");
     for n in 0..4 {
         let (client, node) = (n % 2, n as usize % 2);
         told.command(12_000 + 300 * u64::from(n), client, node, Via::Homed, "INCRBY tickets 1");
@@ -88,16 +90,7 @@ pub(super) fn plan() -> Plan {
     told.command(14_900, 1, 1, Via::Shared, "EXISTS brief");
     told.command(15_000, 1, 1, Via::Shared, "GET brief");
     told.of_lines();
-    told.ask(14_000, 6, 1, Ask::Subscribe { topic: "news".to_owned() });
-    for n in 0..6 {
-        told.command(15_000 + 100 * n, 0, 0, Via::Shared, &format!("PUBLISH news m{n}"));
-    }
-    told.ask(14_000, 19, 1, Ask::SubscribePattern { pattern: "ol*".to_owned() });
-    told.command(16_700, 0, 0, Via::Shared, "PUBLISH olds first");
-    told.command(16_800, 0, 0, Via::Shared, "PUBLISH olds second");
-    told.ask(16_500, 6, 1, Ask::Dawdle);
-    told.command(16_600, 0, 0, Via::Shared, "PUBLISH news late");
-    told.ask(17_000, 6, 1, Ask::Listen);
+    told.of_topics();
     told.0.push(Step { at_ms: 26_000, event: plan::Event::Fault(Fault::Crash { node: 2 }) });
     told.command(26_500, 0, 0, Via::Shared, "SADD set after");
     told.command(25_500, 0, 0, Via::Homed, "INCRBY spanning 2");
@@ -120,11 +113,30 @@ pub(super) fn plan_of_a_leave() -> Plan {
 pub(super) struct Told(pub(super) Vec<Step>);
 
 impl Told {
-    /// Those who wait for elements.
+    /// Those who hear of topics.
+    fn of_topics(&mut self) {
+        self.ask(14_000, 6, 1, Ask::Subscribe { topic: "news".to_owned() });
+        for n in 0..6 {
+            self.command(15_000 + 100 * n, 0, 0, Via::Shared, &format!("PUBLISH news m{n}"));
+        }
+        self.ask(14_000, 19, 1, Ask::SubscribePattern { pattern: "ol*".to_owned() });
+        self.command(16_700, 0, 0, Via::Shared, "PUBLISH olds first");
+        self.command(16_800, 0, 0, Via::Shared, "PUBLISH olds second");
+        self.ask(16_500, 6, 1, Ask::Dawdle);
+        self.command(16_600, 0, 0, Via::Shared, "PUBLISH news late");
+        self.ask(17_000, 6, 1, Ask::Listen);
+    }
+
+    /// Those who wait for elements, and those who give one key a life.
     fn of_lines(&mut self) {
         self.command(17_200, 7, 0, Via::Shared, "BLPOP line 9");
         self.command(18_400, 8, 1, Via::Shared, "BLPOP line 8");
         self.command(19_700, 1, 1, Via::Shared, "RPUSH line first");
+        self.command(20_000, 19, 0, Via::Shared, "SADD mortal m");
+        self.command(21_000, 19, 0, Via::Shared, "EXPIRE mortal 5");
+        self.command(21_000, 20, 1, Via::Shared, "EXPIRE mortal 9");
+        self.command(21_500, 19, 0, Via::Shared, "TTL mortal");
+        self.command(31_000, 20, 1, Via::Shared, "EXISTS mortal");
         self.command(13_000, 17, 0, Via::Shared, "BLPOP beside 9");
         self.command(14_000, 18, 1, Via::Shared, "RPUSH beside it");
     }
