@@ -55,10 +55,10 @@ struct Call {
     asked: BTreeSet<Origin>,
     /// This node's last operation before the call.
     after: u64,
-    /// What it was answered, while more than half of the nodes are not yet known to have that.
-    carried: Option<(Carried, Back)>,
-    /// The word that they have it, or that it came too late, may come before the answer.
-    word: Option<Word>,
+    /// What it was answered, while more than half of the nodes are not yet known to have that: by several homes, when one was thought lost.
+    carried: Vec<(Carried, Back)>,
+    /// What homes have said of that; it may come before the answer.
+    words: BTreeMap<Origin, Word>,
     /// Nobody waits any more.
     given_up: bool,
     hears: Hears,
@@ -72,6 +72,21 @@ impl Call {
 
     fn takes(&self) -> bool {
         matches!(self.command, HomedCommand::Pop { .. })
+    }
+
+    /// Which answer its home has said to be had by more than half of the nodes. The word of one home says nothing of what another wrote.
+    fn confirmed(&self) -> Option<usize> {
+        self.carried.iter().position(|(carried, _)| {
+            carried.dot.is_some_and(|dot| self.words.get(&dot.origin) == Some(&Word::Confirmed))
+        })
+    }
+
+    /// Whether no answer that has come will be confirmed any more: all their homes have said so, or the one that was asked last.
+    fn has_lapsed(&self) -> bool {
+        let has_said_so = |home: Origin| self.words.get(&home) == Some(&Word::Lapsed);
+        !self.carried.is_empty()
+            && (self.sent.is_some_and(has_said_so)
+                || self.carried.iter().all(|(carried, _)| carried.dot.is_some_and(|dot| has_said_so(dot.origin))))
     }
 }
 
@@ -94,6 +109,12 @@ pub(super) enum Back {
     Place(ElementKey),
 }
 
+impl Back {
+    fn place(self) -> Option<ElementKey> {
+        if let Self::Place(element) = self { Some(element) } else { None }
+    }
+}
+
 /// An element without a taker.
 #[derive(Debug)]
 struct Returned {
@@ -103,6 +124,8 @@ struct Returned {
     /// Where a majority is required: which element it was, and the operation that took it. Another side may have given it
     /// to somebody; it goes back when enough nodes have told that they have not.
     doubtful: Option<(ElementKey, Dot)>,
+    /// For which call it was taken.
+    call: Option<u64>,
 }
 
 /// Who took which element, of the latest.
@@ -152,6 +175,16 @@ impl Calls {
         self.open.len() + self.returned.len()
     }
 
+    /// Whether an element that was taken for a call is its caller's, or on its way back from there.
+    fn claims(&self, number: u64, element: ElementKey) -> bool {
+        let is_it = |(_, back): &(Carried, Back)| back.place() == Some(element);
+        let is_on_its_way = |returned: &Returned| {
+            returned.call == Some(number) && returned.doubtful.is_some_and(|(doubtful, _)| doubtful == element)
+        };
+        self.open.get(&number).is_some_and(|call| call.carried.iter().any(is_it))
+            || self.returned.iter().any(is_on_its_way)
+    }
+
     fn end(&mut self, number: u64) -> Option<Call> {
         let call = self.open.remove(&number)?;
         self.ended.insert(number);
@@ -187,7 +220,7 @@ impl State {
 
     /// Whether a call of this node waits for being carried out.
     pub(crate) fn is_call_open(&self, number: u64) -> bool {
-        self.homed.calls.open.get(&number).is_some_and(|call| call.carried.is_none())
+        self.homed.calls.open.get(&number).is_some_and(|call| call.carried.is_empty())
     }
 
     /// Whether a call of this node has not ended.
@@ -201,7 +234,8 @@ impl State {
         calls.last_number += 1;
         let number = calls.last_number;
         let asked = BTreeSet::new();
-        let call = Call { command, sent: None, asked, after, carried: None, word: None, given_up: false, hears };
+        let (carried, words) = (Vec::new(), BTreeMap::new());
+        let call = Call { command, sent: None, asked, after, carried, words, given_up: false, hears };
         calls.open.insert(number, call);
         self.route(number);
         number
@@ -248,10 +282,10 @@ impl State {
 
     /// Nobody waits for a call, and nobody will answer it. What is known to be taken for it goes back.
     fn end_given_up(&mut self, number: u64) {
-        let carried = self.homed.calls.open.get_mut(&number).and_then(|call| call.carried.take());
-        match carried {
-            Some((carried, back)) => self.end_call(number, Ok(carried), back),
-            None => self.end_call(number, Err(Error::OutcomeUnknown), Back::Nowhere),
+        if self.is_call_open(number) {
+            self.end_call(number, Err(Error::OutcomeUnknown), Back::Nowhere);
+        } else {
+            self.end_lapsed(number);
         }
     }
 
@@ -271,7 +305,7 @@ impl State {
         let (me, home) = (self.origin(), self.name_of(from));
         let Some(call) = self.homed.calls.open.get_mut(&number) else { return };
         // Who was asked before has no say any more, and nobody has once an operation has answered.
-        if call.sent != Some(from) || call.carried.is_some() {
+        if call.sent != Some(from) || !call.carried.is_empty() {
             return;
         }
         if matches!(outcome, Err(Refusal::NotHome | Refusal::Withdrawn)) && !call.given_up {
@@ -295,43 +329,61 @@ impl State {
 
     /// More than half of the nodes have what answered a call.
     pub(super) fn handle_confirmed_call(&mut self, from: Origin, number: u64) {
-        let Some(call) = self.homed.calls.open.get_mut(&number) else { return };
-        if !call.asked.contains(&from) {
-            return;
-        }
-        call.word.get_or_insert(Word::Confirmed);
-        self.heed_word(number);
+        self.take_word(from, number, Word::Confirmed);
     }
 
     /// What answered a call came too late to more than half of the nodes.
     pub(super) fn handle_lapsed_call(&mut self, from: Origin, number: u64) {
-        let Some(call) = self.homed.calls.open.get_mut(&number).filter(|call| call.asked.contains(&from)) else {
-            return;
-        };
-        call.word.get_or_insert(Word::Lapsed);
-        self.heed_word(number);
+        self.take_word(from, number, Word::Lapsed);
     }
 
-    /// Ends a call that was carried out, once its home has said what is to be thought of that.
-    fn heed_word(&mut self, number: u64) {
+    fn take_word(&mut self, from: Origin, number: u64, word: Word) {
         let Some(call) = self.homed.calls.open.get_mut(&number) else { return };
-        let Some(word) = call.word else { return };
-        let Some((carried, back)) = call.carried.take() else { return };
-        match word {
-            Word::Confirmed => self.end_call(number, Ok(carried), back),
-            Word::Lapsed => self.end_lapsed(number, carried, back),
+        if call.asked.contains(&from) {
+            call.words.entry(from).or_insert(word);
+            self.heed_words(number);
         }
     }
 
+    /// Ends a call that was carried out, once its homes have said what is to be thought of that.
+    fn heed_words(&mut self, number: u64) {
+        let Some(call) = self.homed.calls.open.get_mut(&number) else { return };
+        if let Some(index) = call.confirmed() {
+            let (carried, back) = call.carried.remove(index);
+            self.end_answered(number, carried, back);
+        } else if call.has_lapsed() {
+            self.end_lapsed(number);
+        }
+    }
+
+    /// Ends a call with one of its answers.
+    fn end_answered(&mut self, number: u64, carried: Carried, back: Back) {
+        if let Some(call) = self.homed.calls.open.get_mut(&number) {
+            // Another home may have taken the same for it.
+            call.carried.retain(|(_, other)| other.place() != back.place());
+        }
+        self.return_carried(number);
+        self.end_call(number, Ok(carried), back);
+    }
+
     /// Nobody can tell any more whether the answer was given once. A popped element goes back, unless it was given to another.
-    fn end_lapsed(&mut self, number: u64, Carried { answer, dot }: Carried, back: Back) {
-        let Some(call) = self.homed.calls.open.get(&number) else { return };
-        if let (HomedCommand::Pop { key, .. }, Answer::Value(value)) = (&call.command, answer) {
-            let returned = self.returned(key.clone(), value, back, dot);
-            self.homed.calls.returned.extend(returned);
-            self.end_call(number, Err(Error::TryAgain(TryAgain::NoAnswer)), Back::Nowhere);
-        } else {
-            self.end_call(number, Err(Error::OutcomeUnknown), Back::Nowhere);
+    fn end_lapsed(&mut self, number: u64) {
+        let takes = self.homed.calls.open.get(&number).is_some_and(Call::takes);
+        self.return_carried(number);
+        let error = if takes { Error::TryAgain(TryAgain::NoAnswer) } else { Error::OutcomeUnknown };
+        self.end_call(number, Err(error), Back::Nowhere);
+    }
+
+    /// What homes have taken for a call goes back.
+    fn return_carried(&mut self, number: u64) {
+        let Some(call) = self.homed.calls.open.get_mut(&number) else { return };
+        let (key, mut carried) = (call.command.key().clone(), std::mem::take(&mut call.carried));
+        while let Some((Carried { answer, dot }, back)) = carried.pop() {
+            carried.retain(|(_, other)| other.place() != back.place());
+            if let Answer::Value(value) = answer {
+                let returned = self.returned(number, key.clone(), value, back, dot);
+                self.homed.calls.returned.extend(returned);
+            }
         }
     }
 
@@ -340,24 +392,26 @@ impl State {
         let needs_confirmation = self.needs_confirmation() && carried.dot.is_some();
         let Some(call) = self.homed.calls.open.get_mut(&number) else { return };
         if needs_confirmation && !call.given_up {
-            call.carried = Some((carried, back));
-            self.heed_word(number);
+            call.carried.retain(|(known, _)| known.dot != carried.dot);
+            call.carried.push((carried, back));
+            self.heed_words(number);
         } else {
-            self.end_call(number, Ok(carried), back);
+            self.end_answered(number, carried, back);
         }
     }
 
     /// An element on its way back to its place.
-    fn returned(&self, key: Blob, value: Blob, back: Back, dot: Option<Dot>) -> Option<Returned> {
-        let Back::Place(element) = back else { return None };
+    fn returned(&self, number: u64, key: Blob, value: Blob, back: Back, dot: Option<Dot>) -> Option<Returned> {
+        let element = back.place()?;
         let doubtful = dot.filter(|_| self.needs_confirmation()).map(|dot| (element, dot));
-        Some(Returned { key, position: element.position, value, doubtful })
+        Some(Returned { key, position: element.position, value, doubtful, call: Some(number) })
     }
 
     /// An operation was applied: it may answer a call, of this node or of one of which to take note.
     pub(crate) fn note_homed(&mut self, author: OriginIx, seq: u64, op: &Op<'_>) {
         let dot = Dot { origin: self.origins.get(author).origin, seq };
-        let is_first = !matches!(&op.action, Action::Take { element, .. } if !self.note_taken(*element, dot));
+        let call = op.answers.as_deref().filter(|answered| answered.caller == self.origin()).map(|own| own.number);
+        let is_first = !matches!(&op.action, Action::Take { element, .. } if !self.note_taken(*element, dot, call));
         if let Action::Settled { through } = op.action
             && author != self.me
         {
@@ -383,26 +437,29 @@ impl State {
             self.carried(*number, Carried { answer: answer.clone(), dot: Some(dot) }, back);
         } else if let (Action::Take { key, .. }, Answer::Value(value)) = (&op.action, answer) {
             // Another home had answered it too: it was thought lost.
-            let returned = self.returned(key.0.into(), value.clone(), back, Some(dot));
+            let returned = self.returned(*number, key.0.into(), value.clone(), back, Some(dot));
             self.homed.calls.returned.extend(returned);
         }
     }
 
-    /// An element was taken. Whoever else had taken the same has no claim to bring it back. Returns whether nobody is known who had.
-    fn note_taken(&mut self, element: ElementKey, by: Dot) -> bool {
+    /// An element was taken, perhaps for a call of this node. Whoever else had taken the same for another has no claim to bring it back.
+    /// Returns whether nobody is known who had.
+    fn note_taken(&mut self, element: ElementKey, by: Dot, call: Option<u64>) -> bool {
         if self.node.is_none() {
             return true; // there never is another home
         }
         let calls = &mut self.homed.calls;
+        let is_claimed = call.is_some_and(|number| calls.claims(number, element));
         calls
             .returned
             .retain(|returned| returned.doubtful.is_none_or(|(doubtful, dot)| doubtful != element || dot == by));
-        for (carried, back) in calls.open.values_mut().filter_map(|call| call.carried.as_mut()) {
-            if matches!(back, Back::Place(place) if *place == element) && carried.dot != Some(by) {
+        let others = calls.open.iter_mut().filter(|(number, _)| Some(**number) != call);
+        for (carried, back) in others.flat_map(|(_, call)| &mut call.carried) {
+            if back.place() == Some(element) && carried.dot != Some(by) {
                 *back = Back::Nowhere;
             }
         }
-        calls.taken.note(element, by)
+        calls.taken.note(element, by) || is_claimed
     }
 
     /// A snapshot was loaded, and with it perhaps answers to calls of this node.
@@ -415,13 +472,13 @@ impl State {
             }
             self.homed.calls.answered_elsewhere = true;
             let back = match &taken {
-                Some(taken) if self.note_taken(taken.element, dot) => Back::Place(taken.element),
+                Some(taken) if self.note_taken(taken.element, dot, Some(number)) => Back::Place(taken.element),
                 Some(_) | None => Back::Nowhere,
             };
             if self.homed.calls.open.contains_key(&number) {
                 self.carried(number, Carried { answer, dot: Some(dot) }, back);
             } else if let (Some(taken), Answer::Value(value)) = (taken, answer) {
-                let returned = self.returned(taken.key, value, back, Some(dot));
+                let returned = self.returned(number, taken.key, value, back, Some(dot));
                 self.homed.calls.returned.extend(returned);
             }
         }
@@ -431,7 +488,7 @@ impl State {
     /// Takes note of an answer to a caller that may ask for it again; of this node's own, only of news.
     pub(crate) fn note_record(&mut self, caller: Origin, number: u64, record: Record) {
         if let Some(taken) = &record.taken {
-            self.note_taken(taken.element, record.dot);
+            self.note_taken(taken.element, record.dot, None);
         }
         let is_known = caller == self.origin() && self.origins.applied(record.dot.origin) >= record.dot.seq;
         if !is_known && !self.origins.is_gone(caller) {
@@ -487,7 +544,7 @@ impl State {
                 Back::Nowhere => {}
                 Back::End => self.give_back(end, key, value),
                 Back::Place(_) => {
-                    let returned = self.returned(key, value, back, dot);
+                    let returned = self.returned(number, key, value, back, dot);
                     self.homed.calls.returned.extend(returned);
                 }
             }
@@ -514,7 +571,7 @@ impl State {
         let me = self.origin();
         let open = self.homed.calls.open.iter();
         let undone = open.filter(|(_, call)| {
-            matches!(call.hears, Hears::Caller(_)) && call.carried.is_none() && !call.given_up && !call.may_be_done(me)
+            matches!(call.hears, Hears::Caller(_)) && call.carried.is_empty() && !call.given_up && !call.may_be_done(me)
         });
         let undone: Vec<(u64, Option<Origin>)> = undone.map(|(number, call)| (*number, call.sent)).collect();
         for (number, sent) in undone {
@@ -544,7 +601,7 @@ impl State {
         let Some(call) = self.homed.calls.open.get_mut(&number) else { return Error::OutcomeUnknown };
         call.given_up = true;
         let (may_be_done, takes) = (call.may_be_done(me), call.takes());
-        let (sent, dot) = (call.sent, call.carried.as_ref().and_then(|(carried, _)| carried.dot));
+        let (sent, dot) = (call.sent, call.carried.last().and_then(|(carried, _)| carried.dot));
         match sent {
             _ if dot.is_some() => self.end_given_up(number),
             None if !may_be_done => self.end_given_up(number),
@@ -575,7 +632,7 @@ impl State {
     pub(crate) fn give_back(&mut self, end: End, key: Blob, value: Blob) {
         let list = self.keyspace.keys.get(&key).and_then(|entry| entry.list());
         let position = list.map_or_else(|| List::default().position_beyond(end), |list| list.position_beyond(end));
-        self.homed.calls.returned.push(Returned { key, position, value, doubtful: None });
+        self.homed.calls.returned.push(Returned { key, position, value, doubtful: None, call: None });
         self.unsettle();
     }
 

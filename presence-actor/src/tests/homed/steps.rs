@@ -28,6 +28,10 @@ impl Sent {
     pub(super) fn is_operations(&self) -> bool {
         matches!(wire::decode(&mut &self.frame[..]), Ok(Frame::Ops { .. }))
     }
+
+    pub(super) fn is_confirmation(&self) -> bool {
+        matches!(wire::decode(&mut &self.frame[..]), Ok(Frame::Confirmed { .. }))
+    }
 }
 
 impl World {
@@ -137,6 +141,13 @@ impl World {
         let (from, now) = (self.origin(sent.from), self.now);
         self.nodes[sent.to].handle_frame(from, &sent.frame, now).unwrap();
         self.settle_calls(sent.to);
+    }
+
+    /// A node hears something that another did not say.
+    pub(super) fn hear_falsely(&mut self, from: usize, to: usize, frame: &Frame) {
+        let (from_origin, now) = (self.origin(from), self.now);
+        self.nodes[to].handle_frame(from_origin, &wire::encode(frame).into(), now).unwrap();
+        self.settle_calls(to);
     }
 
     /// All that a node has for another arrives.
