@@ -25,10 +25,18 @@ fn tell(draft: &mut Draft) {
         draft.silence(at, until, &[one], others);
         let later = until + draft.dice.between(500, 2_500);
         draft.silence(at, later, &[one], &[late]);
-        // Nor is it soon told by the others.
+        // What the late one writes meanwhile the other does not soon know,
+        let slow = draft.dice.between(100, 900) as u32;
+        draft.fault(at, Fault::Delay { from: late, to: one, min_ms: slow, max_ms: slow + 100 });
+        // nor is the late one soon told by the others.
         let slow = draft.dice.between(1, 300) as u32;
         for &other in others {
             draft.fault(at, Fault::Delay { from: other, to: late, min_ms: slow / 2, max_ms: slow });
+        }
+        let (min_ms, max_ms) = draft.settings.latency_ms;
+        for &other in order.iter().filter(|other| **other != late) {
+            let (from, to) = if other == one { (late, one) } else { (other, late) };
+            draft.fault(later + 1_000, Fault::Delay { from, to, min_ms, max_ms });
         }
     }
     race(draft);
