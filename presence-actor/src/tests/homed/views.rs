@@ -488,13 +488,18 @@ fn carried_out_by_two(world: &mut World, command: HomedCommand, before: impl FnO
         world.gossip_unheard(&[1, 2]);
         for _ in 0..4 {
             world.hand_over(2, 1);
-            let (word, heard): (Vec<_>, Vec<_>) = world.take_sent(1, 2).into_iter().partition(Sent::is_confirmation);
-            heard.iter().for_each(|sent| world.hand(sent));
-            words.extend(word);
+            let (held_back, heard): (Vec<_>, Vec<_>) =
+                world.take_sent(1, 2).into_iter().partition(Sent::is_confirmation);
+            for sent in &heard {
+                world.hand(sent);
+            }
+            words.extend(held_back);
         }
     }
     assert!(!words.is_empty(), "it is carried out again");
-    unheard.iter().for_each(|sent| world.hand(sent));
+    for sent in &unheard {
+        world.hand(sent);
+    }
     (call, words)
 }
 
@@ -518,7 +523,9 @@ fn the_word_of_a_home_counts_for_what_it_wrote_itself() {
         first = Some(world.call(1, count(&name)));
         world.gossip_unheard(&[1]);
     });
-    words.iter().for_each(|word| world.hand(word));
+    for word in &words {
+        world.hand(word);
+    }
     let told = [first.unwrap().outcome(), call.outcome()];
     assert_eq!(told, [Some(Ok(Answer::Number(1))), Some(Ok(Answer::Number(2)))]);
     heal_all(&mut world);
@@ -536,7 +543,9 @@ fn of_two_elements_that_two_homes_took_for_one_call_one_goes_back() {
         let now = world.now;
         world.nodes[1].push(Owner::SHARED, End::Left, name.as_bytes(), &[b"b"], now).unwrap();
     });
-    words.iter().for_each(|word| world.hand(word));
+    for word in &words {
+        world.hand(word);
+    }
     assert_eq!(call.outcome(), Some(Ok(value("b"))));
     heal_all(&mut world);
     assert_eq!(world.elements(0, &name), ["a"]);
@@ -553,7 +562,9 @@ fn one_element_that_two_homes_took_for_one_call_is_not_lost() {
         world.settle();
         let (mut call, words) = carried_out_by_two(&mut world, pop(&name), |_| {});
         if confirmed {
-            words.iter().for_each(|word| world.hand(word));
+            for word in &words {
+                world.hand(word);
+            }
             assert_eq!(call.outcome(), Some(Ok(value("a"))));
         } else {
             let Call::Open { number, .. } = call else { panic!("it has ended: {call:?}") };
