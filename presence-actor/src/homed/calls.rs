@@ -257,7 +257,8 @@ impl State {
         if let Some(former) = former {
             self.send_homed(former, Frame::Withdraw { number });
         }
-        let confirm = self.needs_confirmation();
+        // Alone too: by the time it is carried out there may be others.
+        let confirm = self.limits.home_requires == HomeRequires::Majority;
         let sent = self.send_homed(home, Frame::Ask { number, command, after, confirm });
         if let Some(call) = self.homed.calls.open.get_mut(&number) {
             call.sent = sent.then_some(home);
@@ -304,8 +305,12 @@ impl State {
     pub(super) fn handle_answer(&mut self, from: Origin, number: u64, outcome: Result<Answer, Refusal>) {
         let (me, home) = (self.origin(), self.name_of(from));
         let Some(call) = self.homed.calls.open.get_mut(&number) else { return };
-        // Who was asked before has no say any more, and nobody has once an operation has answered.
-        if call.sent != Some(from) || !call.carried.is_empty() {
+        // Who was asked before has no say any more.
+        if call.sent != Some(from) {
+            return;
+        }
+        if !call.carried.is_empty() {
+            call.sent = None; // another home has answered with an operation, of which this one is to say what it thinks
             return;
         }
         if matches!(outcome, Err(Refusal::NotHome | Refusal::Withdrawn)) && !call.given_up {
@@ -487,10 +492,11 @@ impl State {
 
     /// Takes note of an answer to a caller that may ask for it again; of this node's own, only of news.
     pub(crate) fn note_record(&mut self, caller: Origin, number: u64, record: Record) {
-        if let Some(taken) = &record.taken {
+        let is_own = caller == self.origin();
+        if let Some(taken) = record.taken.as_ref().filter(|_| !is_own) {
             self.note_taken(taken.element, record.dot, None);
         }
-        let is_known = caller == self.origin() && self.origins.applied(record.dot.origin) >= record.dot.seq;
+        let is_known = is_own && self.origins.applied(record.dot.origin) >= record.dot.seq;
         if !is_known && !self.origins.is_gone(caller) {
             self.homed.answered.note(caller, number, record);
         }

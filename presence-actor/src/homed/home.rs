@@ -58,7 +58,11 @@ impl State {
     /// Whether a call is still to be carried out: it may have been, by the home before this one, and its answer have come since.
     fn is_open(&mut self, caller: Origin, asked: &Asked) -> bool {
         if caller == self.origin() {
-            return self.is_call_open(asked.number);
+            let is_open = self.is_call_open(asked.number);
+            if !is_open && asked.confirm {
+                self.tell_word_again(caller, asked.number);
+            }
+            return is_open;
         }
         let is_answered = self.homed.answered.get(caller, asked.number).is_some();
         if is_answered && asked.confirm {

@@ -143,9 +143,8 @@ fn victim() -> State {
 /// Lets a node wait for the snapshot that a frame is a chunk of.
 fn ask_for_snapshot(node: &mut State, from: Origin, frame: &[u8]) {
     node.load = None;
-    if let Ok(Frame::Snapshot { id, .. }) = wire::decode(&mut &frame[..]) {
-        node.last_load_id = id.saturating_sub(1);
-    }
+    let id = if let Ok(Frame::Snapshot { id, .. }) = wire::decode(&mut &frame[..]) { id } else { 1 };
+    node.last_load_id = id.saturating_sub(1);
     node.request_snapshot(from);
 }
 

@@ -129,7 +129,9 @@ impl Pair {
                 let there = self.oracles[*node].hash.get(field);
                 assert_eq!(removed == 1, there.val.is_some());
                 if there.val.is_some() {
-                    let op = self.oracles[*node].hash.rm(*field, there.derive_rm_ctx());
+                    // All of the field that the node has seen goes, what it has overwritten too: a `Map` keeps that otherwise.
+                    let hash = &self.oracles[*node].hash;
+                    let op = hash.rm(*field, hash.read_ctx().derive_rm_ctx());
                     self.write(*node, Op::Hash(op));
                 }
             }

@@ -96,7 +96,7 @@ pub(super) fn plan() -> Plan {
     told.command(25_500, 0, 0, Via::Homed, "INCRBY spanning 2");
     told.command(30_500, 1, 1, Via::Homed, "INCRBY spanning 3");
     told.0.sort_by_key(|step| step.at_ms);
-    Plan { scenario: "told".to_owned(), seed: 7, nodes: 3, settings, storm_ms: 34_000, calm_ms: 46_000, steps: told.0 }
+    Plan { scenario: "told".to_owned(), seed: 7, nodes: 3, settings, storm_ms: 34_000, calm_ms: 90_000, steps: told.0 }
 }
 
 /// A plan in which a node leaves in order, and nothing else happens.
@@ -119,7 +119,7 @@ impl Told {
         for n in 0..6 {
             self.command(15_000 + 100 * n, 0, 0, Via::Shared, &format!("PUBLISH news m{n}"));
         }
-        self.ask(14_000, 19, 1, Ask::SubscribePattern { pattern: "ol*".to_owned() });
+        self.ask(14_000, 21, 1, Ask::SubscribePattern { pattern: "ol*".to_owned() });
         self.command(16_700, 0, 0, Via::Shared, "PUBLISH olds first");
         self.command(16_800, 0, 0, Via::Shared, "PUBLISH olds second");
         self.ask(16_500, 6, 1, Ask::Dawdle);
