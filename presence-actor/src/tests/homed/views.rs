@@ -10,6 +10,7 @@ use headcount_cluster::{GoneReason, WallMs};
 use super::steps::{ROUND_MS, Sent, key_where};
 use super::*;
 use crate::dot::Owner;
+use crate::homed::Refusal;
 use crate::limits::SPENT_HOLD;
 use crate::state::State;
 use crate::wire::Frame;
@@ -576,4 +577,50 @@ fn one_element_that_two_homes_took_for_one_call_is_not_lost() {
         assert_eq!(world.elements(0, &name), left, "confirmed: {confirmed}");
         world.assert_at_rest();
     }
+}
+
+/// A home, node 0, pops an element for a call of node 2, which hears of it; that home dies before it has said whether enough nodes have it.
+fn popped_by_a_home_that_dies(world: &mut World, name: &str) -> Call {
+    world.push(0, name, &["a"]);
+    world.settle();
+    world.until_serving(0, &[0, 1, 2]);
+    let (call, written) = (world.call(2, pop(name)), world.nodes[0].written());
+    world.hand_over(2, 0);
+    assert!(world.nodes[0].written() > written, "it is carried out");
+    let said = world.take_sent(0, 2);
+    for sent in &said {
+        world.hand(sent);
+    }
+    world.isolate(0);
+    for node in [1, 2] {
+        world.believe(node, 0, false);
+    }
+    call
+}
+
+/// Found by a review: a home that was the caller's own node said nothing of what another home had written.
+#[test]
+fn a_call_whose_caller_becomes_its_home_ends() {
+    let mut world = with_majority(3);
+    let name = key_where(|key| world.home(0, key) == 0 && world.home_among(&[1, 2], key) == 2);
+    let mut call = popped_by_a_home_that_dies(&mut world, &name);
+    world.rounds_of(&[1, 2], 20);
+    assert_eq!(call.outcome(), Some(Err(Error::TryAgain(TryAgain::NoAnswer))));
+    world.rounds_of(&[1, 2], 20);
+    assert_eq!(world.elements(1, &name), ["a"], "it is back");
+}
+
+/// Found by a review: a home that refused a call after another had carried it out was not asked again, and its word never came.
+#[test]
+fn a_call_that_its_next_home_refuses_is_asked_again() {
+    let mut world = with_majority(3);
+    let name = key_where(|key| world.home(0, key) == 0 && world.home_among(&[1, 2], key) == 1);
+    let mut call = popped_by_a_home_that_dies(&mut world, &name);
+    drop(world.take_sent(2, 1));
+    let Call::Open { number, .. } = call else { panic!("it has ended: {call:?}") };
+    world.hear_falsely(1, 2, &Frame::Answer { number, outcome: Err(Refusal::NotHome) });
+    world.rounds_of(&[1, 2], 20);
+    assert_eq!(call.outcome(), Some(Err(Error::TryAgain(TryAgain::NoAnswer))));
+    world.rounds_of(&[1, 2], 20);
+    assert_eq!(world.elements(1, &name), ["a"], "it is back");
 }
