@@ -4,7 +4,7 @@
 //! every virtual second, around each fault, and each gossip interval once the storm is over. Then all faults are healed and every process
 //! that does not run is started again, except on machines whose power went: those are dead for ever. Clients hear again what they did not read, and
 //! half way through the calm they give up what they still wait for; what they own stays. Then every node is asked once more, what a whole cluster
-//! has to do ([`calm`]).
+//! has to do (`calm.rs`).
 //!
 //! A client asks one thing after the other: while something is unanswered, whatever else its plan has it ask is left out, and not recorded. Not so
 //! what needs no answer: to stop or begin reading, to give up, to end a session (which gives up first, because a call in flight would
