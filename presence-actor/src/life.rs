@@ -23,6 +23,11 @@ impl Age {
     pub(crate) fn since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
+
+    /// The moment so much later.
+    pub(crate) fn plus(self, time: Duration) -> Self {
+        Self(self.0.saturating_add(time))
+    }
 }
 
 /// Counts a node's age.

@@ -18,7 +18,7 @@ use crate::api::Result;
 use crate::dot::{OriginIx, Owner};
 use crate::homed::{Answered, Dot, Homed};
 use crate::life::Life;
-use crate::limits::Limits;
+use crate::limits::{Limits, SPENT_HOLD};
 use crate::notices::{Memory, Notices};
 use crate::op::{Action, Op, Seen};
 use crate::origin::{Origins, Standing};
@@ -381,6 +381,8 @@ impl State {
     /// A member is there, for the first time or again.
     pub fn handle_member_up(&mut self, member: &Member, now: WallMs) {
         if self.origins.is_gone(member.origin()) {
+            // What this node remembers of the Gone the membership may never have heard, or have forgotten.
+            self.events.push_back(StateEvent::DeclareGone(member.origin(), GoneReason::Superseded));
             return;
         }
         let ix = self.origins.intern(member.origin(), self.life.age());
@@ -430,7 +432,7 @@ impl State {
         if reason == GoneReason::GraceOver {
             let node = self.peers.get(&origin).map(|peer| peer.member.node.clone());
             self.homed.missing.extend(node.map(|node| (node, self.life.age())));
-            self.hold();
+            self.hold(SPENT_HOLD);
         }
         self.change_standing(ix, Standing::Gone, now);
         self.doomed.push_back(ix);
@@ -485,7 +487,7 @@ impl State {
     pub fn work(&mut self, now: WallMs) -> bool {
         self.work_on_rest(now);
         self.drop_doomed();
-        self.merge_slice();
+        self.merge_slice(now);
         self.tell_watchers(None, now);
         self.handle_time(now);
         self.settle(now);

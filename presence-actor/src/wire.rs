@@ -45,8 +45,8 @@ pub(crate) enum Frame {
         ready: bool,
         /// Origins that are Gone for good: their owned rows must not come back.
         gone: Vec<Origin>,
-        /// Whether one of them may have been given up for its silence not long ago.
-        held: bool,
+        /// For how many milliseconds one of them may still come back that was given up for its silence.
+        held_ms: u64,
         /// Peers that are Up: who joins should meet them before it says that it is ready.
         up: Vec<(Origin, NodeId)>,
         /// Nodes that are Down, or were given up for their silence not long ago: who joins counts them too.
@@ -310,7 +310,7 @@ mod tests {
                     known: Known::default(),
                     ready: false,
                     gone: vec![],
-                    held: false,
+                    held_ms: 0,
                     up: vec![],
                     absent: vec![],
                 },

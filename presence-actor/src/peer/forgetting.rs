@@ -9,6 +9,8 @@
 //! had written, and no vector tells it so. So history goes first: logs are closed when a batch begins, and the batch
 //! is forgotten when all that was in them by then is pruned. Who lacks any of it needs a snapshot, and that knows.
 
+use std::time::Duration;
+
 use crdts::VClock;
 use headcount_cluster::Origin;
 
@@ -22,8 +24,8 @@ use crate::wire::{Known, WireVector};
 /// What is on its way to being forgotten.
 #[derive(Debug, Default)]
 pub(crate) struct Forgetting {
-    /// When the last peer was given up that may come back.
-    held_since: Option<Age>,
+    /// Until when whoever was given up for its silence is waited for.
+    held_until: Option<Age>,
     batch: Option<Batch>,
 }
 
@@ -36,22 +38,29 @@ struct Batch {
 }
 
 impl State {
-    /// A peer was given up that may come back, under a new name for what it was, with what it knew. Nothing is forgotten
-    /// for [`SPENT_HOLD`].
-    pub(crate) fn hold(&mut self) {
-        self.forgetting.held_since = Some(self.life.age());
+    /// Somebody was given up who may come back, under a new name for what it was, with what it knew. Nothing is forgotten
+    /// for so long, and for [`SPENT_HOLD`] at most.
+    pub(crate) fn hold(&mut self, time: Duration) {
+        let until = Some(self.life.age().plus(time.min(SPENT_HOLD)));
+        self.forgetting.held_until = self.forgetting.held_until.max(until);
         self.forgetting.batch = None;
+    }
+
+    /// For how long origins are still kept for somebody who was given up for its silence. Who joins keeps them as long: those that it
+    /// joins may all be gone before.
+    pub(crate) fn hold_left(&self) -> Duration {
+        self.forgetting.held_until.map_or(Duration::ZERO, |until| until.since(self.life.age()))
     }
 
     /// Whether origins are kept for somebody who was given up for its silence.
     pub fn is_held(&self) -> bool {
-        self.forgetting.held_since.is_some()
+        self.forgetting.held_until.is_some()
     }
 
     /// Lets a hold end whose time is over.
     pub(crate) fn end_hold(&mut self) {
         let age = self.life.age();
-        self.forgetting.held_since = self.forgetting.held_since.filter(|since| age.since(*since) < SPENT_HOLD);
+        self.forgetting.held_until = self.forgetting.held_until.filter(|until| *until > age);
     }
 
     /// Forgets origins that nobody has anything of.

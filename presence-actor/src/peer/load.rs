@@ -14,7 +14,7 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 use foldhash::fast::FixedState;
 use headcount_cluster::codec::CodecError;
-use headcount_cluster::{Origin, WallMs};
+use headcount_cluster::{GoneReason, Origin, WallMs};
 
 use super::sweep::{Again, Sweep};
 use crate::blob::Blob;
@@ -147,7 +147,7 @@ impl State {
     }
 
     /// One slice of merging, when there is something to merge.
-    pub(crate) fn merge_slice(&mut self) {
+    pub(crate) fn merge_slice(&mut self, now: WallMs) {
         let Some(mut load) = self.load.take_if(|load| load.is_merging()) else { return };
         let Some(merge) = &mut load.merge else { return };
         if let Some(chunk) = load.chunks.front_mut() {
@@ -168,14 +168,14 @@ impl State {
         } else if !merge.again.is_empty() {
             self.sweep_again(merge);
         } else {
-            self.finish_load(&merge.covered);
+            self.finish_load(&merge.covered, now);
             self.litter = Some(load);
             return;
         }
         self.load = Some(load);
     }
 
-    fn finish_load(&mut self, covered: &Known) {
+    fn finish_load(&mut self, covered: &Known, now: WallMs) {
         for (origin, seq) in covered.vector.iter().chain(&covered.retired) {
             if *seq > self.origins.applied(*origin) {
                 let ix = self.origins.intern(*origin, self.life.age());
@@ -188,6 +188,8 @@ impl State {
                 None => self.origins.forgotten.remember(*origin, *seq),
             }
         }
+        let gone: Vec<Origin> = covered.forgotten.iter().map(|(origin, _)| *origin).collect();
+        self.handle_gone(&gone, GoneReason::Superseded, now);
         self.repeat_erasures();
         self.note_answers_of_snapshot();
         self.keyspace.spent.restart_barrier();

@@ -182,7 +182,7 @@ impl State {
         self.keyspace.keep_spent = true;
         self.reset_link(member.origin());
         let known = self.known_to(member.origin());
-        let held = self.is_held();
+        let held_ms = u64::try_from(self.hold_left().as_millis()).unwrap_or(u64::MAX);
         let gone = self.gone_origins();
         let ready = self.readiness.is_ready();
         // Who is not ready is not asked whom there is to meet, and the lists are as long as the cluster is large.
@@ -196,7 +196,7 @@ impl State {
         }
         let peer = self.peers.get_or_add(member);
         peer.contact = Contact::Linked;
-        peer.send(&Frame::Hello { known, ready, gone, held, up, absent });
+        peer.send(&Frame::Hello { known, ready, gone, held_ms, up, absent });
         peer.queue.extend(interest);
         self.output = true;
         self.update_readiness();

@@ -2,6 +2,8 @@
 //!
 //! Garbage is an error that names the reason; what was understood before it stays applied, because each operation is whole.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use headcount_cluster::codec::{self, CodecError};
 use headcount_cluster::{GoneReason, Hlc, NodeId, Origin, WallMs};
@@ -9,6 +11,7 @@ use headcount_cluster::{GoneReason, Hlc, NodeId, Origin, WallMs};
 use super::repair::Lag;
 use super::{Contact, Peer};
 use crate::dot::OriginIx;
+use crate::limits::SPENT_HOLD;
 use crate::op::Op;
 use crate::origin::Standing;
 use crate::shared::keyspace::Effect;
@@ -49,8 +52,11 @@ impl State {
     fn understand(&mut self, from: Origin, payload: &Bytes, now: WallMs) -> Result<(), CodecError> {
         let mut tail = &payload[..];
         match wire::decode(&mut tail)? {
-            Frame::Hello { known, ready, gone, held, up, absent } => {
-                let reason = if held { GoneReason::GraceOver } else { GoneReason::Superseded };
+            Frame::Hello { known, ready, gone, held_ms, up, absent } => {
+                let reason = if held_ms > 0 { GoneReason::GraceOver } else { GoneReason::Superseded };
+                if held_ms > 0 {
+                    self.hold(Duration::from_millis(held_ms));
+                }
                 self.handle_gone(&gone, reason, now);
                 let Some(peer) = self.peers.get_mut(from) else { return Ok(()) };
                 peer.contact = Contact::Greeted;
@@ -82,7 +88,13 @@ impl State {
                 let start = payload.len() - tail.len();
                 self.take_messages(from, after, payload.slice(start..))?;
             }
-            Frame::Gone { origins, reason } => self.handle_gone(&origins, reason, now),
+            Frame::Gone { origins, reason } => {
+                // Also for whom this node has never met: those who have may all be gone when it comes back.
+                if reason == GoneReason::GraceOver && !origins.iter().all(|origin| self.origins.is_gone(*origin)) {
+                    self.hold(SPENT_HOLD);
+                }
+                self.handle_gone(&origins, reason, now);
+            }
             frame @ (Frame::Ask { .. }
             | Frame::Answer { .. }
             | Frame::Confirmed { .. }
