@@ -104,6 +104,17 @@ impl Asked {
             given_up: None,
         }
     }
+
+    /// Whether the node knew then what another had written.
+    pub fn has_seen(&self, other: &Self) -> bool {
+        let (Some(author), Some((_, last))) = (other.process, other.wrote) else { return false };
+        self.saw.get(&author).is_some_and(|known| *known >= last)
+    }
+
+    /// When it was done, if it takes no time: a process that stands still does it later than it was asked.
+    pub fn done_at(&self) -> u64 {
+        self.begun.unwrap_or(self.at)
+    }
 }
 
 /// Something that a subscriber heard.

@@ -11,7 +11,7 @@ use crate::origin::Origins;
 pub(crate) struct Digest<'a> {
     origins: &'a Origins,
     sum: u64,
-    /// The row that is being hashed: all of it at once takes a fraction of what a hasher takes that is fed piece by piece.
+    /// The row that is being hashed, each piece after its length.
     row: Vec<u8>,
 }
 

@@ -23,14 +23,6 @@ struct Set<'a> {
     deadline: Shows,
 }
 
-impl Set<'_> {
-    /// Whether whoever asked had seen it before.
-    fn is_seen_by(&self, asked: &Asked) -> bool {
-        let (Some(author), Some((_, last))) = (self.asked.process, self.asked.wrote) else { return false };
-        asked.saw.get(&author).is_some_and(|known| *known >= last)
-    }
-}
-
 /// Judges a history.
 pub(super) fn check(history: &History) -> Verdict {
     let mut verdict = Verdict::of("deadlines", "what has a life is shown until its deadline, and not from then on");
@@ -62,7 +54,7 @@ fn sets<'a>(asks: &[(&'a Asked, Command)], clocks: &Clocks) -> Option<Vec<Set<'a
             Command::Set { value, seconds: Some(seconds @ 1..), nx: false, .. }
                 if matches!(asked.ask, Ask::Command { via: Via::Shared, .. }) =>
             {
-                let deadline = clocks.at(asked.node, done_at(asked)).plus(seconds * 1_000);
+                let deadline = clocks.at(asked.node, asked.done_at()).plus(seconds * 1_000);
                 sets.push(Set { asked, value: value.clone(), deadline });
             }
             _ => return None,
@@ -71,29 +63,24 @@ fn sets<'a>(asks: &[(&'a Asked, Command)], clocks: &Clocks) -> Option<Vec<Set<'a
     Some(sets)
 }
 
-/// When something was done that takes no time: a process that stands still does it later than it was asked.
-fn done_at(asked: &Asked) -> u64 {
-    asked.begun.unwrap_or(asked.at)
-}
-
 fn judge(key: &Bytes, sets: &[Set<'_>], clocks: &Clocks, (asked, reply): (&Asked, &Reply), verdict: &mut Verdict) {
     if asked.loading {
         return;
     }
-    let seen: Vec<&Set> = sets.iter().filter(|set| set.is_seen_by(asked)).collect();
+    let seen: Vec<&Set> = sets.iter().filter(|set| asked.has_seen(set.asked)).collect();
     let told = |what: &str, set: &Set| {
         format!(
             "client {} on n{} asked `{}` at {} ms and was answered {reply:?}; of {key:?} {what} {:?} at {} ms, for until {:?} ms",
             asked.client,
             asked.node,
             asked.ask,
-            done_at(asked),
+            asked.done_at(),
             set.asked.client,
-            done_at(set.asked),
+            set.asked.done_at(),
             set.deadline
         )
     };
-    let now = clocks.at(asked.node, done_at(asked));
+    let now = clocks.at(asked.node, asked.done_at());
     if let Reply::Bulk(value) = reply
         && let Some(set) = seen.iter().find(|set| set.value == *value)
     {
@@ -101,9 +88,9 @@ fn judge(key: &Bytes, sets: &[Set<'_>], clocks: &Clocks, (asked, reply): (&Asked
     }
     // One that had seen all the others, so that nothing but its own deadline can end it.
     let last =
-        seen.iter().find(|set| seen.iter().all(|other| std::ptr::eq(*other, **set) || other.is_seen_by(set.asked)));
+        seen.iter().find(|set| seen.iter().all(|other| std::ptr::eq(*other, **set) || set.asked.has_seen(other.asked)));
     if let Some(set) = last
-        && clocks.of_any(done_at(set.asked), done_at(asked)).is_before(set.deadline)
+        && clocks.of_any(set.asked.done_at(), asked.done_at()).is_before(set.deadline)
     {
         verdict.judge(*reply == Reply::Bulk(set.value.clone()), asked.at, || told("the last was set by client", set));
     }

@@ -62,17 +62,6 @@ pub(super) fn check(history: &History) -> Verdict {
     verdict
 }
 
-/// Whether one had seen what another wrote.
-fn has_seen(by: &Asked, other: &Asked) -> bool {
-    let (Some(author), Some((_, last))) = (other.process, other.wrote) else { return false };
-    by.saw.get(&author).is_some_and(|known| *known >= last)
-}
-
-/// When something was done that takes no time.
-fn done_at(asked: &Asked) -> u64 {
-    asked.begun.unwrap_or(asked.at)
-}
-
 impl<'a> Key<'a> {
     /// The key, when one command made it and all others give it lives or read.
     fn of(name: Bytes, asks: Vec<(&'a Asked, Command)>, clocks: &Clocks) -> Option<Self> {
@@ -84,7 +73,7 @@ impl<'a> Key<'a> {
                     continue;
                 }
                 Command::Expire { seconds: seconds @ 1.., .. } => {
-                    Some(clocks.at(asked.node, done_at(asked)).plus(seconds * 1_000))
+                    Some(clocks.at(asked.node, asked.done_at()).plus(seconds * 1_000))
                 }
                 Command::Persist { .. } => None,
                 Command::Set { seconds: None, nx: false, .. }
@@ -104,16 +93,16 @@ impl<'a> Key<'a> {
         }
         let made = made?;
         let is_judged = |asked: &Asked| matches!(asked.ask, Ask::Command { via: Via::Shared, .. });
-        let is_fit = is_judged(made) && words.iter().all(|word| is_judged(word.asked) && has_seen(word.asked, made));
+        let is_fit = is_judged(made) && words.iter().all(|word| is_judged(word.asked) && word.asked.has_seen(made));
         is_fit.then_some(Self { name, made, words, reads })
     }
 
     fn judge(&self, clocks: &Clocks, read: &Asked, command: &Command, reply: &Reply, verdict: &mut Verdict) {
-        let known: Vec<&Word> = self.words.iter().filter(|word| has_seen(read, word.asked)).collect();
-        if !has_seen(read, self.made) || known.is_empty() {
+        let known: Vec<&Word> = self.words.iter().filter(|word| read.has_seen(word.asked)).collect();
+        if !read.has_seen(self.made) || known.is_empty() {
             return;
         }
-        let stands = |word: &&&Word| known.iter().all(|other| !has_seen(other.asked, word.asked));
+        let stands = |word: &&&Word| known.iter().all(|other| !other.asked.has_seen(word.asked));
         let standing: Vec<&&Word> = known.iter().filter(stands).collect();
         let latest =
             |one: Shows, other: Shows| Shows { least: one.least.max(other.least), most: one.most.max(other.most) };
@@ -122,21 +111,21 @@ impl<'a> Key<'a> {
             .map(|word| word.deadline)
             .reduce(|one, other| one.zip(other).map(|(one, other)| latest(one, other)));
         let Some(deadline) = deadline else { return };
-        let now = clocks.at(read.node, done_at(read));
+        let now = clocks.at(read.node, read.done_at());
         let is_shown = match (command, reply) {
             (Command::Ttl { .. }, reply) => *reply != Reply::Integer(-2),
             (_, reply) => !matches!(reply, Reply::Nil | Reply::Integer(0)),
         };
         let told = |what: &str| {
             let of =
-                |word: &&Word| format!("`{}` on n{} at {} ms", word.asked.ask, word.asked.node, done_at(word.asked));
+                |word: &&Word| format!("`{}` on n{} at {} ms", word.asked.ask, word.asked.node, word.asked.done_at());
             let lines: Vec<String> = known.iter().map(of).collect();
             format!(
                 "client {} on n{} asked `{}` at {} ms and was answered {reply:?}; {:?} {what}: {}",
                 read.client,
                 read.node,
                 read.ask,
-                done_at(read),
+                read.done_at(),
                 self.name,
                 lines.join("; ")
             )
@@ -146,7 +135,7 @@ impl<'a> Key<'a> {
             return;
         }
         let is_alive = deadline.is_none_or(|deadline| now.is_before(deadline));
-        if is_alive && !self.may_be_removed(clocks, done_at(read)) {
+        if is_alive && !self.may_be_removed(clocks, read.done_at()) {
             verdict.judge(is_shown, read.at, || told("was to live"));
         }
         if let (Command::Ttl { .. }, Reply::Integer(left @ -1..)) = (command, reply) {
@@ -160,7 +149,7 @@ impl<'a> Key<'a> {
 
     /// Whether some clock has shown any of the deadlines by then, so that somebody who did not know of another may have removed the key.
     fn may_be_removed(&self, clocks: &Clocks, by: u64) -> bool {
-        let shown = clocks.of_any(done_at(self.made), by.max(done_at(self.made)));
+        let shown = clocks.of_any(self.made.done_at(), by.max(self.made.done_at()));
         self.words.iter().filter_map(|word| word.deadline).any(|deadline| !shown.is_before(deadline))
     }
 }

@@ -78,9 +78,8 @@ fn is_of_home(asked: &Asked, command: &Command) -> bool {
 }
 
 /// Whether one had seen what another wrote, or is the same.
-fn has_seen(by: &Asked, other: &Asked) -> bool {
-    let (Some(author), Some((_, last))) = (other.process, other.wrote) else { return false };
-    std::ptr::eq(by, other) || by.saw.get(&author).is_some_and(|known| *known >= last)
+fn knows(by: &Asked, other: &Asked) -> bool {
+    std::ptr::eq(by, other) || by.has_seen(other)
 }
 
 /// What is left of a key, where its commands say.
@@ -95,12 +94,12 @@ fn left(history: &History, writes: &[Write]) -> Option<Shown> {
     }
     let begins_anew = |(asked, command): &&&Write| {
         let is_whole = matches!(command, Command::Set { seconds: None, .. } | Command::Del { .. });
-        is_whole && known.iter().all(|(other, _)| has_seen(asked, other) || has_seen(other, asked))
+        is_whole && known.iter().all(|(other, _)| knows(asked, other) || knows(other, asked))
     };
     let (first, _) = known.iter().rfind(begins_anew)?;
-    let mut since: Vec<&Write> = known.iter().filter(|(other, _)| has_seen(other, first)).copied().collect();
+    let mut since: Vec<&Write> = known.iter().filter(|(other, _)| knows(other, first)).copied().collect();
     since.sort_by_key(|(asked, _)| asked.at);
-    let is_in_order = since.windows(2).all(|pair| has_seen(pair[1].0, pair[0].0));
+    let is_in_order = since.windows(2).all(|pair| knows(pair[1].0, pair[0].0));
     let is_judged = |(asked, command): &&Write| {
         let is_shared =
             matches!(asked.ask, Ask::Command { via: Via::Shared | Via::Peer | Via::Majority | Via::All, .. });

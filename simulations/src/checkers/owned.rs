@@ -159,11 +159,7 @@ fn contested(history: &History, owned: &Owned, asks: &[(&Asked, Command)]) -> Op
 /// replaces.
 fn was_over(asked: &Asked, command: &Command, Owned { row, by, .. }: &Owned) -> bool {
     let is_earlier = asked.begun.is_none_or(|begun| by.begun.is_some_and(|later| begun < later));
-    let is_seen = match (asked.process, asked.wrote) {
-        (Some(author), Some((_, last))) => by.saw.get(&author).is_some_and(|known| *known >= last),
-        (_, None) => true,
-        (None, Some(_)) => false,
-    };
+    let is_seen = asked.wrote.is_none() || by.has_seen(asked);
     match command {
         Command::Del { .. } | Command::Srem { .. } | Command::Hdel { .. } => is_earlier,
         // A set's member is hidden by a hash of its name.

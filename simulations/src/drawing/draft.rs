@@ -92,6 +92,19 @@ impl Draft {
         self.fault(until_ms, Fault::Resume { node });
     }
 
+    /// All clocks are wrong from the beginning on, by less than so much.
+    pub fn set_all_clocks(&mut self, most_ms: i64) {
+        for node in 0..self.nodes {
+            let ahead_ms = self.off_by(most_ms);
+            self.fault(500, Fault::SetClock { node, ahead_ms });
+        }
+    }
+
+    /// By how much a clock is wrong, ahead or behind.
+    pub fn off_by(&mut self, most_ms: i64) -> i64 {
+        self.dice.below(2 * most_ms as u64) as i64 - most_ms
+    }
+
     /// The nodes in two parts, neither empty.
     pub fn parts(&mut self) -> (Vec<usize>, Vec<usize>) {
         let order = self.dice.shuffled(self.nodes);

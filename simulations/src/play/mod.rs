@@ -157,7 +157,7 @@ impl<'a> Player<'a> {
         questions.sort_by_key(|(after, ..)| *after);
         for (after, node, client, ask) in questions {
             self.pass_until(begin + after);
-            if self.stage.look(node).is_some() {
+            if self.stage.origin(node).is_some() {
                 self.ask(client, node, &ask);
             }
         }

@@ -82,33 +82,29 @@ pub(super) fn known(state: &State) -> Vector {
 
 /// A node as it is now. What is as it was `before` is shared with that.
 pub(super) fn see(look: &Look, keys: &BTreeSet<String>, before: Option<&Seen>) -> Seen {
-    let presence = &look.presence;
-    let (stats, loading) = presence.shared().read(|state, _| (state.stats(), state.is_loading()));
-    let (digest, changes) = presence.shared().read(|state, _| (digest(state, before), state.changes()));
-    let (vector, forgotten) = presence.shared().read(|state, _| (vector(state), forgotten(state)));
     let mut linked: Vec<_> = look.linked.iter().map(headcount::Member::origin).collect();
     linked.sort_unstable();
-    Seen {
+    let keys = show_all(&look.presence, keys, before.map(|before| &before.keys));
+    let topics = now(look.presence.channels(None)).unwrap_or_default();
+    look.presence.shared().read(|state, _| Seen {
         origin: look.me.origin(),
         ready: look.ready,
         paused: look.paused,
-        loading,
+        loading: state.is_loading(),
         members: look.members.iter().map(|(member, state)| (member.origin(), *state)).collect(),
         linked,
-        digest,
-        changes,
-        vector,
-        forgotten,
-        held: presence.shared().read(|state, _| state.is_held()),
+        digest: digest(state, before),
+        changes: state.changes(),
+        vector: vector(state),
+        forgotten: forgotten(state),
+        held: state.is_held(),
         authors: BTreeSet::new(),
-        stats,
-        dropped_for: presence
-            .shared()
-            .read(|state, _| state.messages_dropped_for_peers().filter(|(_, dropped)| *dropped > 0).collect()),
-        dropped_of: presence.shared().read(|state, _| state.messages_dropped_of_peers().collect()),
-        keys: show_all(presence, keys, before.map(|before| &before.keys)),
-        topics: now(presence.channels(None)).unwrap_or_default(),
-    }
+        stats: state.stats(),
+        dropped_for: state.messages_dropped_for_peers().filter(|(_, dropped)| *dropped > 0).collect(),
+        dropped_of: state.messages_dropped_of_peers().collect(),
+        keys,
+        topics,
+    })
 }
 
 /// A node in the end: also whose rows it holds.

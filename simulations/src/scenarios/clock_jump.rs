@@ -16,10 +16,7 @@ fn tell(draft: &mut Draft) {
         (Activity::Homes, 2),
     ];
     Workload::of(300, &mix).draw(draft);
-    for node in 0..draft.nodes {
-        let ahead_ms = draft.dice.below(4_000) as i64 - 2_000;
-        draft.fault(500, Fault::SetClock { node, ahead_ms });
-    }
+    draft.set_all_clocks(2_000);
     for at in draft.moments(10_000, 3_000, 40_000) {
         let node = draft.dice.index(draft.nodes);
         let far = draft.dice.spread(500, 3_600_000) as i64;

@@ -4,7 +4,7 @@
 use super::Scenario;
 use super::races::race;
 use crate::drawing::{Activity, Draft, Workload};
-use crate::plan::{Fault, HomeRequires};
+use crate::plan::HomeRequires;
 
 pub(super) const SCENARIO: Scenario =
     Scenario { name: "cut-off", about: "one is cut off while all want the same locks and tickets", nodes: 4, tell };
@@ -16,10 +16,7 @@ fn tell(draft: &mut Draft) {
     Workload::of(1_000, &[(Activity::Rows, 2), (Activity::Owned, 1)]).draw(draft);
     // Nothing that homes promise rests on what clocks show.
     if draft.dice.percent(50) {
-        for node in 0..draft.nodes {
-            let ahead_ms = draft.dice.below(20_000) as i64 - 10_000;
-            draft.fault(500, Fault::SetClock { node, ahead_ms });
-        }
+        draft.set_all_clocks(10_000);
     }
     for at in draft.moments(6_000, 10_000, 20_000) {
         let one = draft.dice.index(draft.nodes);

@@ -20,10 +20,7 @@ fn tell(draft: &mut Draft) {
         run(draft, race, at);
     }
     if draft.dice.percent(50) {
-        for node in 0..draft.nodes {
-            let ahead_ms = draft.dice.below(4_000) as i64 - 2_000;
-            draft.fault(500, Fault::SetClock { node, ahead_ms });
-        }
+        draft.set_all_clocks(2_000);
     }
     for at in draft.moments(15_000, 10_000, 40_000) {
         let node = draft.dice.index(draft.nodes);
@@ -31,7 +28,7 @@ fn tell(draft: &mut Draft) {
         match draft.dice.below(4) {
             0 => draft.restart(at, until, node),
             1 => {
-                let ahead_ms = draft.dice.below(20_000) as i64 - 10_000;
+                let ahead_ms = draft.off_by(10_000);
                 draft.fault(at, Fault::SetClock { node, ahead_ms });
             }
             _ => {

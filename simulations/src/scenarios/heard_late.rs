@@ -34,8 +34,8 @@ fn tell(draft: &mut Draft) {
             draft.fault(at, Fault::Delay { from: other, to: late, min_ms: slow / 2, max_ms: slow });
         }
         let (min_ms, max_ms) = draft.settings.latency_ms;
-        for &other in order.iter().filter(|other| **other != late) {
-            let (from, to) = if other == one { (late, one) } else { (other, late) };
+        let of_others = others.iter().map(|other| (*other, late));
+        for (from, to) in std::iter::once((late, one)).chain(of_others) {
             draft.fault(later + 1_000, Fault::Delay { from, to, min_ms, max_ms });
         }
     }

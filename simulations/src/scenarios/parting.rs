@@ -12,8 +12,6 @@ const WRITERS: u32 = 900;
 /// Values that are more than waits for a link.
 const VALUES: u64 = 24;
 const VALUE_BYTES: usize = 256 * 1024;
-/// How often, so that a plan stays small.
-const MOST_PARTINGS: usize = 1;
 
 fn tell(draft: &mut Draft) {
     draft.settings.latency_ms = draft.dice.one(&[(1, 10), (20, 60)]);
@@ -22,7 +20,8 @@ fn tell(draft: &mut Draft) {
     for (number, at) in draft.moments(15_000, 25_000, 60_000).into_iter().enumerate() {
         let node = draft.dice.index(draft.nodes);
         let until = at + draft.dice.between(12_000, 20_000);
-        if number < MOST_PARTINGS {
+        // Once, so that a plan stays small.
+        if number == 0 {
             for count in 0..VALUES {
                 let words = format!("SET big:{count} {value}");
                 draft.command(at - VALUES + count, WRITERS + node as u32, node, Via::Shared, words);

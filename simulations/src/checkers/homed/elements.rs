@@ -8,7 +8,6 @@ use headcount::{Command, Reply};
 use super::excuses::{Excuses, span};
 use super::{Done, Key, all_differ, done, is_read, told};
 use crate::checkers::Verdict;
-use crate::checkers::clocks::Clocks;
 use crate::history::{Asked, History, Shown};
 use crate::model::words;
 use crate::plan::HomeRequires;
@@ -19,7 +18,6 @@ const SETTLED_MS: u64 = 2_000;
 /// A list that is only pushed to and popped from, and what came of it.
 struct Queue<'a> {
     excuses: &'a Excuses<'a>,
-    history: &'a History,
     key: &'a Bytes,
     asks: Vec<(&'a Asked, &'a Command)>,
     pushed: BTreeMap<Bytes, Vec<&'a Asked>>,
@@ -27,7 +25,7 @@ struct Queue<'a> {
 }
 
 pub(super) fn judge(excuses: &Excuses, key: &Key, verdict: &mut Verdict) {
-    let (history, key, Some(asks)) = (excuses.history, key.name, key.commands()) else { return };
+    let (key, Some(asks)) = (key.name, key.commands()) else { return };
     let is_queue = asks.iter().all(|(_, command)| {
         is_pop(command) || is_read(command) || matches!(command, Command::Rpush { .. } | Command::Lpush { .. })
     });
@@ -61,8 +59,8 @@ pub(super) fn judge(excuses: &Excuses, key: &Key, verdict: &mut Verdict) {
         excuses.must_differ_at_once(one, other) || excuses.must_differ(one, other) && !comes_back()
     };
     all_differ(must_differ, key, unique, "one element", verdict);
-    let queue = Queue { excuses, history, key, asks, pushed, popped };
-    lines(&queue, &excuses.clocks, verdict);
+    let queue = Queue { excuses, key, asks, pushed, popped };
+    lines(&queue, verdict);
     served(&queue, verdict);
     judge_rest(&queue, verdict);
 }
@@ -94,7 +92,8 @@ fn popped(asked: &Asked, key: &Bytes) -> Option<Bytes> {
 }
 
 /// What is left at the end was not popped; and nothing that is neither left nor popped was lost, when every outcome is known and every pusher lives.
-fn judge_rest(Queue { history, key, asks, pushed, popped, .. }: &Queue, verdict: &mut Verdict) {
+fn judge_rest(Queue { excuses, key, asks, pushed, popped }: &Queue, verdict: &mut Verdict) {
+    let history = excuses.history;
     let Some(last) = history.samples.last().filter(|last| last.at >= history.calm_at && last.is_whole()) else {
         return;
     };
@@ -151,7 +150,7 @@ fn is_unknown_pop(history: &History, asked: &Asked, command: &Command) -> bool {
 const SERVED_MS: u64 = 5_000;
 
 /// While all is quiet nobody waits beside an element that nobody takes.
-fn served(Queue { excuses, history, key, asks, pushed, popped }: &Queue, verdict: &mut Verdict) {
+fn served(Queue { excuses, key, asks, pushed, popped }: &Queue, verdict: &mut Verdict) {
     for (element, pushes) in pushed {
         let [push] = pushes[..] else { continue };
         let Some((at, Ok(_))) = push.answer else { continue };
@@ -166,7 +165,8 @@ fn served(Queue { excuses, history, key, asks, pushed, popped }: &Queue, verdict
         }
         let waits = |asked: &Asked| {
             let ended = asked.answer.as_ref().map(|(ended, _)| *ended).or(asked.given_up).unwrap_or(u64::MAX);
-            let lives = asked.process.is_some_and(|process| history.ended(process).is_none_or(|end| end > until));
+            let lives =
+                asked.process.is_some_and(|process| excuses.history.ended(process).is_none_or(|end| end > until));
             asked.begun.is_some_and(|begun| begun <= at) && ended > until && lives
         };
         let waiter = asks.iter().find(|(asked, command)| is_blocking(command) && waits(asked));
@@ -181,8 +181,8 @@ fn served(Queue { excuses, history, key, asks, pushed, popped }: &Queue, verdict
 const CLEARLY_MS: u64 = 1_000;
 
 /// Who pops after having waited, while somebody else has waited for the same key for longer, by his own clock too, and goes on.
-fn lines(Queue { excuses, key, asks, .. }: &Queue, clocks: &Clocks, verdict: &mut Verdict) {
-    let began = |asked: &Asked| clocks.at(asked.node, asked.begun.unwrap_or(asked.at));
+fn lines(Queue { excuses, key, asks, .. }: &Queue, verdict: &mut Verdict) {
+    let began = |asked: &Asked| excuses.clocks.at(asked.node, asked.done_at());
     let waiters: Vec<&Asked> =
         asks.iter().filter(|(_, command)| is_blocking(command)).map(|(asked, _)| *asked).collect();
     for served in &waiters {
