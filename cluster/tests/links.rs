@@ -164,7 +164,7 @@ async fn impostor(to: &Node) -> TcpStream {
         },
         intent: Intent::Link,
         expected: None,
-        gone: None,
+        notice: None,
     };
     stream.write_all(&encode(&hello)).await.unwrap();
     let mut prefix = [0; PREFIX_BYTES];

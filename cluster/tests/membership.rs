@@ -5,12 +5,16 @@
 
 mod node;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use headcount_cluster::link::handshake::Refusal;
-use headcount_cluster::{Class, Cluster, ClusterEvent, GoneReason, MemberState, StartError, WallClock, WallMs, World};
+use headcount_cluster::link::handshake::{Hello, Intent, Notice, Refusal, encode};
+use headcount_cluster::{Class, Cluster, ClusterEvent, GoneReason, Incarnation, Member, MemberState, NodeId};
+use headcount_cluster::{StartError, WallClock, WallMs, World};
 use node::{Node, config, dead_addr, run};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 fn names(node: &Node) -> Vec<String> {
@@ -344,6 +348,33 @@ fn a_node_whose_clock_was_set_back_starts_above_the_incarnation_that_is_known() 
         assert!(cluster.me().incarnation > old.incarnation);
         let (peer, _) = a.linked("b").await;
         assert_eq!(peer, cluster.me());
+    });
+}
+
+/// Found by a simulated storm (seed 992): it took one that was above its own only, and was told again, for ever.
+#[test]
+fn a_node_that_is_told_that_it_is_over_takes_an_incarnation_above_the_highest_that_is_known() {
+    run(async {
+        let mut a = Node::start("a", &[]).await;
+        let me = a.cluster.me();
+        let highest = me.incarnation.above(Incarnation(me.incarnation.0 + (1 << 40)), 0);
+        let hello = Hello {
+            cluster: "headcount".into(),
+            alike: BTreeMap::new(),
+            member: Member { node: NodeId::new("z").unwrap(), incarnation: Incarnation(1), addr: me.addr },
+            intent: Intent::Notice,
+            expected: Some(me.node.clone()),
+            notice: Some(Notice::to(&me, Some(highest))),
+        };
+        let mut stream = TcpStream::connect(a.addr()).await.unwrap();
+        stream.write_all(&encode(&hello)).await.unwrap();
+        let new = a
+            .until("a new incarnation", |event| match event {
+                ClusterEvent::Reincarnated { new, .. } => Some(new),
+                _ => None,
+            })
+            .await;
+        assert!(new.incarnation > highest, "{new:?}");
     });
 }
 

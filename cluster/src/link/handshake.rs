@@ -55,7 +55,7 @@ pub enum Intent {
     Join,
     /// A link.
     Link,
-    /// Only to tell the acceptor that its incarnation is Gone for the dialer.
+    /// Only to tell the acceptor that its incarnation is over for the dialer.
     Notice,
 }
 
@@ -72,8 +72,25 @@ pub struct Hello {
     pub intent: Intent,
     /// The node that it means to reach, when it knows.
     pub expected: Option<NodeId>,
-    /// The acceptor's incarnation that is Gone for the dialer.
-    pub gone: Option<Incarnation>,
+    /// That the acceptor's incarnation is over for the dialer.
+    pub notice: Option<Notice>,
+}
+
+/// That an incarnation is over for somebody: it is Gone, or lower than another of its node that was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// The incarnation.
+    pub incarnation: Incarnation,
+    /// The highest of that node that is known; only one above it is taken.
+    pub highest: Incarnation,
+}
+
+impl Notice {
+    /// To a member, of whose node that is the highest known.
+    pub fn to(member: &Member, highest: Option<Incarnation>) -> Self {
+        let incarnation = member.incarnation;
+        Self { incarnation, highest: highest.map_or(incarnation, |highest| highest.max(incarnation)) }
+    }
 }
 
 /// What an acceptor replies.
@@ -348,7 +365,7 @@ mod tests {
 
     fn hello(member: Member, intent: Intent) -> Hello {
         let alike = BTreeMap::from([("rhythm".into(), "slow".into())]);
-        Hello { cluster: "demo".into(), alike, member, intent, expected: None, gone: None }
+        Hello { cluster: "demo".into(), alike, member, intent, expected: None, notice: None }
     }
 
     fn nothing_known() -> Knowledge {
@@ -456,7 +473,7 @@ mod tests {
             member: member(&"n".repeat(32), u64::MAX, 65_535),
             intent: Intent::Link,
             expected: Some(NodeId::new("m".repeat(32)).unwrap()),
-            gone: Some(Incarnation(u64::MAX)),
+            notice: Some(Notice { incarnation: Incarnation(u64::MAX), highest: Incarnation(u64::MAX) }),
         };
         let bytes = encode(&longest);
         assert!(bytes.len() < MAX_HANDSHAKE_BYTES / 2);

@@ -17,9 +17,9 @@ use super::hub::{Hub, hello};
 use super::session;
 use crate::backoff::Backoff;
 use crate::event::Member;
-use crate::id::{Incarnation, NodeId};
 use crate::link::handshake::{
-    Answer, HandshakeError, Hello, Intent, PREFIX_BYTES, Refusal, Versions, decode_answer, decode_prefix, encode,
+    Answer, HandshakeError, Hello, Intent, Notice, PREFIX_BYTES, Refusal, Versions, decode_answer, decode_prefix,
+    encode,
 };
 use crate::pace::{GOOD_LINK, NOTICE_PAUSE};
 
@@ -135,16 +135,16 @@ async fn link(hub: &Rc<Hub>, member: &Member) -> Result<(), CallError> {
 }
 
 /// Tells an incarnation that is Gone here, but lives, that it needs a new one.
-pub(crate) async fn tell_gone(hub: Rc<Hub>, member: Member) {
-    tell(&hub, member.addr, member.node.clone(), member.incarnation).await;
+pub(crate) async fn tell_gone(hub: Rc<Hub>, member: Member, notice: Notice) {
+    tell(&hub, &member, notice).await;
     sleep(NOTICE_PAUSE).await;
     hub.notice_ended(member.origin());
 }
 
-async fn tell(hub: &Rc<Hub>, addr: SocketAddr, node: NodeId, incarnation: Incarnation) {
-    let hello = hello(hub, Intent::Notice, Some(node), Some(incarnation));
+async fn tell(hub: &Rc<Hub>, member: &Member, notice: Notice) {
+    let hello = hello(hub, Intent::Notice, Some(member.node.clone()), Some(notice));
     let used = hello.member.clone();
-    if let Err(CallError::Refused(refusal)) = call(hub, addr, hello).await {
-        hub.refused(&addr, &used, &refusal);
+    if let Err(CallError::Refused(refusal)) = call(hub, member.addr, hello).await {
+        hub.refused(&member.addr, &used, &refusal);
     }
 }

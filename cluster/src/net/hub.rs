@@ -32,7 +32,7 @@ use crate::gossip::{DatagramCounters, Gossip};
 use crate::id::{Incarnation, NodeId, Origin};
 use crate::limits::{MAX_INCARNATIONS, MAX_LOGGED_ONCE};
 use crate::link::Link;
-use crate::link::handshake::{Hello, Intent, Knowledge, Refusal, judge};
+use crate::link::handshake::{Hello, Intent, Knowledge, Notice, Refusal, judge};
 use crate::membership::{Membership, MembershipEvent, Sighting};
 
 pub(crate) struct Hub {
@@ -376,10 +376,12 @@ impl Hub {
         self.greet(seed.addr);
     }
 
-    /// An incarnation that is Gone here but lives must take a new one. Each is told by one task at a time.
+    /// An incarnation that is Gone here but lives, or lower than another, must take a new one. Each is told by one task at a time.
     fn tell_gone(self: &Rc<Self>, member: Member) {
+        let highest = self.state.borrow().membership.highest(&member.node);
         if self.state.borrow_mut().notices.insert(member.origin()) {
-            self.spawn(dialer::tell_gone(Rc::clone(self), member));
+            let notice = Notice::to(&member, highest);
+            self.spawn(dialer::tell_gone(Rc::clone(self), member, notice));
         }
     }
 
@@ -542,9 +544,9 @@ impl Hub {
 }
 
 /// A hello from this node.
-pub(crate) fn hello(hub: &Hub, intent: Intent, expected: Option<NodeId>, gone: Option<Incarnation>) -> Hello {
+pub(crate) fn hello(hub: &Hub, intent: Intent, expected: Option<NodeId>, notice: Option<Notice>) -> Hello {
     let (cluster, alike) = (hub.config.cluster.clone(), hub.config.alike.clone());
-    Hello { cluster, alike, member: hub.me(), intent, expected, gone }
+    Hello { cluster, alike, member: hub.me(), intent, expected, notice }
 }
 
 impl fmt::Debug for Hub {

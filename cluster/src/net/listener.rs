@@ -16,8 +16,8 @@ use super::{Listener, Stream, session};
 use crate::event::Member;
 use crate::limits::MAX_PENDING_HANDSHAKES;
 use crate::link::handshake::{
-    Answer, Hello, Intent, PREFIX_BYTES, PROTOCOL_MAX, PROTOCOL_MIN, Refusal, Versions, decode_hello, decode_prefix,
-    encode,
+    Answer, Hello, Intent, Notice, PREFIX_BYTES, PROTOCOL_MAX, PROTOCOL_MIN, Refusal, Versions, decode_hello,
+    decode_prefix, encode,
 };
 
 /// Pause after a failed accept: it fails when file descriptors run out, and would fail again at once.
@@ -96,16 +96,18 @@ async fn greet(hub: &Hub, stream: &mut Box<dyn Stream>, from: SocketAddr) -> Res
     };
     let hello = decode_hello(&body).map_err(|error| error.to_string())?;
     let me = hub.me();
-    let verdict = match hub.judge(&hello) {
+    let notice = hello.notice.filter(|notice| notice.incarnation == me.incarnation);
+    let verdict = match (hub.judge(&hello), notice) {
         // The notice of a member of our own cluster counts whatever else is said of its sender.
-        Ok(()) | Err(Refusal::Gone | Refusal::StaleIncarnation { .. } | Refusal::Unready)
-            if hello.gone == Some(me.incarnation) =>
-        {
-            info!(node = %me.node, peer = %hello.member.node, "{} has given this node up as gone; it goes on under a new incarnation", hello.member.node);
-            hub.want_incarnation_above(me.incarnation, me.incarnation);
+        (
+            Ok(()) | Err(Refusal::Gone | Refusal::StaleIncarnation { .. } | Refusal::Unready),
+            Some(Notice { highest, .. }),
+        ) => {
+            info!(node = %me.node, peer = %hello.member.node, "{} has given this node up as gone, or knows a newer incarnation of it; it goes on under a new one", hello.member.node);
+            hub.want_incarnation_above(highest, me.incarnation);
             Err(Refusal::Unready)
         }
-        verdict => verdict,
+        (verdict, _) => verdict,
     };
     match verdict {
         Ok(()) => {

@@ -5,9 +5,9 @@
 
 use headcount::{Member, MemberState};
 use headcount_cluster::backoff::Backoff;
-use headcount_cluster::link::handshake::{Answer, Hello, Intent, Knowledge, PROTOCOL_MAX, Refusal, judge};
+use headcount_cluster::link::handshake::{Answer, Hello, Intent, Knowledge, Notice, PROTOCOL_MAX, Refusal, judge};
 use headcount_cluster::pace::{GOOD_LINK, NOTICE_PAUSE};
-use headcount_cluster::{Incarnation, NodeId, Origin};
+use headcount_cluster::{NodeId, Origin};
 
 use super::connection::End;
 use super::event::{Piece, Timer};
@@ -66,7 +66,7 @@ impl Process {
         to: u32,
         purpose: Purpose,
         expected: Option<NodeId>,
-        gone: Option<Incarnation>,
+        notice: Option<Notice>,
     ) {
         let intent = match purpose {
             Purpose::Probe(_) => Intent::Join,
@@ -74,7 +74,7 @@ impl Process {
             Purpose::Notice(_) => Intent::Notice,
         };
         let (cluster, alike) = (self.config.cluster.clone(), self.config.alike.clone());
-        let hello = Hello { cluster, alike, member: self.me.clone(), intent, expected, gone };
+        let hello = Hello { cluster, alike, member: self.me.clone(), intent, expected, notice };
         let end = net.dial(self.node, self.life, to, Piece::Hello(Box::new(hello)));
         self.calls.insert(end, Call { purpose, used: self.me.clone() });
         self.call_after(net, self.config.connect_timeout, Timer::CallOver(end));
@@ -147,15 +147,14 @@ impl Process {
             half.life = Some(self.life);
         }
         let me = self.me.clone();
-        let verdict = match self.judge(hello) {
+        let notice = hello.notice.filter(|notice| notice.incarnation == me.incarnation);
+        let verdict = match (self.judge(hello), notice) {
             // The notice of a member of our own cluster counts whatever else is said of its sender.
-            Ok(()) | Err(Refusal::Gone | Refusal::StaleIncarnation { .. } | Refusal::Unready)
-                if hello.gone == Some(me.incarnation) =>
-            {
-                self.want_incarnation_above(me.incarnation, me.incarnation);
+            (Ok(()) | Err(Refusal::Gone | Refusal::StaleIncarnation { .. } | Refusal::Unready), Some(notice)) => {
+                self.want_incarnation_above(notice.highest, me.incarnation);
                 Err(Refusal::Unready)
             }
-            verdict => verdict,
+            (verdict, _) => verdict,
         };
         let is_accepted = verdict.is_ok();
         let answer = match verdict {
@@ -271,12 +270,12 @@ impl Process {
         }
     }
 
-    /// An incarnation that is Gone here but lives must take a new one. Each is told by one call at a time.
+    /// An incarnation that is Gone here but lives, or lower than another, must take a new one. Each is told by one call at a time.
     pub(super) fn tell_gone(&mut self, net: &mut Net, member: Member) {
         let origin = member.origin();
         if self.notices.insert(origin) {
-            let gone = Some(member.incarnation);
-            self.call_with(net, node_at(member.addr), Purpose::Notice(origin), Some(member.node), gone);
+            let notice = Notice::to(&member, self.membership.highest(&member.node));
+            self.call_with(net, node_at(member.addr), Purpose::Notice(origin), Some(member.node), Some(notice));
         }
     }
 }
