@@ -154,7 +154,7 @@ impl Shared {
     }
 
     /// Waits until a condition that peers bring about holds. Returns whether it does, at the latest after `timeout`.
-    async fn wait_until(&self, timeout: Duration, holds: impl Fn(&State) -> bool) -> bool {
+    pub async fn wait_until(&self, timeout: Duration, holds: impl Fn(&State) -> bool) -> bool {
         if self.read(|state, _| holds(state)) {
             return true;
         }

@@ -36,6 +36,8 @@ pub struct History {
     pub copied: Vec<Copied>,
     /// The processes that ran.
     pub processes: Vec<Process>,
+    /// What each knew when it was ready.
+    pub readied: Vec<Readied>,
     /// All nodes, at regular moments and after each fault.
     pub samples: Vec<Sample>,
     /// When all that was left of faults was taken back.
@@ -172,6 +174,17 @@ pub struct Process {
     pub from: u64,
     /// Until when, and how it ended; `None` when it ran to the end.
     pub until: Option<(u64, End)>,
+}
+
+/// A process that is ready from now on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Readied {
+    /// Its origin.
+    pub origin: Origin,
+    /// When.
+    pub at: u64,
+    /// What it knew, of forgotten origins too.
+    pub knew: Vector,
 }
 
 /// How a process ended.

@@ -1,6 +1,6 @@
 //! G1, of those that join: who says that it is ready has all that one of the others knew when it began.
 //!
-//! Judged is who starts while the others are together and nothing is wrong with any link: by what it knows when it is seen to be ready, and by what it knew whenever
+//! Judged is who starts while the others are together and nothing is wrong with any link: by what it knew when it became ready, and whenever
 //! it was asked something and was ready (what it then answered follows from that: G5). What only dead origins wrote is left to the other checkers, because they are
 //! forgotten.
 
@@ -34,7 +34,6 @@ fn judge(stability: &Stability, process: &Process, verdict: &mut Verdict) {
     let Some(before) = history.before(process.from).last() else { return };
     let is_ready = |sample: &&Sample| seen_as(sample, process).is_some_and(|seen| seen.ready);
     let Some(ready) = history.samples.iter().find(is_ready) else { return };
-    let Some(joiner) = seen_as(ready, process) else { return };
     let others: Vec<(usize, &Seen)> = before.running().filter(|(node, _)| *node != process.node).collect();
     let stays =
         |(node, seen): &(usize, &Seen)| ready.nodes[*node].as_ref().is_some_and(|now| now.origin == seen.origin);
@@ -56,7 +55,9 @@ fn judge(stability: &Stability, process: &Process, verdict: &mut Verdict) {
             )
         });
     };
-    judge(&joiner.vector, ready.at, &|| "is ready".to_owned());
+    for readied in history.readied.iter().filter(|readied| readied.origin == process.origin) {
+        judge(&readied.knew, readied.at, &|| "is ready".to_owned());
+    }
     let is_of_joiner = |asked: &&Asked| asked.ready && asked.process == Some(process.origin) && asked.at <= ready.at;
     for asked in history.asked.iter().filter(is_of_joiner) {
         judge(&asked.saw, asked.at, &|| format!("says that it is ready when it is asked `{}`,", asked.ask));

@@ -23,7 +23,7 @@ use headcount_presence::handle::Shared;
 
 use super::sight::{known, presence_key};
 use super::watcher::Watcher;
-use crate::history::{Asked, Copied, Heard, Shown};
+use crate::history::{Asked, Copied, Heard, Readied, Shown};
 use crate::model::words;
 use crate::plan::{Ask, Via};
 use crate::stage::{Look, Stage};
@@ -39,6 +39,7 @@ pub(super) struct Notebook {
     pub(super) asked: Vec<Asked>,
     pub(super) heard: Vec<Heard>,
     pub(super) copied: Vec<Copied>,
+    pub(super) readied: Vec<Readied>,
     /// How many subscriptions to a topic or a pattern a client has begun.
     subscriptions: BTreeMap<(u32, String, bool), u32>,
     /// The states of the processes that run.

@@ -19,12 +19,13 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use headcount_cluster::Origin;
 
 use self::client::{Client, Notebook};
 use self::sight::Keys;
-use crate::history::{Asked, BEFORE_THE_END_MS, End, History, Process, Sample, Seen};
+use crate::history::{Asked, BEFORE_THE_END_MS, End, History, Process, Readied, Sample, Seen};
 use crate::plan::{Ask, Event, Fault, FaultKind, Plan};
 use crate::stage::{Look, Stage};
 
@@ -222,6 +223,19 @@ impl<'a> Player<'a> {
     fn begin(&mut self, node: usize, origin: Origin, from: u64) {
         self.running[node] = Some(Running { process: self.processes.len(), leaving: false });
         self.processes.push(Process { node, origin, from, until: None });
+        self.note_when_ready(node);
+    }
+
+    /// Writes down what a process knows at the moment from which on it serves.
+    fn note_when_ready(&mut self, node: usize) {
+        let Some(look) = self.stage.look(node) else { return };
+        let (shared, clock, notes) = (Arc::clone(look.presence.shared()), self.stage.clock(), Rc::clone(&self.notes));
+        let job = async move {
+            shared.wait_until(Duration::MAX, |state| state.ready().is_some()).await;
+            let (origin, knew) = shared.read(|state, _| (state.origin(), sight::known(state)));
+            notes.borrow_mut().readied.push(Readied { origin, at: clock(), knew });
+        };
+        self.stage.run(node, Box::pin(job));
     }
 
     fn finish(self) -> History {
@@ -232,6 +246,7 @@ impl<'a> Player<'a> {
             heard: notes.heard,
             copied: notes.copied,
             processes: self.processes,
+            readied: notes.readied,
             samples: self.samples,
             calm_at: self.plan.storm_ms,
             occurred: self.stage.occurred(),

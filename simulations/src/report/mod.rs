@@ -243,6 +243,7 @@ mod tests {
             heard: Vec::new(),
             copied: Vec::new(),
             processes: processes.collect(),
+            readied: Vec::new(),
             samples: samples.map(sample).to_vec(),
             calm_at: 60_000,
             occurred: [(FaultKind::Crash, 1)].into(),

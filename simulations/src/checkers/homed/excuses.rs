@@ -15,7 +15,7 @@ use super::majority::Majority;
 use crate::checkers::clocks::Clocks;
 use crate::checkers::handover::knows_the_first;
 use crate::checkers::stability::{LOOKED_AT_EVERY_MS, Stability};
-use crate::history::{Asked, History, Sample, Seen};
+use crate::history::{Asked, History, Readied, Sample, Seen};
 use crate::plan::HomeRequires;
 
 /// A history, and when all held the same in it.
@@ -148,15 +148,24 @@ impl<'a> Excuses<'a> {
         let had: BTreeMap<Origin, u64> =
             since.running().next().map(|(_, seen)| seen.vector.clone()).unwrap_or_default();
         let after = self.history.samples.partition_point(|sample| sample.at <= since.at);
-        let later = self.history.samples[after..].iter().take_while(|sample| sample.at <= to + LOOKED_AT_EVERY_MS);
-        later.into_iter().any(|sample| {
-            // What nobody has in his vector any more is forgotten, and some who join are not told of it.
-            let is_forgotten = |origin: &Origin| !sample.running().any(|(_, seen)| seen.vector.contains_key(origin));
-            let lacks = |seen: &Seen| {
-                had.iter().any(|(origin, seq)| seen.knows(*origin).is_none_or(|it| it < *seq) && !is_forgotten(origin))
-            };
-            sample.running().any(|(_, seen)| seen.ready && !there.contains(&seen.origin) && lacks(seen))
-        })
+        let later = &self.history.samples[after..];
+        // What nobody has in his vector any more is forgotten, and some who join are not told of it.
+        let is_forgotten =
+            |origin: &Origin, then: &Sample| !then.running().any(|(_, seen)| seen.vector.contains_key(origin));
+        let lacks = |knows: &dyn Fn(Origin) -> Option<u64>, then: &Sample| {
+            had.iter().any(|(origin, seq)| knows(*origin).is_none_or(|it| it < *seq) && !is_forgotten(origin, then))
+        };
+        let readied = self.history.readied.iter().filter(|it| since.at < it.at && it.at <= to);
+        let lacks_at_first = |it: &Readied| {
+            let then = later.iter().find(|sample| sample.at >= it.at);
+            then.is_some_and(|then| lacks(&|origin| it.knew.get(&origin).copied(), then))
+        };
+        let lacks_later = |sample: &Sample| {
+            let joiners = sample.running().filter(|(_, seen)| seen.ready && !there.contains(&seen.origin));
+            joiners.into_iter().any(|(_, seen)| lacks(&|origin| seen.knows(origin), sample))
+        };
+        readied.filter(|it| !there.contains(&it.origin)).any(lacks_at_first)
+            || later.iter().take_while(|sample| sample.at <= to + LOOKED_AT_EVERY_MS).any(lacks_later)
     }
 }
 

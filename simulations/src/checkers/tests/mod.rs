@@ -36,8 +36,8 @@ fn rejects(check: fn(&History) -> Verdict, words: &str, lie: impl FnOnce(&mut Hi
 
 impl PartialEq for History {
     fn eq(&self, other: &Self) -> bool {
-        (&self.asked, &self.heard, &self.copied, &self.processes, &self.samples)
-            == (&other.asked, &other.heard, &other.copied, &other.processes, &other.samples)
+        (&self.asked, &self.heard, &self.copied, &self.processes, &self.readied, &self.samples)
+            == (&other.asked, &other.heard, &other.copied, &other.processes, &other.readied, &other.samples)
             && self.plan == other.plan
     }
 }
@@ -769,8 +769,8 @@ fn of_the_same_rows_all_readers_see_the_same() {
 fn who_says_that_it_is_ready_has_what_the_others_had() {
     rejects(joiners::check, "less than any other had", |history| {
         let origin = history.processes.last().unwrap().origin;
-        let joining = history.samples.iter_mut().flat_map(|sample| sample.nodes.iter_mut().flatten());
-        joining.filter(|seen| seen.origin == origin).for_each(|seen| seen.vector.clear());
+        let joiner = history.readied.iter_mut().find(|readied| readied.origin == origin);
+        joiner.unwrap().knew.clear();
     });
 }
 
