@@ -53,7 +53,9 @@ pub(super) fn check(history: &History) -> Verdict {
     let mut keys: BTreeMap<&Bytes, Key> = BTreeMap::new();
     for (name, asks) in &asks {
         let Some(kind) = kind(asks) else { continue };
-        let operations = asks.iter().filter_map(|(asked, command)| operation(asked, command)).collect();
+        let mut asks: Vec<_> = asks.iter().collect();
+        asks.sort_by_key(|(asked, _)| asked.done_at());
+        let operations = asks.into_iter().filter_map(|(asked, command)| operation(asked, command)).collect();
         keys.insert(name, Key::new(kind, operations));
     }
     for (name, key) in &keys {

@@ -187,6 +187,7 @@ impl Left {
 }
 
 impl Key {
+    /// A key to which this was written, in the order in which it was carried out.
     pub(crate) fn new(kind: Kind, operations: Vec<Operation>) -> Self {
         let mut writes: Vec<Write> = Vec::new();
         for (index, operation) in operations.iter().enumerate() {
@@ -211,8 +212,14 @@ impl Key {
             for at in taken {
                 let write = &mut writes[at];
                 let seen = operation.had_seen(&operations[write.operation]);
-                if write.operation != index && seen != Known::No {
-                    write.taken_by.push((index, seen));
+                if write.operation == index || seen == Known::No {
+                    continue;
+                }
+                // What it had seen taken away was not there to be taken by it, wherever the first removal has not come.
+                match seen_taken(&operations, write, operation) {
+                    Known::No => write.taken_by.push((index, seen)),
+                    Known::Maybe => write.taken_by.push((index, Known::Maybe)),
+                    Known::Yes => {}
                 }
             }
         }
@@ -229,7 +236,9 @@ impl Key {
             let Write { operation, name, content: Content::Increment(_), .. } = &self.writes[at] else { continue };
             let (operation, author) = (*operation, self.operations[*operation].author);
             let before = counted.entry((author, name.clone())).or_default();
-            let anew = before.iter().map(|former| self.seen_taken(*former, operation)).min().unwrap_or(Known::No);
+            let seen_taken =
+                |former: &usize| seen_taken(&self.operations, &self.writes[*former], &self.operations[operation]);
+            let anew = before.iter().map(seen_taken).min().unwrap_or(Known::No);
             if anew != Known::No {
                 for former in before.iter() {
                     self.writes[*former].taken_by.push((operation, anew));
@@ -240,13 +249,6 @@ impl Key {
             }
             before.push(at);
         }
-    }
-
-    /// Whether an operation's author had seen that a write was taken away.
-    fn seen_taken(&self, write: usize, by: usize) -> Known {
-        let saw = |taker: usize| self.operations[by].had_seen(&self.operations[taker]);
-        let takers = self.writes[write].taken_by.iter();
-        takers.map(|(taker, seen)| saw(*taker).min(*seen)).max().unwrap_or(Known::No)
     }
 
     /// What is there, or may be, once these operations are known.
@@ -423,6 +425,12 @@ impl Key {
     }
 }
 
+/// Whether an operation's author had seen that a write was taken away.
+fn seen_taken(operations: &[Operation], write: &Write, by: &Operation) -> Known {
+    let takers = write.taken_by.iter().map(|(taker, seen)| by.had_seen(&operations[*taker]).min(*seen));
+    takers.max().unwrap_or(Known::No)
+}
+
 /// A command taken apart by the names that it concerns; `None` when it concerns all.
 fn parts(command: &Command) -> Option<BTreeMap<Bytes, Command>> {
     let of_names = |names: &[Bytes], part: &dyn Fn(Bytes) -> Command| {
@@ -507,11 +515,8 @@ fn takes(command: &Command, name: &Bytes) -> bool {
 mod tests {
     use super::*;
 
-    /// A counts, B deletes, and A counts on: what is shown where the deletion has not come.
-    fn shown_without_the_deletion(saw_it: bool) -> BTreeMap<Bytes, Candidates> {
-        let (a, b) = (Origin(1), Origin(2));
-        let key = Bytes::from("k");
-        let operation = |author, number, saw: &[(Origin, u64)], command| Operation {
+    fn operation(author: Origin, number: u64, saw: &[(Origin, u64)], command: Command) -> Operation {
+        Operation {
             author,
             numbers: (number, number),
             saw: saw.iter().copied().collect(),
@@ -519,7 +524,13 @@ mod tests {
             asked_at: number,
             done_by: number,
             command,
-        };
+        }
+    }
+
+    /// A counts, B deletes, and A counts on: what is shown where the deletion has not come.
+    fn shown_without_the_deletion(saw_it: bool) -> BTreeMap<Bytes, Candidates> {
+        let (a, b) = (Origin(1), Origin(2));
+        let key = Bytes::from("k");
         let count = |by| Command::Incrby { key: key.clone(), by };
         let seen: &[(Origin, u64)] = if saw_it { &[(a, 1), (b, 1)] } else { &[(a, 1)] };
         let operations = vec![
@@ -528,6 +539,24 @@ mod tests {
             operation(a, 2, seen, count(1)),
         ];
         Key::new(Kind::String, operations).fields(&[Known::Yes, Known::No, Known::Yes])
+    }
+
+    /// Found by hearsay 619: A pushes, B deletes, and C deletes what is left; the answer of who heard C and not B was held for wrong.
+    #[test]
+    fn a_removal_takes_nothing_that_its_author_had_seen_removed() {
+        let (a, b, c) = (Origin(1), Origin(2), Origin(3));
+        let key = Bytes::from("k");
+        let delete = Command::Del { keys: vec![key.clone()] };
+        for (saw_it, left) in [(true, 1), (false, 0)] {
+            let saw: &[(Origin, u64)] = if saw_it { &[(a, 1), (b, 1)] } else { &[(a, 1)] };
+            let operations = vec![
+                operation(a, 1, &[], Command::Rpush { key: key.clone(), values: vec!["x".into()] }),
+                operation(b, 1, &[(a, 1)], delete.clone()),
+                operation(c, 1, saw, delete.clone()),
+            ];
+            let names = Key::new(Kind::List, operations).names(&[Known::Yes, Known::No, Known::Yes]);
+            assert_eq!(names.len(), left, "{saw_it}: {names:?}");
+        }
     }
 
     /// Found by hearsay 199: the answer of an increment was held for wrong.
