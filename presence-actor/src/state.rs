@@ -102,6 +102,16 @@ pub(crate) struct EarlyErasure {
     op: Box<[u8]>,
 }
 
+impl EarlyErasure {
+    /// What it had observed and is not applied yet.
+    pub(crate) fn missing(&self, origins: &Origins) -> Vec<(Origin, u64)> {
+        let op = crate::wire::decode_op(&mut &self.op[..]).ok();
+        let seen = op.as_ref().and_then(|op| op.action.seen());
+        let dots = seen.into_iter().flat_map(|seen| seen.dots.iter().copied());
+        dots.filter(|(origin, seq)| origins.applied(*origin) < *seq).collect()
+    }
+}
+
 /// All that a node knows.
 #[derive(Debug)]
 pub struct State {
