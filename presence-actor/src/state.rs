@@ -445,7 +445,7 @@ impl State {
         self.change_standing(ix, Standing::Gone, now);
         self.doomed.push_back(ix);
         self.forget_peer(origin);
-        self.homed.answered.take(origin);
+        self.drop_answers(origin);
         self.homed_peer_changed(origin, now);
         self.view_changed();
         self.clocks_told.remove(&origin);

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use headcount_cluster::{Origin, codec};
 
 use crate::dot::Tag;
+use crate::homed::AnswerKey;
 use crate::op::Raw;
 use crate::origin::Origins;
 use crate::peer::Peer;
@@ -37,7 +38,7 @@ enum Place {
     /// Among spent contributions, after this one.
     Spent(Option<SpentKey>),
     /// Among answered calls, after this one.
-    Answered(Option<(Origin, u64)>),
+    Answered(Option<AnswerKey>),
     /// Among rows.
     Rows(Cursor),
     Done,
@@ -157,12 +158,11 @@ impl State {
         Place::Answered(None)
     }
 
-    fn walk_answered(&self, after: Option<(Origin, u64)>, chunk: &mut Chunk) -> Place {
-        let (caller, number) = after.unwrap_or((Origin(0), 0));
-        for (caller, number, record) in self.homed.answered.after(caller, number) {
+    fn walk_answered(&self, after: Option<AnswerKey>, chunk: &mut Chunk) -> Place {
+        for (caller, number, record) in self.homed.answered.after(after) {
             chunk.put(&Part::Answered(caller, number, record.clone()));
             if chunk.is_full() {
-                return Place::Answered(Some((caller, number)));
+                return Place::Answered(Some((caller, number, record.dot.origin)));
             }
         }
         Place::Rows(Cursor::Start)
