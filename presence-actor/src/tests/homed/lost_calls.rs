@@ -3,6 +3,8 @@
 //! With a majority required, a command that was carried out is answered only when enough nodes have it. In between the home may
 //! change, the caller may give up, and the link may break: what the caller is told then must be true.
 
+use headcount_cluster::GoneReason;
+
 use super::steps::{ROUND_MS, Sent, key_where};
 use super::*;
 use crate::dot::OriginIx;
@@ -398,4 +400,36 @@ fn an_element_of_a_confirmed_pop_that_nobody_waits_for_goes_back_at_once() {
     world.hand_over(2, 0);
     world.tell(0, 1);
     assert_eq!(world.elements(1, &name), ["a"], "2 has not told this node that it has heard");
+}
+
+/// Found by reading: nobody speaks any more of an origin that is forgotten, so nobody was known to have its pop.
+#[test]
+fn an_element_of_a_pop_goes_back_when_the_home_that_took_it_is_forgotten() {
+    let mut world = with_majority(3);
+    let name = key_where(|key| world.home(0, key) == 0 && world.home_among(&[1, 2], key) == 2);
+    world.push(1, &name, &["a"]);
+    world.settle();
+    world.until_serving(0, &[0, 1, 2]);
+    let call = world.call(1, pop(&name));
+    world.tell(1, 0);
+    world.tell(0, 1);
+    world.isolate(0);
+    let (home, now) = (world.members[0].clone(), world.now);
+    [1, 2].into_iter().for_each(|node| world.nodes[node].handle_member_gone(&home, GoneReason::Left, now));
+    let rows: Vec<Blob> = world.nodes[1].keyspace.keys.iter().map(|(key, _)| key.clone()).collect();
+    rows.iter().for_each(|key| assert_eq!(world.nodes[1].del(&[key], now), Ok(1), "what 0 had written"));
+    // Who is the home now does not hear the question.
+    for _ in 0..100 {
+        world.pass(ROUND_MS);
+        world.gossip_unheard(&[1, 2]);
+        for (from, to) in [(1, 2), (2, 1), (1, 2), (2, 1)] {
+            let heard = world.take_sent(from, to).into_iter().filter(|sent| !sent.is_question());
+            heard.collect::<Vec<Sent>>().iter().for_each(|sent| world.hand(sent));
+        }
+        world.work();
+    }
+    assert!(world.nodes[1].origins.find(home.origin()).is_none(), "forgotten");
+    assert_eq!(world.give_up(1, call), Error::TryAgain(TryAgain::NoAnswer));
+    world.rest();
+    assert_eq!(world.elements(1, &name), ["a"]);
 }
