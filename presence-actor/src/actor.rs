@@ -51,7 +51,6 @@ pub enum PresenceEvent {
 pub struct PresenceActor {
     shared: Arc<Shared>,
     links: BTreeMap<Origin, Link>,
-    gossip_interval: Duration,
     cluster: Option<mpsc::Receiver<ClusterEvent>>,
     tell: mpsc::UnboundedSender<PresenceEvent>,
     working: bool,
@@ -68,10 +67,9 @@ impl PresenceActor {
     pub fn new(
         shared: Arc<Shared>,
         cluster: mpsc::Receiver<ClusterEvent>,
-        gossip_interval: Duration,
         tell: mpsc::UnboundedSender<PresenceEvent>,
     ) -> Self {
-        Self { shared, links: BTreeMap::new(), gossip_interval, cluster: Some(cluster), tell, working: false }
+        Self { shared, links: BTreeMap::new(), cluster: Some(cluster), tell, working: false }
     }
 
     fn tell(&self, event: PresenceEvent) {
@@ -188,7 +186,8 @@ impl Actor for PresenceActor {
             Some((Woken, shared))
         }));
         context.run_interval(TIME_INTERVAL, Self::start_work);
-        context.run_interval(self.gossip_interval, |actor, context| {
+        let gossip_interval = self.shared.read(|state, _| state.limits().gossip_interval);
+        context.run_interval(gossip_interval, |actor, context| {
             actor.shared.write(State::handle_gossip);
             actor.shared.wake();
             actor.start_work(context);

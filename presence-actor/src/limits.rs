@@ -121,6 +121,8 @@ pub struct Limits {
     pub home_requires: HomeRequires,
     /// How long rows of an owner that no membership knows stay hidden before they are dropped. Default 10 min.
     pub grace: Duration,
+    /// How often a gossip round is. Default 200 ms.
+    pub gossip_interval: Duration,
 }
 
 impl Default for Limits {
@@ -147,6 +149,7 @@ impl Default for Limits {
             home_wait: Duration::from_secs(10),
             home_requires: HomeRequires::Any,
             grace: Duration::from_mins(10),
+            gossip_interval: Duration::from_millis(200),
         }
     }
 }

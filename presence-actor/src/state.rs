@@ -102,6 +102,16 @@ pub(crate) struct EarlyErasure {
     op: Box<[u8]>,
 }
 
+impl EarlyErasure {
+    /// What it had observed and is not applied yet.
+    pub(crate) fn missing(&self, origins: &Origins) -> Vec<(Origin, u64)> {
+        let op = crate::wire::decode_op(&mut &self.op[..]).ok();
+        let seen = op.as_ref().and_then(|op| op.action.seen());
+        let dots = seen.into_iter().flat_map(|seen| seen.dots.iter().copied());
+        dots.filter(|(origin, seq)| origins.applied(*origin) < *seq).collect()
+    }
+}
+
 /// All that a node knows.
 #[derive(Debug)]
 pub struct State {
@@ -169,7 +179,7 @@ impl State {
 
     fn with_origin(origin: Origin, node: Option<NodeId>, limits: Limits, now: WallMs, seed: u64) -> Self {
         let mut origins = Origins::default();
-        let life = Life::new(now, limits.grace);
+        let life = Life::new(now, limits.grace, limits.gossip_interval);
         let me = origins.intern(origin, life.age());
         origins.set_standing(me, Standing::Up);
         origins.get_mut(me).member = true;
@@ -437,7 +447,7 @@ impl State {
         self.change_standing(ix, Standing::Gone, now);
         self.doomed.push_back(ix);
         self.forget_peer(origin);
-        self.homed.answered.take(origin);
+        self.drop_answers(origin);
         self.homed_peer_changed(origin, now);
         self.view_changed();
         self.clocks_told.remove(&origin);

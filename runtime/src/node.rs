@@ -276,7 +276,7 @@ async fn run(config: ClusterConfig, limits: Limits, world: World, started: onesh
     let state = State::clustered(&me, limits, world.clock.now(), world.rng_seed);
     let shared = Shared::attended(state, Arc::clone(&world.clock));
     let (tell, told) = mpsc::unbounded_channel();
-    PresenceActor::new(Arc::clone(&shared), events, gossip_interval, tell).start();
+    PresenceActor::new(Arc::clone(&shared), events, tell).start();
     shared.wake();
     // An actor that is dropped before its first turn would begin as it is dropped, when the timers have gone.
     tokio::task::yield_now().await;

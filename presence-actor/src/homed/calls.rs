@@ -18,6 +18,7 @@ use crate::dot::OriginIx;
 use crate::error::{Error, TryAgain};
 use crate::limits::MAX_TAKEN_ELEMENTS;
 use crate::op::{Action, Op, Raw, Several};
+use crate::peer::Peer;
 use crate::shared::list::{ElementKey, End, List};
 use crate::state::State;
 use crate::wire::Frame;
@@ -76,9 +77,11 @@ impl Call {
 
     /// Which answer its home has said to be had by more than half of the nodes. The word of one home says nothing of what another wrote.
     fn confirmed(&self) -> Option<usize> {
-        self.carried.iter().position(|(carried, _)| {
-            carried.dot.is_some_and(|dot| self.words.get(&dot.origin) == Some(&Word::Confirmed))
-        })
+        self.carried.iter().position(|(carried, _)| carried.dot.is_some_and(|dot| self.is_confirmed(dot)))
+    }
+
+    fn is_confirmed(&self, dot: Dot) -> bool {
+        self.words.get(&dot.origin) == Some(&Word::Confirmed)
     }
 
     /// Whether no answer that has come will be confirmed any more: all their homes have said so, or the one that was asked last.
@@ -92,7 +95,8 @@ impl Call {
 
 /// What a home says of an answer that more than half of the nodes were to have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Word {
+pub(super) enum Word {
+    /// They have it.
     Confirmed,
     /// The home's agreement lapsed before they had it: another may have served meanwhile and not have known.
     Lapsed,
@@ -159,6 +163,8 @@ pub(crate) struct Calls {
     last_number: u64,
     returned: Vec<Returned>,
     taken: TakenElements,
+    /// The origins under which this node has asked before, one for each time that it was given up and came back. What is taken for them is its own.
+    former: BTreeSet<Origin>,
     /// Numbers of calls that ended, beyond `settled`.
     ended: BTreeSet<u64>,
     /// All calls up to this number have ended.
@@ -275,19 +281,10 @@ impl State {
             match (call.given_up, reachable) {
                 (false, _) => self.route(number),
                 (true, Some(home)) => drop(self.send_homed(home, Frame::Withdraw { number })),
-                (true, None) => self.end_given_up(number),
+                (true, None) => self.end_lapsed(number),
             }
         }
         self.register_waits();
-    }
-
-    /// Nobody waits for a call, and nobody will answer it. What is known to be taken for it goes back.
-    fn end_given_up(&mut self, number: u64) {
-        if self.is_call_open(number) {
-            self.end_call(number, Err(Error::OutcomeUnknown), Back::Nowhere);
-        } else {
-            self.end_lapsed(number);
-        }
     }
 
     /// What was sent to a peer may be lost: it is sent again once there is a link.
@@ -309,12 +306,11 @@ impl State {
         if call.sent != Some(from) {
             return;
         }
-        if !call.carried.is_empty() {
-            call.sent = None; // another home has answered with an operation, of which this one is to say what it thinks
-            return;
-        }
-        if matches!(outcome, Err(Refusal::NotHome | Refusal::Withdrawn)) && !call.given_up {
-            call.sent = None; // the next round asks again: by then the two may see the same nodes
+        let is_turned_away = matches!(outcome, Err(Refusal::NotHome | Refusal::Withdrawn)) && !call.given_up;
+        if is_turned_away || !call.carried.is_empty() {
+            // The next round asks again: by then the two may see the same nodes. Where another home has answered with an operation, this one is to
+            // say what it thinks of that.
+            call.sent = None;
             return;
         }
         let (key, may_be_done) = (call.command.key().clone(), call.may_be_done(me));
@@ -332,17 +328,8 @@ impl State {
         name.map_or_else(|| origin.to_string(), ToString::to_string)
     }
 
-    /// More than half of the nodes have what answered a call.
-    pub(super) fn handle_confirmed_call(&mut self, from: Origin, number: u64) {
-        self.take_word(from, number, Word::Confirmed);
-    }
-
-    /// What answered a call came too late to more than half of the nodes.
-    pub(super) fn handle_lapsed_call(&mut self, from: Origin, number: u64) {
-        self.take_word(from, number, Word::Lapsed);
-    }
-
-    fn take_word(&mut self, from: Origin, number: u64, word: Word) {
+    /// A home says what came of its answer.
+    pub(super) fn take_word(&mut self, from: Origin, number: u64, word: Word) {
         let Some(call) = self.homed.calls.open.get_mut(&number) else { return };
         if call.asked.contains(&from) {
             call.words.entry(from).or_insert(word);
@@ -371,7 +358,7 @@ impl State {
         self.end_call(number, Ok(carried), back);
     }
 
-    /// Nobody can tell any more whether the answer was given once. A popped element goes back, unless it was given to another.
+    /// Nobody will answer any more, or can tell whether the answer was given once. A popped element goes back, unless it was given to another.
     fn end_lapsed(&mut self, number: u64) {
         let takes = self.homed.calls.open.get(&number).is_some_and(Call::takes);
         self.return_carried(number);
@@ -415,7 +402,7 @@ impl State {
     /// An operation was applied: it may answer a call, of this node or of one of which to take note.
     pub(crate) fn note_homed(&mut self, author: OriginIx, seq: u64, op: &Op<'_>) {
         let dot = Dot { origin: self.origins.get(author).origin, seq };
-        let call = op.answers.as_deref().filter(|answered| answered.caller == self.origin()).map(|own| own.number);
+        let call = op.answers.as_deref().filter(|answered| self.is_own(answered.caller)).map(|own| own.number);
         let is_first = !matches!(&op.action, Action::Take { element, .. } if !self.note_taken(*element, dot, call));
         if let Action::Settled { through } = op.action
             && author != self.me
@@ -423,7 +410,7 @@ impl State {
             self.note_settled(dot.origin, through);
         }
         let Some(Answered { caller, number, answer }) = op.answers.as_deref() else { return };
-        if *caller != self.origin() {
+        if call.is_none() {
             let taken = if let Action::Take { key, element, .. } = &op.action {
                 Some(Taken { key: key.0.into(), element: *element })
             } else {
@@ -433,6 +420,8 @@ impl State {
             return;
         }
         self.unsettle();
+        // A snapshot that is being loaded may have told of it.
+        self.homed.answered.remove(*caller, *number, dot);
         self.homed.calls.answered_elsewhere = true;
         let back = match &op.action {
             Action::Take { element, .. } if is_first => Back::Place(*element),
@@ -469,8 +458,9 @@ impl State {
 
     /// A snapshot was loaded, and with it perhaps answers to calls of this node.
     pub(crate) fn note_answers_of_snapshot(&mut self) {
-        let me = self.origin();
-        for (number, Record { dot, answer, taken }) in self.homed.answered.take(me) {
+        let own: Vec<Origin> = self.homed.calls.former.iter().copied().chain([self.origin()]).collect();
+        let records = own.into_iter().flat_map(|caller| self.homed.answered.take(caller));
+        for (number, Record { dot, answer, taken }) in records.collect::<Vec<_>>() {
             // What is beyond the snapshot's vector comes as an operation.
             if self.origins.applied(dot.origin) < dot.seq {
                 continue;
@@ -492,18 +482,36 @@ impl State {
 
     /// Takes note of an answer to a caller that may ask for it again; of this node's own, only of news.
     pub(crate) fn note_record(&mut self, caller: Origin, number: u64, record: Record) {
-        let is_own = caller == self.origin();
+        let is_own = self.is_own(caller);
         if let Some(taken) = record.taken.as_ref().filter(|_| !is_own) {
             self.note_taken(taken.element, record.dot, None);
         }
-        let is_known = is_own && self.origins.applied(record.dot.origin) >= record.dot.seq;
-        if !is_known && !self.origins.is_gone(caller) {
+        let is_wanted = if is_own {
+            self.origins.applied(record.dot.origin) < record.dot.seq
+        } else {
+            !self.origins.is_gone(caller) || self.is_held() && record.taken.is_some()
+        };
+        if is_wanted {
             self.homed.answered.note(caller, number, record);
         }
     }
 
+    /// A caller is Gone. What was taken for it is remembered as long as it may come back under another origin.
+    pub(crate) fn drop_answers(&mut self, caller: Origin) {
+        if self.is_held() {
+            self.homed.answered.keep_taken(caller);
+        } else {
+            self.homed.answered.take(caller);
+        }
+    }
+
+    /// Whether a caller is this node, under whatever origin.
+    fn is_own(&self, caller: Origin) -> bool {
+        caller == self.origin() || self.homed.calls.former.contains(&caller)
+    }
+
     pub(crate) fn note_settled(&mut self, caller: Origin, through: u64) {
-        if caller != self.origin() && !self.origins.is_gone(caller) {
+        if !self.is_own(caller) && !self.origins.is_gone(caller) {
             self.homed.answered.settle(caller, through);
             self.let_answers_go(caller);
         }
@@ -525,8 +533,10 @@ impl State {
     /// snapshot said are dead do not come.
     pub(super) fn expect_callers(&mut self) {
         for caller in self.homed.answered.callers() {
-            if self.origins.is_gone(caller) {
-                self.homed.answered.take(caller);
+            if self.is_own(caller) {
+                // A snapshot tells of it that is being loaded.
+            } else if self.origins.is_gone(caller) {
+                self.drop_answers(caller);
             } else {
                 self.origins.intern(caller, self.life.age());
             }
@@ -536,6 +546,8 @@ impl State {
     fn end_call(&mut self, number: u64, outcome: Result<Carried>, back: Back) {
         self.homed.restless = true;
         let Some(call) = self.homed.calls.end(number) else { return };
+        let dot = outcome.as_ref().ok().and_then(|carried| carried.dot);
+        let in_doubt = dot.filter(|dot| !call.is_confirmed(*dot));
         if let (Err(error), false) = (&outcome, call.given_up) {
             self.count_failure(error);
         }
@@ -543,14 +555,14 @@ impl State {
             Hears::Caller(sender) => sender.send(outcome).err(),
             Hears::Wait(wait) => self.wait_claimed(wait, outcome),
         };
-        if let (Some(Ok(Carried { answer: Answer::Value(value), dot })), HomedCommand::Pop { end, key, .. }) =
+        if let (Some(Ok(Carried { answer: Answer::Value(value), .. })), HomedCommand::Pop { end, key, .. }) =
             (unheard, call.command)
         {
             match back {
                 Back::Nowhere => {}
                 Back::End => self.give_back(end, key, value),
                 Back::Place(_) => {
-                    let returned = self.returned(number, key, value, back, dot);
+                    let returned = self.returned(number, key, value, back, in_doubt);
                     self.homed.calls.returned.extend(returned);
                 }
             }
@@ -588,17 +600,21 @@ impl State {
         }
     }
 
-    /// Whether more than half of the nodes have an operation, and this one all that those knew when they had it: what else was done to
-    /// the same element is known then.
+    /// Whether nobody can give an element any more that an operation took: more than half of the nodes have the operation, and so have all that
+    /// are Up, because any of them may be a home that was one before it could hear. And this node has all that those knew when they had
+    /// it: what else was done to the element is known then.
     fn is_past_doubt(&self, dot: Dot) -> bool {
-        let knows_all_of =
-            |vector: &BTreeMap<Origin, u64>| vector.iter().all(|(origin, seq)| self.origins.applied(*origin) >= *seq);
-        let has = |vector: &BTreeMap<Origin, u64>| vector.get(&dot.origin).is_some_and(|seq| *seq >= dot.seq);
-        let sure = self.peers.values().filter(|peer| {
-            let is_author = peer.member.origin() == dot.origin;
-            (is_author || has(&peer.vector)) && knows_all_of(&peer.vector)
-        });
-        2 * (1 + sure.count()) > self.known_nodes()
+        let is_forgotten = self.origins.find(dot.origin).is_none();
+        let has = |peer: &Peer| {
+            // What is forgotten all had.
+            is_forgotten
+                || peer.member.origin() == dot.origin
+                || peer.vector.get(&dot.origin).is_some_and(|seq| *seq >= dot.seq)
+        };
+        let knows_all_of = |peer: &Peer| peer.vector.iter().all(|(origin, seq)| self.origins.applied(*origin) >= *seq);
+        let (sure, unsure): (Vec<&Peer>, Vec<&Peer>) =
+            self.peers.values().partition(|peer| has(peer) && knows_all_of(peer));
+        2 * (1 + sure.len()) > self.known_nodes() && !unsure.iter().any(|peer| peer.up)
     }
 
     /// The caller does not wait any longer. Says what is known of its command.
@@ -609,8 +625,8 @@ impl State {
         let (may_be_done, takes) = (call.may_be_done(me), call.takes());
         let (sent, dot) = (call.sent, call.carried.last().and_then(|(carried, _)| carried.dot));
         match sent {
-            _ if dot.is_some() => self.end_given_up(number),
-            None if !may_be_done => self.end_given_up(number),
+            _ if dot.is_some() => self.end_lapsed(number),
+            None if !may_be_done => self.end_lapsed(number),
             Some(home) => drop(self.send_homed(home, Frame::Withdraw { number })),
             None => {}
         }
@@ -653,13 +669,14 @@ impl State {
         }
     }
 
-    /// This node goes on under a new origin: what was asked under the old one is not its any more.
+    /// This node goes on under a new origin: what was asked under the old one is not answered any more, and what is taken for it goes back.
     pub(crate) fn forsake_calls(&mut self, old: Origin, now: WallMs) {
         let sent = self.homed.calls.open.iter().filter(|(_, call)| !call.asked.is_empty());
         let numbers: Vec<u64> = sent.map(|(number, _)| *number).collect();
         for number in numbers {
-            self.end_given_up(number);
+            self.end_lapsed(number);
         }
+        self.homed.calls.former.insert(old);
         self.homed.calls.told = self.homed.calls.settled;
         self.homed.parked.drop_caller(old);
         self.remove_waiters_of(old, now);

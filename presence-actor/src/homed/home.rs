@@ -64,7 +64,7 @@ impl State {
             }
             return is_open;
         }
-        let is_answered = self.homed.answered.get(caller, asked.number).is_some();
+        let is_answered = self.homed.answered.has(caller, asked.number);
         if is_answered && asked.confirm {
             self.tell_word_again(caller, asked.number);
         }
@@ -86,7 +86,7 @@ impl State {
     pub(super) fn handle_withdraw(&mut self, caller: Origin, number: u64) {
         self.homed.parked.take(caller, number);
         let is_mine_and_carried = caller == self.origin() && !self.is_call_open(number);
-        if self.homed.answered.get(caller, number).is_none() && !is_mine_and_carried {
+        if !self.homed.answered.has(caller, number) && !is_mine_and_carried {
             self.answer(caller, number, Err(Refusal::Withdrawn));
         }
     }

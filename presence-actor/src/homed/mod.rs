@@ -26,7 +26,8 @@ use std::str::FromStr;
 use headcount_cluster::{NodeId, Origin, WallMs};
 
 pub(crate) use self::agreement::Agreement;
-pub(crate) use self::answered::{Answered, AnsweredCalls, Dot, Record};
+pub(crate) use self::answered::{AnswerKey, Answered, AnsweredCalls, Dot, Record};
+use self::calls::Word;
 pub(crate) use self::calls::{Calls, Carried, Started};
 pub(crate) use self::command::{Answer, HomedCommand, Refusal};
 use self::home::{Asked, Confirming};
@@ -176,8 +177,8 @@ impl State {
                 self.handle_ask(from, Asked { number, command, after, confirm }, now);
             }
             Frame::Answer { number, outcome } => self.handle_answer(from, number, outcome),
-            Frame::Confirmed { number } => self.handle_confirmed_call(from, number),
-            Frame::Lapsed { number } => self.handle_lapsed_call(from, number),
+            Frame::Confirmed { number } => self.take_word(from, number, Word::Confirmed),
+            Frame::Lapsed { number } => self.take_word(from, number, Word::Lapsed),
             Frame::Wait { number, keys, since } => self.handle_wait(from, number, &keys, since, now),
             Frame::EndWait { number } => self.remove_waiter(from, number, now),
             Frame::Offer { number, key } => self.handle_offer(from, number, key),
@@ -224,7 +225,7 @@ impl State {
         self.unsettle();
     }
 
-    /// Calls, blocked pops, waiters and answers that are held: zero when all is at rest.
+    /// Calls, blocked pops, waiters and answers that are held: zero when all is at rest. What is kept for the Gone does not count.
     pub(crate) fn open_calls(&self) -> usize {
         let homed = &self.homed;
         homed.calls.len()
@@ -232,6 +233,6 @@ impl State {
             + homed.waiters.len()
             + homed.parked.len()
             + homed.confirming.values().filter(|confirming| !confirming.done).count()
-            + homed.answered.len()
+            + homed.answered.count(|caller| !self.origins.is_gone(caller))
     }
 }

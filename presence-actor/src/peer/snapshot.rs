@@ -13,8 +13,10 @@ use bytes::Bytes;
 use headcount_cluster::{Origin, codec};
 
 use crate::dot::Tag;
+use crate::homed::AnswerKey;
 use crate::op::Raw;
 use crate::origin::Origins;
+use crate::peer::Peer;
 use crate::portions::Portions;
 use crate::shared::register::{Content, Row, ValueExpiry};
 use crate::shared::spent::SpentKey;
@@ -36,7 +38,7 @@ enum Place {
     /// Among spent contributions, after this one.
     Spent(Option<SpentKey>),
     /// Among answered calls, after this one.
-    Answered(Option<(Origin, u64)>),
+    Answered(Option<AnswerKey>),
     /// Among rows.
     Rows(Cursor),
     Done,
@@ -72,8 +74,8 @@ impl Chunk {
 impl State {
     /// A peer asks for a snapshot.
     pub(crate) fn serve_snapshot(&mut self, to: Origin, id: u64) {
-        // While rows are merged that the vector does not cover yet, nobody should build on them.
-        let busy = self.load.as_ref().is_some_and(super::load::Load::is_merging);
+        // While rows are merged that the vector does not cover yet, nobody should build on them,
+        let busy = self.load.as_ref().is_some_and(super::load::Load::is_merging) || self.has_erased_what_comes();
         let known =
             Known { vector: self.wire_vector(), retired: vec![], forgotten: self.origins.forgotten.iter().collect() };
         let Some(peer) = self.peers.get_mut(to) else { return };
@@ -82,6 +84,16 @@ impl State {
             return;
         }
         peer.serving = Some(Serving { id, known, place: Place::Spent(None) });
+    }
+
+    /// Whether an own operation has erased what the vector does not cover yet, and it is still to come. With a snapshot that operation would be
+    /// known and what it erased would not: whoever has that would keep it.
+    fn has_erased_what_comes(&self) -> bool {
+        let has = |peer: &Peer, origin: &Origin, seq: u64| {
+            peer.member.origin() == *origin || peer.vector.get(origin).is_some_and(|known| *known >= seq)
+        };
+        let missing = self.early_erasures.iter().flat_map(|erasure| erasure.missing(&self.origins));
+        missing.into_iter().any(|(origin, seq)| self.peers.values().any(|peer| has(peer, &origin, seq)))
     }
 
     /// Ends all snapshots that are being served, because this node begins to merge one itself.
@@ -146,12 +158,11 @@ impl State {
         Place::Answered(None)
     }
 
-    fn walk_answered(&self, after: Option<(Origin, u64)>, chunk: &mut Chunk) -> Place {
-        let (caller, number) = after.unwrap_or((Origin(0), 0));
-        for (caller, number, record) in self.homed.answered.after(caller, number) {
+    fn walk_answered(&self, after: Option<AnswerKey>, chunk: &mut Chunk) -> Place {
+        for (caller, number, record) in self.homed.answered.after(after) {
             chunk.put(&Part::Answered(caller, number, record.clone()));
             if chunk.is_full() {
-                return Place::Answered(Some((caller, number)));
+                return Place::Answered(Some((caller, number, record.dot.origin)));
             }
         }
         Place::Rows(Cursor::Start)

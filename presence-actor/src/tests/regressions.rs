@@ -69,6 +69,26 @@ fn a_row_that_a_snapshot_brought_before_its_operation_stays_removed() {
     world.assert_converged();
 }
 
+/// Found by a storm of pops: who had removed such a row served a snapshot with the removal and without the row, so who had it kept it.
+#[test]
+fn who_has_removed_an_uncovered_row_serves_nobody_who_has_it() {
+    let (mut world, joiner) = joiner_removes_uncovered_row();
+    while world.deliver(0, 1, false) {}
+    assert!(world.smembers(1, "lobby").contains(&"late".to_owned()));
+    let (me, from) = (world.nodes[joiner].me, world.origin(joiner));
+    world.nodes[joiner].origins.get_mut(me).log.clear();
+    world.link(1, joiner);
+    world.nodes[1].request_snapshot(from);
+    world.transmit(1, usize::MAX);
+    while world.deliver(1, joiner, false) {}
+    world.transmit(joiner, usize::MAX);
+    while world.deliver(joiner, 1, true) || world.deliver(joiner, 1, false) {}
+    world.work();
+    world.settle();
+    assert!(!world.members_everywhere("lobby").contains(&"late".to_owned()));
+    world.assert_converged();
+}
+
 #[test]
 fn a_stream_that_waits_for_what_nobody_has_any_more_goes_on() {
     let (mut world, joiner) = joiner_removes_uncovered_row();

@@ -63,8 +63,8 @@ pub struct Config {
     pub home_requires: HomeRequires,
     /// A Redis in place of a cluster; then only the name and `limits` of the other settings mean anything.
     pub redis: RedisConfig,
-    /// Caps of the node's state and topics. `limits.grace` follows [`Config::grace`],
-    /// `limits.home_requires` [`Config::home_requires`].
+    /// Caps of the node's state and topics. `limits.grace` follows [`Config::grace`], `limits.gossip_interval`
+    /// [`Config::gossip_interval`], `limits.home_requires` [`Config::home_requires`].
     pub limits: Limits,
 }
 
@@ -124,6 +124,7 @@ impl Config {
     pub fn presence_limits(&self) -> Limits {
         let mut limits = self.limits.clone();
         limits.grace = self.grace;
+        limits.gossip_interval = self.gossip_interval;
         limits.home_requires = self.home_requires;
         limits
     }
@@ -322,6 +323,13 @@ mod tests {
                 other => panic!("{key}: {other:?}"),
             }
         }
+    }
+
+    #[test]
+    fn the_presence_layer_gossips_as_often_as_the_cluster() {
+        let config = Config { gossip_interval: Duration::from_secs(1), ..Config::default() };
+        assert_eq!(config.presence_limits().gossip_interval, Duration::from_secs(1));
+        assert_eq!(config.cluster_config().unwrap().gossip_interval, Duration::from_secs(1));
     }
 
     #[test]

@@ -578,7 +578,7 @@ fn a_joiner_that_becomes_home_knows_what_was_answered_before_it_came() {
     world.settle();
     assert_eq!(world.get(2, &name).as_deref(), Some("1"));
     let caller = world.origin(1);
-    assert!(world.nodes[2].homed.answered.get(caller, 1).is_some());
+    assert!(world.nodes[2].homed.answered.has(caller, 1));
 }
 
 #[derive(Debug, Clone)]

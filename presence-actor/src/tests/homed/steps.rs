@@ -29,6 +29,10 @@ impl Sent {
         matches!(wire::decode(&mut &self.frame[..]), Ok(Frame::Ops { .. }))
     }
 
+    pub(super) fn is_question(&self) -> bool {
+        matches!(wire::decode(&mut &self.frame[..]), Ok(Frame::Ask { .. }))
+    }
+
     pub(super) fn is_confirmation(&self) -> bool {
         matches!(wire::decode(&mut &self.frame[..]), Ok(Frame::Confirmed { .. }))
     }
