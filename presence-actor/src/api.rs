@@ -43,6 +43,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///   while nodes join a cluster that is split, or when a split lasts longer than that day and `grace`.
 /// - [`Error::TryAgain`] says that the command had no effect: an element that was popped nevertheless is put back, and so is one
 ///   whose future is dropped before it was taken. After [`Error::OutcomeUnknown`] the command may have been carried out.
+/// - A node that leaves waits up to five seconds for what homes have to say about its calls. [`Error::Closed`] says of them what
+///   [`Error::TryAgain`] does, unless the home of a pop stayed silent for so long.
 /// - Of those who wait for a list, who began first by its own clock comes first.
 ///
 /// # Errors of all commands

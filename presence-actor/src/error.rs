@@ -118,7 +118,7 @@ pub enum Error {
     /// The key's home cannot carry the command out now; it was not carried out.
     #[error("TRYAGAIN {0}")]
     TryAgain(TryAgain),
-    /// The key's home did not answer in time. The command may have been carried out, or be so yet.
+    /// The key's home did not answer in time, or this node left meanwhile. The command may have been carried out, or be so yet.
     #[error("ERR the key's home did not answer in time; the command may or may not have been carried out")]
     OutcomeUnknown,
     /// The key's home refuses what this node would have taken: the two have different caps.

@@ -100,7 +100,8 @@ pub struct Limits {
     pub watcher_queue: usize,
     /// Bytes of messages that wait for one peer; beyond it new ones are dropped and counted. Default 16 MiB.
     pub peer_queue_bytes: usize,
-    /// Bytes of operations kept for repair, over all origins; a peer that missed more loads a snapshot. Default 64 MiB.
+    /// Bytes of operations kept for repair, over all origins, cut to this at each gossip round; a peer that missed more loads a snapshot. Default
+    /// 64 MiB.
     pub oplog_bytes: usize,
     /// Bytes of keys and rows, as accounted; beyond it writes that may add data fail with `OOM`, and all else goes on. What peers
     /// write is taken all the same, or nodes would differ: give all the same. Default 4 GiB.

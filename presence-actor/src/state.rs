@@ -312,7 +312,7 @@ impl State {
     pub fn close(&mut self) {
         self.closed = true;
         self.topics.close();
-        self.homed = Homed::default();
+        self.close_homed();
         self.keyspace.watches.close();
     }
 
@@ -609,9 +609,10 @@ impl State {
         confirmed.map_or(0, |seq| self.origins.get(self.me).applied.saturating_sub(seq))
     }
 
-    /// Whether every live peer has confirmed all operations and all that waits for linked peers was handed to their links.
+    /// Whether every live peer has confirmed all operations, all that waits for linked peers was handed to their links, and homes have said what became
+    /// of this node's calls.
     pub fn is_flushed(&self) -> bool {
-        self.unconfirmed() == 0 && self.peers.values().all(|peer| peer.queue.is_empty())
+        self.unconfirmed() == 0 && self.are_calls_over() && self.peers.values().all(|peer| peer.queue.is_empty())
     }
 
     /// Counts and gauges.

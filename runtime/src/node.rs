@@ -119,8 +119,8 @@ impl Node {
         }
     }
 
-    /// Leaves: commands are refused from now on, what peers have not confirmed is given to them, then each is told goodbye, so that
-    /// they drop what this node owned at once. Takes at most ten seconds.
+    /// Leaves: commands are refused from now on, what peers have not confirmed is given to them, what was popped for calls under way
+    /// goes back to its list, then each is told goodbye, so that they drop what this node owned at once. Takes at most ten seconds.
     pub async fn leave(self) -> LeaveReport {
         let (report, reported) = oneshot::channel();
         if self.orders.send(Order::Leave(report)).await.is_err() {

@@ -45,6 +45,8 @@ pub(super) enum Hears {
     Caller(oneshot::Sender<Result<Carried>>),
     /// The blocking pop with this number.
     Wait(u64),
+    /// Nobody: its node leaves and has told its caller so.
+    Nobody,
 }
 
 #[derive(Debug)]
@@ -179,6 +181,11 @@ impl Calls {
     /// Calls that are open, and elements on their way back.
     pub(crate) fn len(&self) -> usize {
         self.open.len() + self.returned.len()
+    }
+
+    /// Whether it has to be known yet what became of any.
+    pub(super) fn are_over(&self) -> bool {
+        self.open.is_empty() && self.returned.is_empty()
     }
 
     /// Whether an element that was taken for a call is its caller's, or on its way back from there.
@@ -554,6 +561,7 @@ impl State {
         let unheard = match call.hears {
             Hears::Caller(sender) => sender.send(outcome).err(),
             Hears::Wait(wait) => self.wait_claimed(wait, outcome),
+            Hears::Nobody => Some(outcome),
         };
         if let (Some(Ok(Carried { answer: Answer::Value(value), .. })), HomedCommand::Pop { end, key, .. }) =
             (unheard, call.command)
@@ -640,6 +648,24 @@ impl State {
         };
         self.count_failure(&error);
         error
+    }
+
+    /// This node leaves: whoever waits for a call is told what is known of it. The calls are taken back, and end when their homes have said what
+    /// they did: an element that was popped for one is nobody's but this node's until then.
+    pub(super) fn close_calls(&mut self) {
+        let numbers: Vec<u64> = self.homed.calls.open.keys().copied().collect();
+        for number in numbers {
+            let Some(call) = self.homed.calls.open.get_mut(&number) else { continue };
+            let hears = std::mem::replace(&mut call.hears, Hears::Nobody);
+            let error = match self.give_up_call(number) {
+                Error::TryAgain(_) => Error::Closed, // nothing was done, or it is put back
+                error => error,
+            };
+            if let Hears::Caller(sender) = hears {
+                // Who has gone does not want to know.
+                let _ = sender.send(Err(error));
+            }
+        }
     }
 
     fn count_failure(&mut self, error: &Error) {

@@ -225,6 +225,19 @@ impl State {
         self.unsettle();
     }
 
+    /// This node leaves: it carries nothing out any more for others, and takes back what it asked for. What it promised and remembers it keeps for as
+    /// long as others may ask it.
+    pub(crate) fn close_homed(&mut self) {
+        self.homed.parked = Parking::default();
+        self.close_waits();
+        self.close_calls();
+    }
+
+    /// Whether a node that leaves may go: it knows what became of its calls, and no element is on its way back.
+    pub(crate) fn are_calls_over(&self) -> bool {
+        self.homed.calls.are_over()
+    }
+
     /// Calls, blocked pops, waiters and answers that are held: zero when all is at rest. What is kept for the Gone does not count.
     pub(crate) fn open_calls(&self) -> usize {
         let homed = &self.homed;

@@ -109,6 +109,15 @@ impl State {
         self.finish_wait(number, Ok(None));
     }
 
+    /// This node leaves, and nobody waits here any more.
+    pub(super) fn close_waits(&mut self) {
+        let numbers: Vec<u64> = self.homed.waits.waits.keys().copied().collect();
+        for number in numbers {
+            self.finish_wait(number, Err(Error::Closed));
+        }
+        self.homed.waiters = Waiters::default();
+    }
+
     /// Ends a blocking pop; returns what nobody heard.
     fn finish_wait(&mut self, number: u64, outcome: Result<Popped>) -> Option<Result<Popped>> {
         let wait = self.homed.waits.waits.remove(&number)?;

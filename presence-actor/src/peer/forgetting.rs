@@ -151,7 +151,7 @@ impl State {
     }
 
     /// Origins that a peer speaks of and this node has forgotten.
-    fn forgotten_of(&self, peer: Origin) -> impl Iterator<Item = (Origin, u64)> {
+    pub(crate) fn forgotten_of(&self, peer: Origin) -> impl Iterator<Item = (Origin, u64)> {
         let spoken_of = self.peers.get(&peer).into_iter().flat_map(|peer| peer.vector.keys());
         spoken_of.filter_map(|origin| Some((*origin, self.origins.forgotten.get(*origin)?)))
     }

@@ -68,6 +68,10 @@ impl State {
                     self.expect_to_meet(up);
                 }
                 self.handle_vector(from, &known, ready, true);
+                if self.forgotten_of(from).next().is_some() {
+                    // This node's hello did not name them, because nobody here had spoken of them.
+                    self.tell_vector(from, false);
+                }
                 self.homed_peer_changed(from, now);
             }
             Frame::Vector { known, ready, resync } => self.handle_vector(from, &known, ready, resync),
@@ -159,17 +163,22 @@ impl State {
         *known = seq.max(*known);
     }
 
-    /// A peer says what it knows. `resync` also places its cursor into this node's stream.
+    /// A peer says what it knows. `resync` also places its cursor into this node's stream; so does any vector where there is none, because
+    /// what it lacked of the dead when it said hello it may have from somebody else.
     fn handle_vector(&mut self, from: Origin, known: &Known, ready: bool, resync: bool) {
         let me = self.origin();
         let said = known.iter().find(|(origin, _)| *origin == me).map_or(0, |(_, seq)| seq);
         self.handle_confirmed(from, said);
         let mine = self.origins.get(self.me);
-        let reaches = resync && mine.log.reaches(said + 1, mine.applied) && !self.lacks_dead(&known.iter().collect());
+        let is_placed = resync || self.peers.get(&from).is_some_and(|peer| peer.cursor.is_none());
+        let reaches =
+            is_placed && mine.log.reaches(said + 1, mine.applied) && !self.lacks_dead(&known.iter().collect());
         let origins = &self.origins;
         let Some(peer) = self.peers.get_mut(from) else { return };
-        if resync {
+        if is_placed {
             peer.cursor = reaches.then_some(said + 1);
+        }
+        if resync {
             // What it confirmed before is history of another link; what it says now is the truth.
             peer.confirmed = said.min(mine.applied);
         }

@@ -247,6 +247,32 @@ fn an_origin_of_which_a_peer_lacks_something_is_not_forgotten() {
     assert!(forgot(&world, 0, dead) && forgot(&world, 1, dead));
 }
 
+/// Found by a simulation (storm, seed 334 at 10 minutes): a node that had forgotten a dead origin met one that had not, could not say so in its hello,
+/// and was pushed nothing until it had noticed by gossip that it lacked something, and pulled.
+#[test]
+fn who_has_forgotten_what_a_peer_has_not_is_pushed_operations_at_once() {
+    let (mut world, dead) = with_one_dead(&Limits::default());
+    world.srem(0, "lobby", "added by the dead");
+    world.del(1, "count");
+    let has_split = |world: &World| forgot(world, 1, dead) && !forgot(world, 0, dead);
+    for turn in 0..3 * ENOUGH_ROUNDS {
+        world.gossip([1, 2, 0][turn % 3]);
+        world.flush();
+        if has_split(&world) {
+            break;
+        }
+    }
+    assert!(has_split(&world), "one has forgotten before the other");
+    let late = world.add_knowing(member(3, 1), Limits::default(), &[1]);
+    world.flush();
+    world.introduce(late, 0);
+    world.flush();
+    world.sadd(0, "lobby", "pushed");
+    world.flush();
+    assert_eq!(world.smembers(late, "lobby"), ["pushed", "stays"]);
+    assert!(has_split(&world), "no gossip has told anybody anything");
+}
+
 #[test]
 fn a_node_that_is_down_keeps_the_others_from_forgetting_until_it_is_back() {
     let mut world = World::new(4);

@@ -41,11 +41,15 @@ pub(super) fn check(history: &History) -> Verdict {
     verdict
 }
 
-/// What is kept for repair is cut to its cap at each gossip round: in the calm, where each round is looked at, three looks after the last write.
+/// Gossip rounds after a write of which each node has had at least one.
+const PRUNED_WITHIN_ROUNDS: u64 = 3;
+
+/// What is kept for repair is cut to its cap at each gossip round: in the calm, some rounds after the last write.
 fn histories_kept(history: &History, verdict: &mut Verdict) {
-    let cap = history.plan.settings.oplog_bytes;
-    let calm: Vec<_> = history.samples.iter().filter(|sample| sample.at >= history.calm_at).collect();
-    for (former, sample) in calm.iter().zip(calm.iter().skip(3)) {
+    let settings = &history.plan.settings;
+    let (cap, within) = (settings.oplog_bytes, PRUNED_WITHIN_ROUNDS * settings.gossip_ms);
+    for sample in history.samples.iter().filter(|sample| sample.at >= history.calm_at + within) {
+        let Some(former) = history.until(sample.at - within).last() else { continue };
         for (node, seen) in sample.running() {
             let is_steady = former.nodes[node].as_ref().is_some_and(|former| former.vector == seen.vector);
             if is_steady && !seen.paused {

@@ -72,8 +72,13 @@ pub(super) fn check(history: &History) -> Verdict {
 
 /// No key is stored that readers do not see: what has expired is removed by somebody, also where whoever gave it its life has ended.
 fn unseen_keys(history: &History, last: &Sample, verdict: &mut Verdict) {
-    // What expires at the very end is still on its way.
-    let Some(before) = history.samples.iter().rfind(|sample| sample.at + BEFORE_THE_END_MS <= last.at) else { return };
+    // What expires at the very end is still on its way. Of the samples of that moment one is of all keys.
+    let names = |sample: &Sample| -> BTreeSet<String> {
+        sample.running().flat_map(|(_, seen)| seen.keys.keys()).cloned().collect()
+    };
+    let all = names(last);
+    let is_of_all = |sample: &&Sample| sample.at + BEFORE_THE_END_MS <= last.at && names(sample) == all;
+    let Some(before) = history.samples.iter().rfind(is_of_all) else { return };
     for (node, seen) in last.running().filter(|(_, seen)| !anybody_is_down(last, seen)) {
         let Some(former) = before.nodes[node].as_ref().filter(|former| former.origin == seen.origin) else { continue };
         let shown = former.keys.values().filter(|shown| **shown != Shown::Missing).count();

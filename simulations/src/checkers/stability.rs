@@ -138,6 +138,14 @@ impl<'a> Stability<'a> {
         (is_over || !self.disturbances.any_begun(to)) && !self.breaks_a_snapshot(from.saturating_sub(MARGIN_MS), to)
     }
 
+    /// Whether no more happened than that processes began and left.
+    pub(super) fn is_orderly(&self, from: u64, to: u64) -> bool {
+        let died = |(at, fault): (u64, &Fault)| {
+            from <= at + MARGIN_MS && at <= to && matches!(fault, Fault::Crash { .. } | Fault::PowerOff { .. })
+        };
+        self.is_undisturbed(from, to) && !self.history.plan.faults().any(died)
+    }
+
     /// Whether somebody looked at these times, and all samples were whole.
     fn is_seen_whole(&self, from: u64, to: u64) -> bool {
         let samples = &self.history.samples;

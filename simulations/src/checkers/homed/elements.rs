@@ -3,17 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use headcount::{Command, Reply};
+use headcount::node::LEAVE_DEADLINE;
+use headcount::{Command, Error, Reply};
 
 use super::excuses::{Excuses, span};
 use super::{Done, Key, all_differ, done, is_read, told};
 use crate::checkers::Verdict;
-use crate::history::{Asked, History, Shown};
+use crate::history::{Asked, Shown};
 use crate::model::words;
 use crate::plan::HomeRequires;
 
 /// How long a home may take to hear that a caller has given up.
 const SETTLED_MS: u64 = 2_000;
+
+/// How long a process that leaves waits at most for what homes have to say.
+const FLUSHES_WITHIN_MS: u64 = LEAVE_DEADLINE.as_millis() as u64 / 2;
 
 /// A list that is only pushed to and popped from, and what came of it.
 struct Queue<'a> {
@@ -124,7 +128,7 @@ fn judge_rest(Queue { excuses, key, asks, pushed, popped }: &Queue, verdict: &mu
     let missing: Vec<(&Bytes, &Asked)> =
         written.filter(|(element, _)| is_missing(element)).map(|(element, pushes)| (element, pushes[0])).collect();
     // Each pop of which nobody knows what it took has taken one at most.
-    let unknown = asks.iter().filter(|(asked, command)| is_unknown_pop(history, asked, command)).count();
+    let unknown = asks.iter().filter(|(asked, command)| is_unknown_pop(excuses, asked, command)).count();
     verdict.judge(missing.len() <= unknown, last.at, || {
         let lines: Vec<String> = missing.iter().map(|(element, push)| format!("{element:?} by {}", told(push))).collect();
         format!(
@@ -136,14 +140,22 @@ fn judge_rest(Queue { excuses, key, asks, pushed, popped }: &Queue, verdict: &mu
 }
 
 /// Whether it is not known what a pop took.
-fn is_unknown_pop(history: &History, asked: &Asked, command: &Command) -> bool {
+fn is_unknown_pop(excuses: &Excuses, asked: &Asked, command: &Command) -> bool {
+    let history = excuses.history;
     // Given up by its client, it is put back; by a process that died then, nobody knows.
     let is_put_back = || {
         let died = asked.process.and_then(|process| history.ended(process));
         let lived_on = |given_up: u64| died.is_none_or(|died| given_up + SETTLED_MS < died);
         asked.given_up.is_some_and(lived_on)
     };
-    is_pop(command) && done(asked) == Done::Perhaps && !is_put_back()
+    is_pop(command) && (done(asked) == Done::Perhaps && !is_put_back() || is_left_behind(excuses, asked))
+}
+
+/// Whether a process may have left without hearing in time what was popped for it: its home died, or was hard to reach.
+fn is_left_behind(excuses: &Excuses, asked: &Asked) -> bool {
+    let Some((_, Err(Error::Closed))) = asked.answer else { return false };
+    let left = asked.process.and_then(|process| excuses.history.ended(process));
+    left.is_some_and(|left| !excuses.is_orderly(asked.begun.unwrap_or(asked.at), left + FLUSHES_WITHIN_MS))
 }
 
 /// How soon an element comes to who waits for it, while all is quiet.

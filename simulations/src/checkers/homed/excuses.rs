@@ -79,6 +79,11 @@ impl<'a> Excuses<'a> {
         self.stability.is_quiet(from, to)
     }
 
+    /// Whether no more happened from one time to another than that processes began and left.
+    pub(super) fn is_orderly(&self, from: u64, to: u64) -> bool {
+        self.stability.is_orderly(from, to)
+    }
+
     /// Whether somebody asked one home only, which carried it out once.
     pub(super) fn is_done_once(&self, asked: &Asked) -> bool {
         let (from, by) = span(asked);

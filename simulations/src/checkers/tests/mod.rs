@@ -13,7 +13,7 @@ use self::told::{Told, plan, plan_of_a_leave};
 use super::stability::Stability;
 use super::*;
 use crate::core::CoreWorld;
-use crate::history::{Asked, End, Sample, Seen, Shown};
+use crate::history::{Asked, BEFORE_THE_END_MS, End, Keys, Sample, Seen, Shown};
 use crate::plan::{self, Ask, Fault, HomeRequires, Plan, Step, Via};
 use crate::play::play;
 
@@ -625,6 +625,14 @@ fn no_more_is_lost_than_pops_may_have_taken_unheard() {
     assert!(homed::check(&history).is_kept(), "one is missing");
     asked(&mut history, "LPOP queue").answer.as_mut().unwrap().1 = Err(Closed);
     assert!(!homed::check(&history).is_kept(), "nothing was done");
+    // Whoever leaves hears first what was popped for it, unless its home falls silent.
+    let (process, at) = (asked(&mut history, "LPOP queue").process.unwrap(), asked(&mut history, "LPOP queue").at);
+    history.processes.iter_mut().find(|of| of.origin == process).unwrap().until = Some((at + 10, End::Left));
+    assert!(!homed::check(&history).is_kept(), "it waits for its home");
+    let fault = Step { at_ms: at + 5, event: plan::Event::Fault(Fault::Crash { node: 2 }) };
+    history.plan.steps.push(fault);
+    history.plan.steps.sort_by_key(|step| step.at_ms);
+    assert!(homed::check(&history).is_kept(), "its home may be dead");
 }
 
 #[test]
@@ -747,6 +755,15 @@ fn caps_hold() {
     rejects(bounds::check, "oplog_bytes", |history| {
         calm(history, 0, 10_000).for_each(|seen| seen.stats.oplog_bytes = 1 << 30);
     });
+    // It was looked at often, and no round has come since the last write.
+    let mut history = truth();
+    let begin = history.samples.iter().position(|sample| sample.at >= history.calm_at + 10_000).unwrap();
+    let writer = seen(&mut history.samples[begin], 0);
+    writer.stats.oplog_bytes = 1 << 30;
+    *writer.vector.get_mut(&writer.origin).unwrap() += 1;
+    let often = history.samples[begin].clone();
+    history.samples.splice(begin..begin, std::iter::repeat_n(often, 5));
+    assert!(bounds::check(&history).is_kept(), "{:?}", bounds::check(&history));
     rejects(bounds::check, "garbage_frames", |history| last(history, 1).stats.garbage_frames = 1);
     rejects(bounds::check, "had waited, 1 may wait", |history| {
         history.plan.settings.subscriber_queue = 1;
@@ -1105,6 +1122,17 @@ fn at_rest_no_key_is_stored_that_nobody_sees() {
     let mut history = truth();
     shown_in_the_end(&mut history, "set", |shown| *shown = Shown::Missing);
     assert!(leaks::check(&history).is_kept());
+    // Somebody looked again in the same moment, and not at all keys.
+    let looked =
+        history.samples.iter().rposition(|sample| sample.at + BEFORE_THE_END_MS <= history.samples.last().unwrap().at);
+    let mut again = history.samples[looked.unwrap()].clone();
+    again.nodes.iter_mut().flatten().for_each(|seen| seen.keys = Keys::default());
+    history.samples.insert(looked.unwrap() + 1, again);
+    assert!(leaks::check(&history).is_kept(), "{:?}", leaks::check(&history));
+    let judged = leaks::check(&history).judged;
+    assert_eq!(judged, leaks::check(&truth()).judged, "it has its say");
+    last(&mut history, 0).stats.keys += 1;
+    assert!(!leaks::check(&history).is_kept());
 }
 
 #[test]
