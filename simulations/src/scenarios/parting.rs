@@ -1,4 +1,4 @@
-//! Nodes leave in order just after they were given more than their links carry at once, and nothing else is wrong.
+//! Nodes leave in order just after they were given more than their links carry at once, while elements are on their way to them, and nothing else is wrong.
 
 use super::Scenario;
 use crate::drawing::{Activity, Draft, Workload};
@@ -9,6 +9,10 @@ pub(super) const SCENARIO: Scenario =
 
 /// Those who write much, one on each node.
 const WRITERS: u32 = 900;
+/// Those who pop last, on whichever node leaves,
+const POPPERS: u32 = 950;
+/// and how many.
+const POPS: u32 = 6;
 /// Values that are more than waits for a link.
 const VALUES: u64 = 24;
 const VALUE_BYTES: usize = 256 * 1024;
@@ -27,6 +31,18 @@ fn tell(draft: &mut Draft) {
                 draft.command(at - VALUES + count, WRITERS + node as u32, node, Via::Shared, words);
             }
         }
+        pop_last(draft, number, at, node);
         draft.redeploy(at, until, node);
+    }
+}
+
+/// Asks for elements that are there, so late that some come when who asked has gone.
+fn pop_last(draft: &mut Draft, number: usize, at: u64, node: usize) {
+    let other = (node + 1) % draft.nodes;
+    for pop in 0..POPS {
+        let key = format!("last:{number}:{pop}");
+        draft.command(at - 5_000, POPPERS + POPS + pop, other, Via::Shared, format!("RPUSH {key} {number}.{pop}"));
+        let asked_at = at - draft.dice.below(120);
+        draft.command(asked_at, POPPERS + pop, node, Via::Shared, format!("LPOP {key}"));
     }
 }
