@@ -9,9 +9,9 @@ pub(super) const SCENARIO: Scenario =
 
 /// Those who write much, one on each node.
 const WRITERS: u32 = 900;
-/// Those who pop last, on whichever node leaves,
+/// The first of those who pop last,
 const POPPERS: u32 = 950;
-/// and how many.
+/// so many on each node.
 const POPS: u32 = 6;
 /// Values that are more than waits for a link.
 const VALUES: u64 = 24;
@@ -39,10 +39,11 @@ fn tell(draft: &mut Draft) {
 /// Asks for elements that are there, so late that some come when who asked has gone.
 fn pop_last(draft: &mut Draft, number: usize, at: u64, node: usize) {
     let other = (node + 1) % draft.nodes;
+    let client = |node: usize, pop: u32| POPPERS + node as u32 * POPS + pop;
     for pop in 0..POPS {
         let key = format!("last:{number}:{pop}");
-        draft.command(at - 5_000, POPPERS + POPS + pop, other, Via::Shared, format!("RPUSH {key} {number}.{pop}"));
+        draft.command(at - 5_000, client(other, pop), other, Via::Shared, format!("RPUSH {key} {number}.{pop}"));
         let asked_at = at - draft.dice.below(120);
-        draft.command(asked_at, POPPERS + pop, node, Via::Shared, format!("LPOP {key}"));
+        draft.command(asked_at, client(node, pop), node, Via::Shared, format!("LPOP {key}"));
     }
 }

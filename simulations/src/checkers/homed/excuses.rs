@@ -160,7 +160,7 @@ impl<'a> Excuses<'a> {
         let lacks = |knows: &dyn Fn(Origin) -> Option<u64>, then: &Sample| {
             had.iter().any(|(origin, seq)| knows(*origin).is_none_or(|it| it < *seq) && !is_forgotten(origin, then))
         };
-        let readied = self.history.readied.iter().filter(|it| since.at < it.at && it.at <= to);
+        let readied = self.history.readied.iter().filter(|it| since.at <= it.at && it.at <= to);
         let lacks_at_first = |it: &Readied| {
             let then = later.iter().find(|sample| sample.at >= it.at);
             then.is_some_and(|then| lacks(&|origin| it.knew.get(&origin).copied(), then))
