@@ -147,6 +147,8 @@ impl Membership {
         self.me = me;
         self.superseded = false;
         for entry in self.members.values_mut() {
+            // Only the new gossip can say so, and it does not say whom it has never seen.
+            entry.in_gossip = false;
             entry.contact_until = entry.contact_until.max(now + CONTACT_WINDOW);
         }
     }
@@ -505,6 +507,16 @@ mod tests {
         assert_eq!(world.see(&[]), []);
         assert_eq!(world.see(std::slice::from_ref(&b)), []);
         assert_eq!(world.see(&[]), [Down(b)]);
+    }
+
+    /// Found by a simulated storm (seed 2650): gossip that has never seen anybody tells of no change, so who had died was Up for ever.
+    #[test]
+    fn who_is_never_seen_after_a_restart_of_gossip_is_down_once_it_had_time() {
+        let mut world = World::new();
+        let b = member("b", 1);
+        world.see(std::slice::from_ref(&b));
+        world.core.handle_restart(world.now, member("me", 6));
+        assert_eq!(world.run(CONTACT_WINDOW), [Down(b)]);
     }
 
     #[test]
