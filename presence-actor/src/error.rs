@@ -119,7 +119,9 @@ pub enum Error {
     #[error("TRYAGAIN {0}")]
     TryAgain(TryAgain),
     /// The key's home did not answer in time, or this node left meanwhile. The command may have been carried out, or be so yet.
-    #[error("ERR the key's home did not answer in time; the command may or may not have been carried out")]
+    #[error(
+        "ERR the key's home did not answer in time, or this node left before it did; the command may or may not have been carried out"
+    )]
     OutcomeUnknown,
     /// The key's home refuses what this node would have taken: the two have different caps.
     #[error("ERR the key's home ({home}) refuses: {reason}")]

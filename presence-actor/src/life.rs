@@ -3,7 +3,8 @@
 //! Wall time can be set, by an hour or by years, and a clock that is set has waited for nobody. So time is counted from gossip round to
 //! gossip round, by the wall clock, and one round counts for a part of the grace time at most: whatever the clock does
 //! between two rounds, nobody is given up for it. Nor does time go slower than it is where the grace time is so short that a round takes
-//! a good part of it: a round always counts for what it takes, if it comes on time. A pause of the process counts as one round too.
+//! a good part of it: a round always counts for what it takes, if it comes on time, and where a round takes all of the grace time a clock that is
+//! set does end it. A pause of the process counts as one round too.
 //! Invariant: the age never goes back.
 
 use std::time::Duration;

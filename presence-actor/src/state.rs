@@ -442,7 +442,9 @@ impl State {
         if reason == GoneReason::GraceOver {
             let node = self.peers.get(&origin).map(|peer| peer.member.node.clone());
             self.homed.missing.extend(node.map(|node| (node, self.life.age())));
-            self.hold(SPENT_HOLD);
+            if !self.is_held_for(origin) {
+                self.hold(origin, SPENT_HOLD);
+            }
         }
         self.change_standing(ix, Standing::Gone, now);
         self.doomed.push_back(ix);

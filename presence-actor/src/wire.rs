@@ -43,10 +43,9 @@ pub(crate) enum Frame {
     Hello {
         known: Known,
         ready: bool,
-        /// Origins that are Gone for good: their owned rows must not come back.
-        gone: Vec<Origin>,
-        /// For how many milliseconds one of them may still come back that was given up for its silence.
-        held_ms: u64,
+        /// Origins that are Gone for good: their owned rows must not come back. And for how many milliseconds each may still come back, under
+        /// another, that was given up for its silence.
+        gone: Vec<(Origin, u64)>,
         /// Peers that are Up: who joins should meet them before it says that it is ready.
         up: Vec<(Origin, NodeId)>,
         /// Nodes that are Down, or were given up for their silence not long ago: who joins counts them too.
@@ -305,17 +304,7 @@ mod tests {
     #[test]
     fn the_numbers_on_the_wire_stay() {
         let frames = [
-            (
-                Frame::Hello {
-                    known: Known::default(),
-                    ready: false,
-                    gone: vec![],
-                    held_ms: 0,
-                    up: vec![],
-                    absent: vec![],
-                },
-                0,
-            ),
+            (Frame::Hello { known: Known::default(), ready: false, gone: vec![], up: vec![], absent: vec![] }, 0),
             (Frame::Vector { known: Known::default(), ready: false, resync: false }, 1),
             (Frame::Pull { number: 1, vector: vec![] }, 2),
             (Frame::BeyondLog { number: 1 }, 3),

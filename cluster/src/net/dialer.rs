@@ -134,7 +134,7 @@ async fn link(hub: &Rc<Hub>, member: &Member) -> Result<(), CallError> {
     Ok(())
 }
 
-/// Tells an incarnation that is Gone here, but lives, that it needs a new one.
+/// Tells an incarnation that is Gone here, or too low, but lives, that it needs a new one.
 pub(crate) async fn tell_gone(hub: Rc<Hub>, member: Member, notice: Notice) {
     tell(&hub, &member, notice).await;
     sleep(NOTICE_PAUSE).await;

@@ -357,7 +357,7 @@ impl Hub {
         }
     }
 
-    /// Tells the Gone incarnations that gossip shows alive.
+    /// Tells the incarnations that are Gone, or too low, and that gossip shows alive.
     pub(crate) fn tell_returned(self: &Rc<Self>) {
         let returned: Vec<Member> = self.state.borrow().membership.returned().cloned().collect();
         for member in returned {

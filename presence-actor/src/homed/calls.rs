@@ -167,6 +167,8 @@ pub(crate) struct Calls {
     taken: TakenElements,
     /// The origins under which this node has asked before, one for each time that it was given up and came back. What is taken for them is its own.
     former: BTreeSet<Origin>,
+    /// Of a node that leaves: which homes may have popped for which calls, and have not said yet whether they did.
+    awaited: BTreeSet<(u64, Origin)>,
     /// Numbers of calls that ended, beyond `settled`.
     ended: BTreeSet<u64>,
     /// All calls up to this number have ended.
@@ -185,7 +187,15 @@ impl Calls {
 
     /// Whether it has to be known yet what became of any.
     pub(super) fn are_over(&self) -> bool {
-        self.open.is_empty() && self.returned.is_empty()
+        self.open.is_empty() && self.returned.is_empty() && self.awaited.is_empty()
+    }
+
+    /// A home has confirmed what it popped for a call that nobody waited for any more: nobody else was given that.
+    fn end_doubt(&mut self, home: Origin, number: u64, word: Word) {
+        let of_call = self.returned.iter_mut().filter(|returned| returned.call == Some(number));
+        for returned in of_call.filter(|_| word == Word::Confirmed) {
+            returned.doubtful = returned.doubtful.filter(|(_, dot)| dot.origin != home);
+        }
     }
 
     /// Whether an element that was taken for a call is its caller's, or on its way back from there.
@@ -291,7 +301,17 @@ impl State {
                 (true, None) => self.end_lapsed(number),
             }
         }
+        self.ask_awaited();
         self.register_waits();
+    }
+
+    /// A node that leaves asks homes once more what they have popped for it; who is Gone will not say.
+    fn ask_awaited(&mut self) {
+        let peers = &self.peers;
+        self.homed.calls.awaited.retain(|(_, home)| peers.contains_key(home));
+        for (number, home) in self.homed.calls.awaited.clone() {
+            self.send_homed(home, Frame::Withdraw { number });
+        }
     }
 
     /// What was sent to a peer may be lost: it is sent again once there is a link.
@@ -308,6 +328,7 @@ impl State {
     /// A home has carried a command out without writing, or refuses it.
     pub(super) fn handle_answer(&mut self, from: Origin, number: u64, outcome: Result<Answer, Refusal>) {
         let (me, home) = (self.origin(), self.name_of(from));
+        self.homed.calls.awaited.remove(&(number, from));
         let Some(call) = self.homed.calls.open.get_mut(&number) else { return };
         // Who was asked before has no say any more.
         if call.sent != Some(from) {
@@ -337,7 +358,10 @@ impl State {
 
     /// A home says what came of its answer.
     pub(super) fn take_word(&mut self, from: Origin, number: u64, word: Word) {
-        let Some(call) = self.homed.calls.open.get_mut(&number) else { return };
+        let Some(call) = self.homed.calls.open.get_mut(&number) else {
+            self.homed.calls.end_doubt(from, number, word);
+            return;
+        };
         if call.asked.contains(&from) {
             call.words.entry(from).or_insert(word);
             self.heed_words(number);
@@ -427,6 +451,7 @@ impl State {
             return;
         }
         self.unsettle();
+        self.homed.calls.awaited.remove(&(*number, dot.origin));
         // A snapshot that is being loaded may have told of it.
         self.homed.answered.remove(*caller, *number, dot);
         self.homed.calls.answered_elsewhere = true;
@@ -473,6 +498,7 @@ impl State {
                 continue;
             }
             self.homed.calls.answered_elsewhere = true;
+            self.homed.calls.awaited.remove(&(number, dot.origin));
             let back = match &taken {
                 Some(taken) if self.note_taken(taken.element, dot, Some(number)) => Back::Place(taken.element),
                 Some(_) | None => Back::Nowhere,
@@ -650,13 +676,20 @@ impl State {
         error
     }
 
-    /// This node leaves: whoever waits for a call is told what is known of it. The calls are taken back, and end when their homes have said what
-    /// they did: an element that was popped for one is nobody's but this node's until then.
+    /// This node leaves: whoever waits for a call is told what is known of it. The calls are taken back, and all homes that were asked for an
+    /// element have to say whether they popped one: it is nobody's but this node's until then.
     pub(super) fn close_calls(&mut self) {
+        let me = self.origin();
         let numbers: Vec<u64> = self.homed.calls.open.keys().copied().collect();
         for number in numbers {
             let Some(call) = self.homed.calls.open.get_mut(&number) else { continue };
             let hears = std::mem::replace(&mut call.hears, Hears::Nobody);
+            if call.takes() {
+                let has_answered =
+                    |home: &Origin| call.carried.iter().any(|(it, _)| it.dot.is_some_and(|dot| dot.origin == *home));
+                let silent = call.asked.iter().filter(|home| **home != me && !has_answered(home));
+                self.homed.calls.awaited.extend(silent.map(|home| (number, *home)));
+            }
             let error = match self.give_up_call(number) {
                 Error::TryAgain(_) => Error::Closed, // nothing was done, or it is put back
                 error => error,
@@ -666,6 +699,7 @@ impl State {
                 let _ = sender.send(Err(error));
             }
         }
+        self.ask_awaited();
     }
 
     fn count_failure(&mut self, error: &Error) {

@@ -9,6 +9,7 @@
 //! had written, and no vector tells it so. So history goes first: logs are closed when a batch begins, and the batch
 //! is forgotten when all that was in them by then is pruned. Who lacks any of it needs a snapshot, and that knows.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crdts::VClock;
@@ -24,8 +25,8 @@ use crate::wire::{Known, WireVector};
 /// What is on its way to being forgotten.
 #[derive(Debug, Default)]
 pub(crate) struct Forgetting {
-    /// Until when whoever was given up for its silence is waited for.
-    held_until: Option<Age>,
+    /// Who was given up for its silence, and until when it is waited for.
+    silent: BTreeMap<Origin, Age>,
     batch: Option<Batch>,
 }
 
@@ -40,27 +41,38 @@ struct Batch {
 impl State {
     /// Somebody was given up who may come back, under a new name for what it was, with what it knew. Nothing is forgotten
     /// for so long, and for [`SPENT_HOLD`] at most.
-    pub(crate) fn hold(&mut self, time: Duration) {
-        let until = Some(self.life.age().plus(time.min(SPENT_HOLD)));
-        self.forgetting.held_until = self.forgetting.held_until.max(until);
+    pub(crate) fn hold(&mut self, silent: Origin, time: Duration) {
+        let until = self.life.age().plus(time.min(SPENT_HOLD));
+        let held = self.forgetting.silent.entry(silent).or_insert(until);
+        *held = until.max(*held);
         self.forgetting.batch = None;
     }
 
-    /// For how long origins are still kept for somebody who was given up for its silence. Who joins keeps them as long: those that it
-    /// joins may all be gone before.
-    pub(crate) fn hold_left(&self) -> Duration {
-        self.forgetting.held_until.map_or(Duration::ZERO, |until| until.since(self.life.age()))
+    /// Whether somebody was given up for its silence, and may still come back.
+    pub(crate) fn is_held_for(&self, origin: Origin) -> bool {
+        self.forgetting.silent.contains_key(&origin)
     }
 
     /// Whether origins are kept for somebody who was given up for its silence.
     pub fn is_held(&self) -> bool {
-        self.forgetting.held_until.is_some()
+        !self.forgetting.silent.is_empty()
     }
 
-    /// Lets a hold end whose time is over.
+    /// All that are Gone and not forgotten, and for how many milliseconds each may still come back. Who joins waits as long: those that it joins
+    /// may all be gone before.
+    pub(crate) fn gone_and_held(&self) -> Vec<(Origin, u64)> {
+        let age = self.life.age();
+        let left = |until: &Age| u64::try_from(until.since(age).as_millis()).unwrap_or(u64::MAX).max(1);
+        let of_gone = |origin: Origin| (origin, self.forgetting.silent.get(&origin).map_or(0, left));
+        let never_met = self.forgetting.silent.iter().filter(|(origin, _)| self.origins.find(**origin).is_none());
+        let never_met = never_met.map(|(origin, until)| (*origin, left(until)));
+        self.origins.gone().map(|(origin, _)| of_gone(origin)).chain(never_met).collect()
+    }
+
+    /// Lets holds end whose time is over.
     pub(crate) fn end_hold(&mut self) {
         let age = self.life.age();
-        self.forgetting.held_until = self.forgetting.held_until.filter(|until| *until > age);
+        self.forgetting.silent.retain(|_, until| *until > age);
     }
 
     /// Forgets origins that nobody has anything of.

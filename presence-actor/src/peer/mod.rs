@@ -182,8 +182,7 @@ impl State {
         self.keyspace.keep_spent = true;
         self.reset_link(member.origin());
         let known = self.known_to(member.origin());
-        let held_ms = u64::try_from(self.hold_left().as_millis()).unwrap_or(u64::MAX);
-        let gone = self.gone_origins();
+        let gone = self.gone_and_held();
         let ready = self.readiness.is_ready();
         // Who is not ready is not asked whom there is to meet, and the lists are as long as the cluster is large.
         let (up, absent) = if ready { (self.nodes_up(), self.absent_nodes()) } else { (Vec::new(), Vec::new()) };
@@ -196,7 +195,7 @@ impl State {
         }
         let peer = self.peers.get_or_add(member);
         peer.contact = Contact::Linked;
-        peer.send(&Frame::Hello { known, ready, gone, held_ms, up, absent });
+        peer.send(&Frame::Hello { known, ready, gone, up, absent });
         peer.queue.extend(interest);
         self.output = true;
         self.update_readiness();
@@ -284,9 +283,5 @@ impl State {
 
     pub(crate) fn wire_vector(&self) -> WireVector {
         self.origins.vector().dots.into_iter().collect()
-    }
-
-    fn gone_origins(&self) -> Vec<Origin> {
-        self.origins.gone().map(|(origin, _)| origin).collect()
     }
 }

@@ -52,12 +52,8 @@ impl State {
     fn understand(&mut self, from: Origin, payload: &Bytes, now: WallMs) -> Result<(), CodecError> {
         let mut tail = &payload[..];
         match wire::decode(&mut tail)? {
-            Frame::Hello { known, ready, gone, held_ms, up, absent } => {
-                let reason = if held_ms > 0 { GoneReason::GraceOver } else { GoneReason::Superseded };
-                if held_ms > 0 {
-                    self.hold(Duration::from_millis(held_ms));
-                }
-                self.handle_gone(&gone, reason, now);
+            Frame::Hello { known, ready, gone, up, absent } => {
+                self.hear_of_gone(gone, now);
                 let Some(peer) = self.peers.get_mut(from) else { return Ok(()) };
                 peer.contact = Contact::Greeted;
                 if ready {
@@ -92,13 +88,13 @@ impl State {
                 let start = payload.len() - tail.len();
                 self.take_messages(from, after, payload.slice(start..))?;
             }
-            Frame::Gone { origins, reason } => {
-                // Also for whom this node has never met: those who have may all be gone when it comes back.
-                if reason == GoneReason::GraceOver && !origins.iter().all(|origin| self.origins.is_gone(*origin)) {
-                    self.hold(SPENT_HOLD);
-                }
-                self.handle_gone(&origins, reason, now);
+            Frame::Gone { origins, reason: GoneReason::GraceOver } => {
+                let time = SPENT_HOLD.as_millis() as u64;
+                let news = origins.into_iter().filter(|origin| !self.origins.is_gone(*origin));
+                let news = news.map(|origin| (origin, time)).collect();
+                self.hear_of_gone(news, now);
             }
+            Frame::Gone { origins, reason } => self.handle_gone(&origins, reason, now),
             frame @ (Frame::Ask { .. }
             | Frame::Answer { .. }
             | Frame::Confirmed { .. }
@@ -117,6 +113,19 @@ impl State {
             }
         }
         Ok(())
+    }
+
+    /// A peer says who is Gone, and for how many milliseconds each may still come back that was given up for its silence. That is heeded for whom this
+    /// node has never met too: those who have may all be gone when it comes back.
+    fn hear_of_gone(&mut self, gone: Vec<(Origin, u64)>, now: WallMs) {
+        let (silent, ended): (Vec<_>, Vec<_>) = gone.into_iter().partition(|(_, held_ms)| *held_ms > 0);
+        for (origin, held_ms) in &silent {
+            self.hold(*origin, Duration::from_millis(*held_ms));
+        }
+        for (gone, reason) in [(silent, GoneReason::GraceOver), (ended, GoneReason::Superseded)] {
+            let gone: Vec<Origin> = gone.into_iter().map(|(origin, _)| origin).collect();
+            self.handle_gone(&gone, reason, now);
+        }
     }
 
     pub(crate) fn handle_gone(&mut self, gone: &[Origin], reason: GoneReason, now: WallMs) {

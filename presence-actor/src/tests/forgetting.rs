@@ -649,3 +649,52 @@ proptest! {
         world.check_invariants();
     }
 }
+
+/// Found by a review: who waits for somebody who fell silent hands on its wait with each goodbye that others hear of by its hello, as a whole day each.
+#[test]
+fn a_goodbye_does_not_make_a_hold_longer() {
+    let mut world = World::new(4);
+    world.settle();
+    world.isolate(3);
+    (0..3).for_each(|node| world.gone_at(node, 3));
+    world.live(SPENT_HOLD - std::time::Duration::from_hours(1));
+    let left = |world: &World, node: usize| {
+        let gone = world.nodes[node].gone_and_held();
+        gone.into_iter().map(|(_, held_ms)| held_ms / 60_000).max().unwrap_or(0)
+    };
+    assert!(left(&world, 0) <= 60 && left(&world, 1) <= 60, "an hour is left");
+    // A link flaps while another node leaves: node 1 hears of its goodbye by the hello of node 0.
+    world.cut(0, 1);
+    let (leaver, now) = (world.members[2].clone(), world.now);
+    world.isolate(2);
+    world.nodes[0].handle_member_gone(&leaver, GoneReason::Left, now);
+    world.link(0, 1);
+    world.flush();
+    let after_goodbye = (left(&world, 0), left(&world, 1));
+    // And another flap hands it back.
+    world.cut(0, 1);
+    world.link(0, 1);
+    world.flush();
+    let at_last = (left(&world, 0), left(&world, 1));
+    assert!([after_goodbye, at_last].iter().all(|(a, b)| a.max(b) <= &60), "minutes: {after_goodbye:?} {at_last:?}");
+}
+
+/// Found by a review: beside somebody who fell silent, a node that had said goodbye counted as silent too for who heard of that by a hello: no majority for a day.
+#[test]
+fn who_said_goodbye_is_not_counted_by_who_hears_of_it_late() {
+    let limits = Limits { home_requires: crate::homed::HomeRequires::Majority, ..Limits::default() };
+    let mut world = World::with(4, &limits);
+    world.isolate(3);
+    (0..3).for_each(|node| world.gone_at(node, 3));
+    world.rounds(5);
+    // Node 1 is cut off for a moment, and node 2 leaves meanwhile.
+    world.cut(0, 1);
+    let (leaver, now) = (world.members[2].clone(), world.now);
+    world.isolate(2);
+    world.nodes[0].handle_member_gone(&leaver, GoneReason::Left, now);
+    world.link(0, 1);
+    world.flush();
+    assert!(!world.nodes[1].peers.contains_key(&leaver.origin()));
+    assert_eq!(world.nodes[0].known_nodes(), 3);
+    assert_eq!(world.nodes[1].check_majority(), Ok(()), "of {}", world.nodes[1].known_nodes());
+}

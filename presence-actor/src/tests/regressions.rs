@@ -287,7 +287,7 @@ fn the_log_of_a_new_origin_is_not_pruned_by_what_was_confirmed_of_the_old() {
 fn a_vector_at_the_end_of_numbers_is_no_panic() {
     let hello = |origin: Origin| {
         let known = Known { vector: vec![(origin, u64::MAX)], ..Known::default() };
-        Frame::Hello { known, ready: true, gone: vec![], held_ms: 0, up: vec![], absent: vec![] }
+        Frame::Hello { known, ready: true, gone: vec![], up: vec![], absent: vec![] }
     };
     for frame in [
         hello(Origin(7)),

@@ -262,7 +262,7 @@ impl Process {
 
     // ---- notices
 
-    /// Tells the Gone incarnations that gossip shows alive.
+    /// Tells the incarnations that are Gone, or too low, and that gossip shows alive.
     pub(super) fn tell_returned(&mut self, net: &mut Net) {
         let returned: Vec<Member> = self.membership.returned().cloned().collect();
         for member in returned {
