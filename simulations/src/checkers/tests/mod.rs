@@ -1,5 +1,6 @@
 //! Each checker accepts what happened and rejects what did not: one true history, and false ones made of it.
 
+mod loads;
 mod told;
 
 use std::sync::OnceLock;
