@@ -26,6 +26,23 @@ fn an_element_that_a_home_popped_for_itself_and_gave_up_unconfirmed_goes_back() 
     assert_eq!(world.elements(0, &name), ["a"], "TryAgain, but the element is lost");
 }
 
+/// A caller that has waited long enough gives its call up, and lets go of it next, which gives it up again.
+#[test]
+fn a_call_that_is_given_up_again_before_its_home_has_answered_is_counted_once() {
+    let mut world = World::new(2);
+    let name = world.key_of(0);
+    for command in [pop(&name), count(&name)] {
+        let Call::Open { number, .. } = world.call(1, command) else { panic!("carried out elsewhere") };
+        world.nodes[1].give_up_call(number);
+        assert!(world.nodes[1].is_call_open(number), "its home has yet to say what it did");
+        world.nodes[1].give_up_call(number);
+    }
+    let stats = world.nodes[1].stats();
+    assert_eq!((stats.calls_to_try_again, stats.calls_of_unknown_outcome), (1, 1));
+    world.rest();
+    world.assert_at_rest();
+}
+
 /// The last of some nodes was thought Down, and the first, which took over its key, has carried out a call of its own that nobody
 /// else has heard of yet.
 fn with_unconfirmed_call_of_stand_in(
