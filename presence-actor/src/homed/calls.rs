@@ -651,10 +651,11 @@ impl State {
         2 * (1 + sure.len()) > self.known_nodes() && !unsure.iter().any(|peer| peer.up)
     }
 
-    /// The caller does not wait any longer. Says what is known of its command.
+    /// The caller does not wait any longer. Says what is known of its command, once: who was told so and then lets go of the call gives it up again.
     pub(crate) fn give_up_call(&mut self, number: u64) -> Error {
         let me = self.origin();
-        let Some(call) = self.homed.calls.open.get_mut(&number) else { return Error::OutcomeUnknown };
+        let open = self.homed.calls.open.get_mut(&number);
+        let Some(call) = open.filter(|call| !call.given_up) else { return Error::OutcomeUnknown };
         call.given_up = true;
         let (may_be_done, takes) = (call.may_be_done(me), call.takes());
         let (sent, dot) = (call.sent, call.carried.last().and_then(|(carried, _)| carried.dot));

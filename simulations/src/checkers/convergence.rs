@@ -2,15 +2,18 @@
 //!
 //! Coming together is to hold each other for Up, to be linked, ready, and done with snapshots; how long that takes follows from the time-outs of
 //! links and from back-off, not from the data. From then on nodes may differ for [`ROUNDS`] gossip intervals at a time: rows still expire in a
-//! calm, and a removal takes its way. Machines whose power went are not live, and may be held for anything.
+//! calm, and a removal takes its way. Where logs are cut short, a write may be cut off before it was sent, and is loaded: so a node that
+//! loads soon after a write has not left the others. Machines whose power went are not live, and may be held for anything.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use headcount::Command;
+use headcount_cluster::Origin;
 
 use super::Verdict;
 use crate::history::{History, Sample};
 use crate::model::words;
+use crate::plan::Settings;
 
 /// How long nodes may take to find each other again: a silent link is closed after 4 s, dialled again after up to 5 s and half as much of
 /// jitter, given 2 s to connect and 2 s for its handshake; and what was missed meanwhile is loaded.
@@ -23,15 +26,23 @@ pub(super) const STALLED_MS: u64 = 4_000;
 /// Gossip intervals within which nodes that are together hold the same rows.
 const ROUNDS: u64 = 5;
 
+/// Gossip intervals within which a write is loaded that was cut off the log of its author: others hear of it by vectors, ask, are referred to a
+/// snapshot, and those who were told first tell the rest.
+const LOADED_ROUNDS: u64 = 25;
+
 /// Judges a history.
 pub(super) fn check(history: &History) -> Verdict {
     let mut verdict =
         Verdict::of("G1", "once faults stop, live nodes hold identical digests within 5 gossip intervals");
     let calm: Vec<&Sample> = history.samples.iter().filter(|sample| sample.at >= history.calm_at).collect();
     let Some(last) = calm.last() else { return verdict };
-    let is_apart = |sample: &&Sample| !sample.is_whole() || sample.at < history.calm_at + STALLED_MS;
-    let together_since = calm.iter().rposition(is_apart).map_or(0, |apart| apart + 1);
-    let Some(first) = calm.get(together_since) else {
+    let loaded = loaded_after_a_write(history, &calm);
+    let is_early = |sample: &Sample| sample.at < history.calm_at + STALLED_MS;
+    let is_apart = |sample: &Sample| is_early(sample) || !(sample.is_whole() || loaded.contains(&sample.at));
+    let apart = calm.iter().rposition(|sample| is_apart(sample)).map_or(0, |apart| apart + 1);
+    // Whoever still loads what was missed has not come together yet.
+    let first = calm[apart..].iter().position(|sample| sample.is_whole());
+    let Some(together @ [first, ..]) = first.map(|whole| &calm[apart + whole..]) else {
         if last.at >= history.calm_at + TOGETHER_MS {
             verdict.breach(last.at, || {
                 format!(
@@ -52,8 +63,8 @@ pub(super) fn check(history: &History) -> Verdict {
     // A calm that is too short to know says nothing.
     let allowed = ROUNDS * history.plan.settings.gossip_ms;
     let mut equal_at = first.at;
-    for sample in &calm[together_since..] {
-        if sample.holds_the_same() {
+    for sample in together {
+        if sample.holds_the_same() || !sample.is_whole() {
             equal_at = sample.at;
         }
         verdict.judge(sample.at <= equal_at + allowed, sample.at, || {
@@ -67,6 +78,24 @@ pub(super) fn check(history: &History) -> Verdict {
     }
     same_sight(history, last, &mut verdict);
     verdict
+}
+
+/// The moments at which nodes were together but that some loaded what had been written just before, and been cut off a log.
+fn loaded_after_a_write(history: &History, calm: &[&Sample]) -> BTreeSet<u64> {
+    let settings = &history.plan.settings;
+    if settings.oplog_bytes >= Settings::default().oplog_bytes {
+        return BTreeSet::new();
+    }
+    let mut until = None;
+    let moments = calm.windows(2).filter_map(|pair| {
+        let [before, sample] = pair else { return None };
+        if before.written() != sample.written() {
+            until = Some(before.at + LOADED_ROUNDS * settings.gossip_ms);
+        }
+        let is_soon = until.is_some_and(|until| sample.at <= until);
+        (is_soon && sample.is_whole_but_for_loads()).then_some(sample.at)
+    });
+    moments.collect()
 }
 
 /// Where nodes hold the same rows, readers see the same in the end: which of several rows wins does not depend on who looks. What has a deadline is hidden
@@ -100,6 +129,11 @@ impl Sample {
         let mut digests = self.running().map(|(_, seen)| seen.digest);
         let first = digests.next();
         digests.all(|digest| Some(digest) == first)
+    }
+
+    /// Up to which operation each that runs has written.
+    fn written(&self) -> BTreeMap<Origin, Option<u64>> {
+        self.running().map(|(_, seen)| (seen.origin, seen.vector.get(&seen.origin).copied())).collect()
     }
 
     fn apart(&self) -> String {

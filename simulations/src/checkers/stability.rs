@@ -31,15 +31,24 @@ impl Sample {
         self.is_whole_for(|_| true)
     }
 
-    /// The same of some of them.
+    /// The same, whoever loads.
+    pub(super) fn is_whole_but_for_loads(&self) -> bool {
+        self.are_together(|_| true)
+    }
+
+    /// The same as [`is_whole`](Self::is_whole) of some of them.
     pub(super) fn is_whole_for(&self, counts: impl Fn(&Seen) -> bool) -> bool {
+        self.running().all(|(_, seen)| !counts(seen) || !seen.loading) && self.are_together(counts)
+    }
+
+    fn are_together(&self, counts: impl Fn(&Seen) -> bool) -> bool {
         let holds = |seen: &Seen, other: &Seen| {
             seen.origin == other.origin
                 || (seen.members.get(&other.origin) == Some(&MemberState::Up)
                     && seen.linked.binary_search(&other.origin).is_ok())
         };
         let counted = || self.running().map(|(_, seen)| seen).filter(|seen| counts(seen));
-        counted().all(|seen| seen.ready && !seen.paused && !seen.loading && counted().all(|other| holds(seen, other)))
+        counted().all(|seen| seen.ready && !seen.paused && counted().all(|other| holds(seen, other)))
     }
 }
 

@@ -96,7 +96,7 @@ fn tracked(history: &History, last: &Sample, asked: &Asked, topic: &str) -> Opti
         |other: &&Asked| other.client == asked.client && other.at >= asked.at && !std::ptr::eq(*other, asked);
     let mut later = history.asked.iter().filter(is_of_client);
     // Whoever is tracked again leaves where it was.
-    let is_over = later.any(|other| matches!(other.ask, Ask::Untrack | Ask::Track { .. }));
+    let is_over = later.any(|other| other.begun.is_some() && matches!(other.ask, Ask::Untrack | Ask::Track { .. }));
     let is_tracked = of == topic && lives && !is_over && matches!(asked.answer, Some((_, Ok(_))));
     is_tracked.then(|| (Bytes::from(asked.client.to_string()), Bytes::from(meta.clone())))
 }

@@ -26,6 +26,23 @@ fn an_element_that_a_home_popped_for_itself_and_gave_up_unconfirmed_goes_back() 
     assert_eq!(world.elements(0, &name), ["a"], "TryAgain, but the element is lost");
 }
 
+/// A caller that has waited long enough gives its call up, and lets go of it next, which gives it up again.
+#[test]
+fn a_call_that_is_given_up_again_before_its_home_has_answered_is_counted_once() {
+    let mut world = World::new(2);
+    let name = world.key_of(0);
+    for command in [pop(&name), count(&name)] {
+        let Call::Open { number, .. } = world.call(1, command) else { panic!("carried out elsewhere") };
+        world.nodes[1].give_up_call(number);
+        assert!(world.nodes[1].is_call_open(number), "its home has yet to say what it did");
+        world.nodes[1].give_up_call(number);
+    }
+    let stats = world.nodes[1].stats();
+    assert_eq!((stats.calls_to_try_again, stats.calls_of_unknown_outcome), (1, 1));
+    world.rest();
+    world.assert_at_rest();
+}
+
 /// The last of some nodes was thought Down, and the first, which took over its key, has carried out a call of its own that nobody
 /// else has heard of yet.
 fn with_unconfirmed_call_of_stand_in(
@@ -285,7 +302,9 @@ fn an_answer_that_comes_as_an_operation_beside_a_snapshot_counts_once() {
 /// heard of that.
 fn taken_for_who_was_given_up(mut world: World, blocks: bool, forgets_history: bool) {
     let name = world.key_of(0);
-    ["a", "b"].into_iter().for_each(|element| world.push(2, &name, &[element]));
+    for element in ["a", "b"] {
+        world.push(2, &name, &[element]);
+    }
     world.settle();
     world.until_serving(0, &[0, 1, 2]);
     let (mut call, mut blocked) = (None, None);
@@ -299,13 +318,19 @@ fn taken_for_who_was_given_up(mut world: World, blocks: bool, forgets_history: b
     world.tell(1, 0);
     assert_eq!(world.elements(0, &name), ["b"], "taken");
     world.isolate(1);
-    [0, 2].into_iter().for_each(|node| world.gone_at(node, 1));
+    for node in [0, 2] {
+        world.gone_at(node, 1);
+    }
     world.rounds_of(&[0, 2], 10);
     world.reincarnate(1);
     if forgets_history {
-        [0, 2].into_iter().for_each(|node| forget_history(&mut world, node));
+        for node in [0, 2] {
+            forget_history(&mut world, node);
+        }
     }
-    [0, 2].into_iter().for_each(|node| world.introduce(1, node));
+    for node in [0, 2] {
+        world.introduce(1, node);
+    }
     (0..3).for_each(|_| world.rest());
     assert_eq!(forgets_history, world.nodes[1].stats.snapshots_loaded > 0);
     let told = call.and_then(|mut call| call.outcome());
@@ -415,9 +440,13 @@ fn an_element_of_a_pop_goes_back_when_the_home_that_took_it_is_forgotten() {
     world.tell(0, 1);
     world.isolate(0);
     let (home, now) = (world.members[0].clone(), world.now);
-    [1, 2].into_iter().for_each(|node| world.nodes[node].handle_member_gone(&home, GoneReason::Left, now));
+    for node in [1, 2] {
+        world.nodes[node].handle_member_gone(&home, GoneReason::Left, now);
+    }
     let rows: Vec<Blob> = world.nodes[1].keyspace.keys.iter().map(|(key, _)| key.clone()).collect();
-    rows.iter().for_each(|key| assert_eq!(world.nodes[1].del(&[key], now), Ok(1), "what 0 had written"));
+    for key in &rows {
+        assert_eq!(world.nodes[1].del(&[key], now), Ok(1), "what 0 had written");
+    }
     // Who is the home now does not hear the question.
     for _ in 0..100 {
         world.pass(ROUND_MS);
@@ -521,7 +550,9 @@ fn left_when_home_is_heard_after(world: &mut World, name: &str, nodes: &[usize])
     world.isolate(1);
     let (member, now) = (world.members[1].clone(), world.now);
     let others: Vec<usize> = nodes.iter().copied().filter(|node| *node != 1).collect();
-    others.iter().for_each(|node| world.nodes[*node].handle_member_gone(&member, GoneReason::Left, now));
+    for node in &others {
+        world.nodes[*node].handle_member_gone(&member, GoneReason::Left, now);
+    }
     world.rounds_of(&others, 5);
     world.elements(0, name)
 }
@@ -552,14 +583,18 @@ fn who_leaves_waits_for_the_home_before_the_one_that_it_asked_last() {
     let name = key_where(|key| world.home(0, key) == 2 && world.home_among(&[0, 1], key) == 0);
     world.push(0, &name, &["a"]);
     world.settle();
-    [0, 1].into_iter().for_each(|node| world.believe(node, 2, false));
+    for node in [0, 1] {
+        world.believe(node, 2, false);
+    }
     world.rounds_of(&[0, 1], 12);
     world.until_serving(0, &[0, 1]);
     let call = world.call(1, pop(&name));
     assert!(matches!(call, Call::Open { .. }));
     world.tell(1, 0);
     assert!(world.elements(0, &name).is_empty(), "popped");
-    [0, 1].into_iter().for_each(|node| world.believe(node, 2, true));
+    for node in [0, 1] {
+        world.believe(node, 2, true);
+    }
     world.settle_calls(1);
     assert_eq!(left_when_home_is_heard_after(&mut world, &name, &[0, 1, 2]), ["a"]);
 }

@@ -2,6 +2,7 @@
 
 mod answers;
 mod durability;
+mod loads;
 mod messages;
 mod outcomes;
 mod ownership;
