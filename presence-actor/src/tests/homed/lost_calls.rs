@@ -285,7 +285,9 @@ fn an_answer_that_comes_as_an_operation_beside_a_snapshot_counts_once() {
 /// heard of that.
 fn taken_for_who_was_given_up(mut world: World, blocks: bool, forgets_history: bool) {
     let name = world.key_of(0);
-    ["a", "b"].into_iter().for_each(|element| world.push(2, &name, &[element]));
+    for element in ["a", "b"] {
+        world.push(2, &name, &[element]);
+    }
     world.settle();
     world.until_serving(0, &[0, 1, 2]);
     let (mut call, mut blocked) = (None, None);
@@ -299,13 +301,19 @@ fn taken_for_who_was_given_up(mut world: World, blocks: bool, forgets_history: b
     world.tell(1, 0);
     assert_eq!(world.elements(0, &name), ["b"], "taken");
     world.isolate(1);
-    [0, 2].into_iter().for_each(|node| world.gone_at(node, 1));
+    for node in [0, 2] {
+        world.gone_at(node, 1);
+    }
     world.rounds_of(&[0, 2], 10);
     world.reincarnate(1);
     if forgets_history {
-        [0, 2].into_iter().for_each(|node| forget_history(&mut world, node));
+        for node in [0, 2] {
+            forget_history(&mut world, node);
+        }
     }
-    [0, 2].into_iter().for_each(|node| world.introduce(1, node));
+    for node in [0, 2] {
+        world.introduce(1, node);
+    }
     (0..3).for_each(|_| world.rest());
     assert_eq!(forgets_history, world.nodes[1].stats.snapshots_loaded > 0);
     let told = call.and_then(|mut call| call.outcome());
@@ -415,9 +423,13 @@ fn an_element_of_a_pop_goes_back_when_the_home_that_took_it_is_forgotten() {
     world.tell(0, 1);
     world.isolate(0);
     let (home, now) = (world.members[0].clone(), world.now);
-    [1, 2].into_iter().for_each(|node| world.nodes[node].handle_member_gone(&home, GoneReason::Left, now));
+    for node in [1, 2] {
+        world.nodes[node].handle_member_gone(&home, GoneReason::Left, now);
+    }
     let rows: Vec<Blob> = world.nodes[1].keyspace.keys.iter().map(|(key, _)| key.clone()).collect();
-    rows.iter().for_each(|key| assert_eq!(world.nodes[1].del(&[key], now), Ok(1), "what 0 had written"));
+    for key in &rows {
+        assert_eq!(world.nodes[1].del(&[key], now), Ok(1), "what 0 had written");
+    }
     // Who is the home now does not hear the question.
     for _ in 0..100 {
         world.pass(ROUND_MS);
