@@ -22,8 +22,8 @@ pub(super) struct Majority<'a> {
     lineages: BTreeMap<Origin, Vec<Origin>>,
     /// When those began around whose beginning others were not together.
     split_joins: Vec<u64>,
-    /// When all were together for the first time.
-    first_whole: Option<u64>,
+    /// When all were together.
+    whole: Vec<u64>,
     /// Who knew whom, and since when.
     met: Vec<(u64, Origin, Origin)>,
     /// Who was ready: where, under which origin, and in which samples, first and last.
@@ -43,7 +43,7 @@ impl<'a> Majority<'a> {
                 .map(|process| (process.origin, history.lineage(process.origin)))
                 .collect(),
             split_joins: split_joins.map(|process| process.from).collect(),
-            first_whole: history.samples.iter().find(|sample| sample.is_whole()).map(|sample| sample.at),
+            whole: history.samples.iter().filter(|sample| sample.is_whole()).map(|sample| sample.at).collect(),
             met: met(history),
             ready: ready(history),
             lost: RefCell::default(),
@@ -70,8 +70,9 @@ impl<'a> Majority<'a> {
         ends.sort_unstable();
         // Where nobody was ready yet, all that there was may be one who goes on alone, and ends.
         let Some(most_ended) = ends.get(there.len() / 2) else { return 0 };
-        let was_whole = self.first_whole.is_some_and(|at| at <= from);
-        let joins = self.split_joins.iter().filter(|at| **at > from || !was_whole);
+        // Who joined a split that has not ended since may have made a majority of each side.
+        let whole = self.whole[..self.whole.partition_point(|at| *at <= from)].last();
+        let joins = self.split_joins.iter().filter(|at| **at > from || whole.is_none_or(|whole| whole < *at));
         [*most_ended, joins.min().copied().unwrap_or(u64::MAX), self.another_root_at(&there, from)]
             .into_iter()
             .min()

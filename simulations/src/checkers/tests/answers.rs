@@ -150,6 +150,29 @@ fn an_answer_that_all_had_is_not_given_again_whatever_parted_them_afterwards() {
     }
 }
 
+/// Found by storm 872 of the full world: who had joined before the first of the answers was no excuse, though the split had not ended.
+#[test]
+fn an_answer_is_given_again_while_a_split_lasts_that_somebody_has_joined() {
+    for (heals, is_kept) in [(false, true), (true, false)] {
+        let mut history = truth();
+        history.plan.settings.home_requires = HomeRequires::Majority;
+        answer(&mut history, "GETSET swap s3", Reply::Bulk("s0".into()));
+        disturb(&mut history, 12_500);
+        history.processes[2].from = 11_000;
+        let one = history.processes[1].origin;
+        for sample in &mut history.samples {
+            if sample.at < 11_000 {
+                sample.nodes[2] = None;
+            }
+            let is_split = !heals || sample.at < 12_000;
+            if (10_000..14_000).contains(&sample.at) && is_split {
+                seen(sample, 0).members.remove(&one);
+            }
+        }
+        assert_eq!(homed::check(&history).is_kept(), is_kept, "{heals}");
+    }
+}
+
 #[test]
 fn a_lock_is_its_winner_s_until_something_ends_it() {
     let check = homed::check;

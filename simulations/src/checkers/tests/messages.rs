@@ -120,3 +120,16 @@ fn a_pattern_brings_the_messages_of_its_topics_and_says_so() {
     history.heard.retain(|heard| !heard.is_pattern);
     assert!(topics::check(&history).is_kept(), "{:?}", topics::check(&history));
 }
+
+/// Found by storm 3460: a node stood still while its client asked to be present with something else, and gave that up.
+#[test]
+fn what_a_node_never_took_ends_nobodys_presence() {
+    for (begun, is_kept) in [(None, true), (Some(50_000), false)] {
+        let mut history = truth();
+        let tracks = |asked: &&Asked| matches!(asked.ask, Ask::Track { .. });
+        let mut again = history.asked.iter().find(tracks).unwrap().clone();
+        (again.at, again.begun, again.wrote, again.answer) = (50_000, begun, None, None);
+        history.asked.push(again);
+        assert_eq!(watchers::check(&history).is_kept(), is_kept, "{begun:?}");
+    }
+}
