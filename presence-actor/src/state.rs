@@ -104,11 +104,11 @@ pub(crate) struct EarlyErasure {
 
 impl EarlyErasure {
     /// What it had observed and is not applied yet.
-    pub(crate) fn missing(&self, origins: &Origins) -> Vec<(Origin, u64)> {
+    pub(crate) fn missing(&self, origins: &Origins) -> Vec<Dot> {
         let op = crate::wire::decode_op(&mut &self.op[..]).ok();
         let seen = op.as_ref().and_then(|op| op.action.seen());
         let dots = seen.into_iter().flat_map(|seen| seen.dots.iter().copied());
-        dots.filter(|(origin, seq)| origins.applied(*origin) < *seq).collect()
+        dots.filter(|(origin, seq)| origins.applied(*origin) < *seq).map(|(origin, seq)| Dot { origin, seq }).collect()
     }
 }
 
@@ -594,8 +594,7 @@ impl State {
 
     /// How many peers are known to have an operation.
     pub(crate) fn peers_that_have(&self, dot: Dot) -> usize {
-        let knows = |peer: &Peer| peer.vector.get(&dot.origin).is_some_and(|seq| *seq >= dot.seq);
-        self.peers.iter().filter(|(origin, peer)| **origin == dot.origin || knows(peer)).count()
+        self.peers.values().filter(|peer| peer.has(dot)).count()
     }
 
     /// How many peers have applied this node's operations up to `seq`.

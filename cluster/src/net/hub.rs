@@ -378,9 +378,8 @@ impl Hub {
 
     /// An incarnation that is Gone here but lives, or lower than another, must take a new one. Each is told by one task at a time.
     fn tell_gone(self: &Rc<Self>, member: Member) {
-        let highest = self.state.borrow().membership.highest(&member.node);
         if self.state.borrow_mut().notices.insert(member.origin()) {
-            let notice = Notice::to(&member, highest);
+            let notice = Notice::to(&member, self.state.borrow().membership.highest(&member.node));
             self.spawn(dialer::tell_gone(Rc::clone(self), member, notice));
         }
     }

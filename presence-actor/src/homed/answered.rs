@@ -104,18 +104,18 @@ impl AnsweredCalls {
 
     /// Forgets what a caller was answered, but not what was taken for it.
     pub(crate) fn keep_taken(&mut self, caller: Origin) {
-        if let Some(OfCaller { calls, .. }) = self.callers.get_mut(&caller) {
-            calls.retain(|_, record| record.taken.is_some());
-            if calls.is_empty() {
-                self.callers.remove(&caller);
-            }
-        }
+        self.change(caller, |calls| calls.retain(|_, record| record.taken.is_some()));
     }
 
     /// Forgets that an operation answered a call of this node, which does not tell itself how far it has heard.
     pub(crate) fn remove(&mut self, caller: Origin, number: u64, dot: Dot) {
+        self.change(caller, |calls| drop(calls.remove(&(number, dot.origin))));
+    }
+
+    /// A caller of whom nothing is left is let go.
+    fn change(&mut self, caller: Origin, change: impl FnOnce(&mut BTreeMap<(u64, Origin), Record>)) {
         if let Some(OfCaller { calls, .. }) = self.callers.get_mut(&caller) {
-            calls.remove(&(number, dot.origin));
+            change(calls);
             if calls.is_empty() {
                 self.callers.remove(&caller);
             }

@@ -552,12 +552,10 @@ impl State {
 
     /// A caller may have applied more than it was known to have.
     pub(crate) fn let_answers_go(&mut self, caller: Origin) {
-        let (origins, vector) = (&self.origins, self.peers.get(&caller).map(|peer| &peer.vector));
+        let (origins, peer) = (&self.origins, self.peers.get(&caller));
         let has_applied = |dot: Dot| {
             // What is forgotten everybody has.
-            dot.origin == caller
-                || origins.find(dot.origin).is_none()
-                || vector.and_then(|vector| vector.get(&dot.origin)).is_some_and(|seq| *seq >= dot.seq)
+            dot.origin == caller || origins.find(dot.origin).is_none() || peer.is_some_and(|peer| peer.has(dot))
         };
         self.homed.answered.let_go(caller, has_applied);
     }
@@ -639,15 +637,10 @@ impl State {
     /// it: what else was done to the element is known then.
     fn is_past_doubt(&self, dot: Dot) -> bool {
         let is_forgotten = self.origins.find(dot.origin).is_none();
-        let has = |peer: &Peer| {
-            // What is forgotten all had.
-            is_forgotten
-                || peer.member.origin() == dot.origin
-                || peer.vector.get(&dot.origin).is_some_and(|seq| *seq >= dot.seq)
-        };
         let knows_all_of = |peer: &Peer| peer.vector.iter().all(|(origin, seq)| self.origins.applied(*origin) >= *seq);
         let (sure, unsure): (Vec<&Peer>, Vec<&Peer>) =
-            self.peers.values().partition(|peer| has(peer) && knows_all_of(peer));
+            // What is forgotten all had.
+            self.peers.values().partition(|peer| (is_forgotten || peer.has(dot)) && knows_all_of(peer));
         2 * (1 + sure.len()) > self.known_nodes() && !unsure.iter().any(|peer| peer.up)
     }
 

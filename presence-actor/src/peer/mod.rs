@@ -24,6 +24,7 @@ use headcount_cluster::{GoneReason, Member, NodeId, Origin, WallMs};
 use self::repair::Repair;
 use self::snapshot::Serving;
 use crate::blob::Blob;
+use crate::homed::Dot;
 use crate::limits::MAX_QUEUED_FRAMES;
 use crate::pubsub::interest::Kind;
 use crate::state::State;
@@ -139,6 +140,11 @@ impl Peer {
     /// The last of this node's operations that the peer says it has applied.
     pub(crate) fn confirmed(&self) -> u64 {
         self.confirmed
+    }
+
+    /// Whether the peer is known to have an operation: its own it has.
+    pub(crate) fn has(&self, dot: Dot) -> bool {
+        self.member.origin() == dot.origin || self.vector.get(&dot.origin).is_some_and(|known| *known >= dot.seq)
     }
 
     /// Whether the peer is known to know all of a vector.

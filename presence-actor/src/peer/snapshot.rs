@@ -16,7 +16,6 @@ use crate::dot::Tag;
 use crate::homed::AnswerKey;
 use crate::op::Raw;
 use crate::origin::Origins;
-use crate::peer::Peer;
 use crate::portions::Portions;
 use crate::shared::register::{Content, Row, ValueExpiry};
 use crate::shared::spent::SpentKey;
@@ -74,7 +73,7 @@ impl Chunk {
 impl State {
     /// A peer asks for a snapshot.
     pub(crate) fn serve_snapshot(&mut self, to: Origin, id: u64) {
-        // While rows are merged that the vector does not cover yet, nobody should build on them,
+        // While rows are merged that the vector does not cover yet, nobody should build on them.
         let busy = self.load.as_ref().is_some_and(super::load::Load::is_merging) || self.has_erased_what_comes();
         let known =
             Known { vector: self.wire_vector(), retired: vec![], forgotten: self.origins.forgotten.iter().collect() };
@@ -89,11 +88,8 @@ impl State {
     /// Whether an own operation has erased what the vector does not cover yet, and it is still to come. With a snapshot that operation would be
     /// known and what it erased would not: whoever has that would keep it.
     fn has_erased_what_comes(&self) -> bool {
-        let has = |peer: &Peer, origin: &Origin, seq: u64| {
-            peer.member.origin() == *origin || peer.vector.get(origin).is_some_and(|known| *known >= seq)
-        };
-        let missing = self.early_erasures.iter().flat_map(|erasure| erasure.missing(&self.origins));
-        missing.into_iter().any(|(origin, seq)| self.peers.values().any(|peer| has(peer, &origin, seq)))
+        let mut missing = self.early_erasures.iter().flat_map(|erasure| erasure.missing(&self.origins));
+        missing.any(|dot| self.peers_that_have(dot) > 0)
     }
 
     /// Ends all snapshots that are being served, because this node begins to merge one itself.

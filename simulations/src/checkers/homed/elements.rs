@@ -155,7 +155,7 @@ fn is_unknown_pop(excuses: &Excuses, asked: &Asked, command: &Command) -> bool {
 fn is_left_behind(excuses: &Excuses, asked: &Asked) -> bool {
     let Some((_, Err(Error::Closed))) = asked.answer else { return false };
     let left = asked.process.and_then(|process| excuses.history.ended(process));
-    left.is_some_and(|left| !excuses.is_orderly(asked.begun.unwrap_or(asked.at), left + FLUSHES_WITHIN_MS))
+    left.is_some_and(|left| !excuses.is_orderly(asked.done_at(), left + FLUSHES_WITHIN_MS))
 }
 
 /// How soon an element comes to who waits for it, while all is quiet.
