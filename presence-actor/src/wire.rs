@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::blob::Blob;
 use crate::dot::Owner;
-use crate::homed::{Answer, HomedCommand, Record, Refusal};
+use crate::homed::{Answer, Dot, HomedCommand, Record, Refusal};
 use crate::limits::{MAX_POSITION, MAX_SEQUENCE};
 use crate::op::{Action, Op, Raw, Several};
 use crate::pubsub::interest::Kind;
@@ -96,6 +96,10 @@ pub(crate) enum Frame {
     Agreed { number: u64, vector: Option<WireVector>, used: Hlc },
     /// What the command wrote was not known to more than half of the nodes when the home's agreement lapsed.
     Lapsed { number: u64 },
+    /// Asks what became of an element that this operation took for a call of the receiver.
+    AskTaken { element: ElementKey, by: Dot },
+    /// The sender was not given such an element and leaves it to whoever else took it; or it has it.
+    Taken { element: ElementKey, by: Dot, left: bool },
 }
 
 /// A number of subscribers.
@@ -201,6 +205,11 @@ pub(crate) fn decode(payload: &mut &[u8]) -> Result<Frame, CodecError> {
         | Frame::Wait { number: seq, .. }
         | Frame::Offer { number: seq, .. }
         | Frame::EndWait { number: seq } => return believable(*seq).map(|()| frame),
+        Frame::AskTaken { element, by } | Frame::Taken { element, by, .. } => {
+            believable_name(element)?;
+            believable(by.seq)?;
+            None
+        }
         Frame::BeyondLog { .. }
         | Frame::Interest { .. }
         | Frame::InterestNoted { .. }
@@ -303,6 +312,8 @@ mod tests {
 
     #[test]
     fn the_numbers_on_the_wire_stay() {
+        let element = ElementKey { position: 0, stamp: Hlc(1), origin: Origin(1), seq: 1, index: 0 };
+        let by = Dot { origin: Origin(1), seq: 2 };
         let frames = [
             (Frame::Hello { known: Known::default(), ready: false, gone: vec![], up: vec![], absent: vec![] }, 0),
             (Frame::Vector { known: Known::default(), ready: false, resync: false }, 1),
@@ -335,6 +346,8 @@ mod tests {
             (Frame::Agree { number: 1, view: 1, until: Hlc(1) }, 20),
             (Frame::Agreed { number: 1, vector: None, used: Hlc(1) }, 21),
             (Frame::Lapsed { number: 1 }, 22),
+            (Frame::AskTaken { element, by }, 23),
+            (Frame::Taken { element, by, left: true }, 24),
         ];
         for (frame, number) in frames {
             let bytes = encode(&frame);

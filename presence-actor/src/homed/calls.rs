@@ -4,22 +4,19 @@
 //! was taken for a call which nobody waits for any more goes back to where it came from: a caller that gives up early, and
 //! a second answer from a home that was thought lost, cost no element.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::channel::oneshot;
 use headcount_cluster::{Origin, WallMs};
 
 use super::answered::{Dot, Record, Taken};
+use super::returning::Back;
 use super::{Answer, Answered, HomeRequires, HomedCommand, Refusal};
 use crate::api::Result;
-use crate::blob::Blob;
 use crate::commands::check_life;
 use crate::dot::OriginIx;
 use crate::error::{Error, TryAgain};
-use crate::limits::MAX_TAKEN_ELEMENTS;
-use crate::op::{Action, Op, Raw, Several};
-use crate::peer::Peer;
-use crate::shared::list::{ElementKey, End, List};
+use crate::op::{Action, Op};
 use crate::state::State;
 use crate::wire::Frame;
 
@@ -104,67 +101,11 @@ pub(super) enum Word {
     Lapsed,
 }
 
-/// Where a popped element goes that its caller does not take.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Back {
-    /// Nowhere: nothing was popped, or another call has popped the same.
-    Nowhere,
-    /// To the end from which it came.
-    End,
-    /// To its place.
-    Place(ElementKey),
-}
-
-impl Back {
-    fn place(self) -> Option<ElementKey> {
-        if let Self::Place(element) = self { Some(element) } else { None }
-    }
-}
-
-/// An element without a taker.
-#[derive(Debug)]
-struct Returned {
-    key: Blob,
-    position: i64,
-    value: Blob,
-    /// Where a majority is required: which element it was, and the operation that took it. Another side may have given it
-    /// to somebody; it goes back when enough nodes have told that they have not.
-    doubtful: Option<(ElementKey, Dot)>,
-    /// For which call it was taken.
-    call: Option<u64>,
-}
-
-/// Who took which element, of the latest.
-#[derive(Debug, Default)]
-struct TakenElements {
-    by: BTreeMap<ElementKey, Dot>,
-    in_order: VecDeque<ElementKey>,
-}
-
-impl TakenElements {
-    /// Returns whether it is not known to be taken by another operation.
-    fn note(&mut self, element: ElementKey, by: Dot) -> bool {
-        if let Some(known) = self.by.get(&element) {
-            return *known == by;
-        }
-        self.by.insert(element, by);
-        self.in_order.push_back(element);
-        if self.in_order.len() > MAX_TAKEN_ELEMENTS
-            && let Some(oldest) = self.in_order.pop_front()
-        {
-            self.by.remove(&oldest);
-        }
-        true
-    }
-}
-
 /// This node's calls.
 #[derive(Debug, Default)]
 pub(crate) struct Calls {
     open: BTreeMap<u64, Call>,
     last_number: u64,
-    returned: Vec<Returned>,
-    taken: TakenElements,
     /// The origins under which this node has asked before, one for each time that it was given up and came back. What is taken for them is its own.
     former: BTreeSet<Origin>,
     /// Of a node that leaves: which homes may have popped for which calls, and have not said yet whether they did.
@@ -180,32 +121,13 @@ pub(crate) struct Calls {
 }
 
 impl Calls {
-    /// Calls that are open, and elements on their way back.
     pub(crate) fn len(&self) -> usize {
-        self.open.len() + self.returned.len()
+        self.open.len()
     }
 
     /// Whether it has to be known yet what became of any.
     pub(super) fn are_over(&self) -> bool {
-        self.open.is_empty() && self.returned.is_empty() && self.awaited.is_empty()
-    }
-
-    /// A home has confirmed what it popped for a call that nobody waited for any more: nobody else was given that.
-    fn end_doubt(&mut self, home: Origin, number: u64, word: Word) {
-        let of_call = self.returned.iter_mut().filter(|returned| returned.call == Some(number));
-        for returned in of_call.filter(|_| word == Word::Confirmed) {
-            returned.doubtful = returned.doubtful.filter(|(_, dot)| dot.origin != home);
-        }
-    }
-
-    /// Whether an element that was taken for a call is its caller's, or on its way back from there.
-    fn claims(&self, number: u64, element: ElementKey) -> bool {
-        let is_it = |(_, back): &(Carried, Back)| back.place() == Some(element);
-        let is_on_its_way = |returned: &Returned| {
-            returned.call == Some(number) && returned.doubtful.is_some_and(|(doubtful, _)| doubtful == element)
-        };
-        self.open.get(&number).is_some_and(|call| call.carried.iter().any(is_it))
-            || self.returned.iter().any(is_on_its_way)
+        self.open.is_empty() && self.awaited.is_empty()
     }
 
     fn end(&mut self, number: u64) -> Option<Call> {
@@ -359,7 +281,7 @@ impl State {
     /// A home says what came of its answer.
     pub(super) fn take_word(&mut self, from: Origin, number: u64, word: Word) {
         let Some(call) = self.homed.calls.open.get_mut(&number) else {
-            self.homed.calls.end_doubt(from, number, word);
+            self.homed.returning.end_doubt(from, number, word);
             return;
         };
         if call.asked.contains(&from) {
@@ -404,8 +326,7 @@ impl State {
         while let Some((Carried { answer, dot }, back)) = carried.pop() {
             carried.retain(|(_, other)| other.place() != back.place());
             if let Answer::Value(value) = answer {
-                let returned = self.returned(number, key.clone(), value, back, dot);
-                self.homed.calls.returned.extend(returned);
+                self.put_back(number, key.clone(), value, back, dot);
             }
         }
     }
@@ -423,18 +344,15 @@ impl State {
         }
     }
 
-    /// An element on its way back to its place.
-    fn returned(&self, number: u64, key: Blob, value: Blob, back: Back, dot: Option<Dot>) -> Option<Returned> {
-        let element = back.place()?;
-        let doubtful = dot.filter(|_| self.needs_confirmation()).map(|dot| (element, dot));
-        Some(Returned { key, position: element.position, value, doubtful, call: Some(number) })
-    }
-
     /// An operation was applied: it may answer a call, of this node or of one of which to take note.
     pub(crate) fn note_homed(&mut self, author: OriginIx, seq: u64, op: &Op<'_>) {
         let dot = Dot { origin: self.origins.get(author).origin, seq };
         let call = op.answers.as_deref().filter(|answered| self.is_own(answered.caller)).map(|own| own.number);
-        let is_first = !matches!(&op.action, Action::Take { element, .. } if !self.note_taken(*element, dot, call));
+        let back = if let Action::Take { element, .. } = op.action {
+            self.note_taken(element, dot, op.answers.as_deref().map(|answered| (answered.caller, answered.number)))
+        } else {
+            Back::Nowhere
+        };
         if let Action::Settled { through } = op.action
             && author != self.me
         {
@@ -455,59 +373,31 @@ impl State {
         // A snapshot that is being loaded may have told of it.
         self.homed.answered.remove(*caller, *number, dot);
         self.homed.calls.answered_elsewhere = true;
-        let back = match &op.action {
-            Action::Take { element, .. } if is_first => Back::Place(*element),
-            _ => Back::Nowhere,
-        };
         if self.homed.calls.open.contains_key(number) {
             self.carried(*number, Carried { answer: answer.clone(), dot: Some(dot) }, back);
         } else if let (Action::Take { key, .. }, Answer::Value(value)) = (&op.action, answer) {
             // Another home had answered it too: it was thought lost.
-            let returned = self.returned(*number, key.0.into(), value.clone(), back, Some(dot));
-            self.homed.calls.returned.extend(returned);
+            self.put_back(*number, key.0.into(), value.clone(), back, Some(dot));
         }
-    }
-
-    /// An element was taken, perhaps for a call of this node. Whoever else had taken the same for another has no claim to bring it back.
-    /// Returns whether nobody is known who had.
-    fn note_taken(&mut self, element: ElementKey, by: Dot, call: Option<u64>) -> bool {
-        if self.node.is_none() {
-            return true; // there never is another home
-        }
-        let calls = &mut self.homed.calls;
-        let is_claimed = call.is_some_and(|number| calls.claims(number, element));
-        calls
-            .returned
-            .retain(|returned| returned.doubtful.is_none_or(|(doubtful, dot)| doubtful != element || dot == by));
-        let others = calls.open.iter_mut().filter(|(number, _)| Some(**number) != call);
-        for (carried, back) in others.flat_map(|(_, call)| &mut call.carried) {
-            if back.place() == Some(element) && carried.dot != Some(by) {
-                *back = Back::Nowhere;
-            }
-        }
-        calls.taken.note(element, by) || is_claimed
     }
 
     /// A snapshot was loaded, and with it perhaps answers to calls of this node.
     pub(crate) fn note_answers_of_snapshot(&mut self) {
-        let own: Vec<Origin> = self.homed.calls.former.iter().copied().chain([self.origin()]).collect();
-        let records = own.into_iter().flat_map(|caller| self.homed.answered.take(caller));
-        for (number, Record { dot, answer, taken }) in records.collect::<Vec<_>>() {
+        let own = self.own_origins().into_iter();
+        let records = own.flat_map(|caller| self.homed.answered.take(caller).into_iter().map(move |it| (caller, it)));
+        for (caller, (number, Record { dot, answer, taken })) in records.collect::<Vec<_>>() {
             // What is beyond the snapshot's vector comes as an operation.
             if self.origins.applied(dot.origin) < dot.seq {
                 continue;
             }
             self.homed.calls.answered_elsewhere = true;
             self.homed.calls.awaited.remove(&(number, dot.origin));
-            let back = match &taken {
-                Some(taken) if self.note_taken(taken.element, dot, Some(number)) => Back::Place(taken.element),
-                Some(_) | None => Back::Nowhere,
-            };
+            let back = taken.as_ref().map(|taken| self.note_taken(taken.element, dot, Some((caller, number))));
+            let back = back.unwrap_or(Back::Nowhere);
             if self.homed.calls.open.contains_key(&number) {
                 self.carried(number, Carried { answer, dot: Some(dot) }, back);
             } else if let (Some(taken), Answer::Value(value)) = (taken, answer) {
-                let returned = self.returned(number, taken.key, value, back, Some(dot));
-                self.homed.calls.returned.extend(returned);
+                self.put_back(number, taken.key, value, back, Some(dot));
             }
         }
         self.unsettle();
@@ -517,7 +407,7 @@ impl State {
     pub(crate) fn note_record(&mut self, caller: Origin, number: u64, record: Record) {
         let is_own = self.is_own(caller);
         if let Some(taken) = record.taken.as_ref().filter(|_| !is_own) {
-            self.note_taken(taken.element, record.dot, None);
+            self.note_taken(taken.element, record.dot, Some((caller, number)));
         }
         let is_wanted = if is_own {
             self.origins.applied(record.dot.origin) < record.dot.seq
@@ -539,8 +429,12 @@ impl State {
     }
 
     /// Whether a caller is this node, under whatever origin.
-    fn is_own(&self, caller: Origin) -> bool {
+    pub(super) fn is_own(&self, caller: Origin) -> bool {
         caller == self.origin() || self.homed.calls.former.contains(&caller)
+    }
+
+    pub(super) fn own_origins(&self) -> Vec<Origin> {
+        self.homed.calls.former.iter().copied().chain([self.origin()]).collect()
     }
 
     pub(crate) fn note_settled(&mut self, caller: Origin, through: u64) {
@@ -591,27 +485,9 @@ impl State {
             (unheard, call.command)
         {
             match back {
-                Back::Nowhere => {}
                 Back::End => self.give_back(end, key, value),
-                Back::Place(_) => {
-                    let returned = self.returned(number, key, value, back, in_doubt);
-                    self.homed.calls.returned.extend(returned);
-                }
+                Back::Nowhere | Back::Place(_) => self.put_back(number, key, value, back, in_doubt),
             }
-        }
-    }
-
-    /// Elements whose takers are gone go back.
-    pub(super) fn put_back_returned(&mut self, now: WallMs) {
-        for returned in std::mem::take(&mut self.homed.calls.returned) {
-            if returned.doubtful.is_some_and(|(_, dot)| !self.is_past_doubt(dot)) {
-                self.homed.calls.returned.push(returned);
-                continue;
-            }
-            let Returned { key, position, value, .. } = returned;
-            let values = Several([Raw(&value)].into_iter().collect());
-            let owner = crate::dot::Owner::SHARED;
-            self.commit(now, Action::Push { key: Raw(&key), position, values, owner });
         }
     }
 
@@ -630,18 +506,6 @@ impl State {
             }
             self.end_call(number, Err(error.clone()), Back::Nowhere);
         }
-    }
-
-    /// Whether nobody can give an element any more that an operation took: more than half of the nodes have the operation, and so have all that
-    /// are Up, because any of them may be a home that was one before it could hear. And this node has all that those knew when they had
-    /// it: what else was done to the element is known then.
-    fn is_past_doubt(&self, dot: Dot) -> bool {
-        let is_forgotten = self.origins.find(dot.origin).is_none();
-        let knows_all_of = |peer: &Peer| peer.vector.iter().all(|(origin, seq)| self.origins.applied(*origin) >= *seq);
-        let (sure, unsure): (Vec<&Peer>, Vec<&Peer>) =
-            // What is forgotten all had.
-            self.peers.values().partition(|peer| (is_forgotten || peer.has(dot)) && knows_all_of(peer));
-        2 * (1 + sure.len()) > self.known_nodes() && !unsure.iter().any(|peer| peer.up)
     }
 
     /// The caller does not wait any longer. Says what is known of its command, once: who was told so and then lets go of the call gives it up again.
@@ -702,14 +566,6 @@ impl State {
             Error::OutcomeUnknown | Error::NotConfirmed { .. } => self.stats.calls_of_unknown_outcome += 1,
             _ => {}
         }
-    }
-
-    /// Puts an element back that was popped for somebody who did not take it.
-    pub(crate) fn give_back(&mut self, end: End, key: Blob, value: Blob) {
-        let list = self.keyspace.keys.get(&key).and_then(|entry| entry.list());
-        let position = list.map_or_else(|| List::default().position_beyond(end), |list| list.position_beyond(end));
-        self.homed.calls.returned.push(Returned { key, position, value, doubtful: None, call: None });
-        self.unsettle();
     }
 
     /// Tells peers, by an operation, which answers nobody needs any more: when all is quiet, or often enough.

@@ -3,8 +3,8 @@
 use headcount_cluster::{Origin, WallMs};
 
 use super::answered::Dot;
-use super::calls::Back;
 use super::parking::Parked;
+use super::returning::Back;
 use super::{Answer, Answered, Carried, HomedCommand, Refusal};
 use crate::api::Result;
 use crate::error::TryAgain;

@@ -16,7 +16,9 @@ mod calls;
 mod command;
 mod home;
 mod parking;
+mod returning;
 mod stamps;
+mod taken;
 mod waiting;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -32,6 +34,7 @@ pub(crate) use self::calls::{Calls, Carried, Started};
 pub(crate) use self::command::{Answer, HomedCommand, Refusal};
 use self::home::{Asked, Confirming};
 use self::parking::Parking;
+use self::returning::Returning;
 pub(crate) use self::waiting::Popped;
 use self::waiting::{Waiters, Waits};
 use crate::life::Age;
@@ -80,6 +83,7 @@ pub(crate) struct Homed {
     pub(crate) agreement: Agreement,
     pub(crate) answered: AnsweredCalls,
     pub(crate) calls: Calls,
+    pub(crate) returning: Returning,
     /// Nodes that were given up for their silence, and when: they may be on another side.
     pub(crate) missing: BTreeMap<NodeId, Age>,
     waits: Waits,
@@ -183,6 +187,8 @@ impl State {
             Frame::EndWait { number } => self.remove_waiter(from, number, now),
             Frame::Offer { number, key } => self.handle_offer(from, number, key),
             Frame::Withdraw { number } => self.handle_withdraw(from, number),
+            Frame::AskTaken { element, by } => self.handle_ask_taken(from, element, by),
+            Frame::Taken { element, by, left } => self.handle_taken(from, element, by, left),
             Frame::Agree { number, view, until } => self.handle_agree(from, number, view, until, now),
             Frame::Agreed { number, vector, used } => self.handle_agreed(from, number, vector, used, now),
             Frame::Hello { .. }
@@ -212,6 +218,7 @@ impl State {
     pub(crate) fn homed_gossip(&mut self, now: WallMs) {
         self.refresh_agreement(now);
         self.route_all();
+        self.ask_other_takers();
         self.tell_settled_calls(now);
         self.expect_callers();
         self.unsettle();
@@ -235,13 +242,14 @@ impl State {
 
     /// Whether a node that leaves may go: it knows what became of its calls, and no element is on its way back.
     pub(crate) fn are_calls_over(&self) -> bool {
-        self.homed.calls.are_over()
+        self.homed.calls.are_over() && self.homed.returning.len() == 0
     }
 
     /// Calls, blocked pops, waiters and answers that are held: zero when all is at rest. What is kept for the Gone does not count.
     pub(crate) fn open_calls(&self) -> usize {
         let homed = &self.homed;
         homed.calls.len()
+            + homed.returning.len()
             + homed.waits.len()
             + homed.waiters.len()
             + homed.parked.len()

@@ -99,6 +99,8 @@ impl State {
             | Frame::Answer { .. }
             | Frame::Confirmed { .. }
             | Frame::Lapsed { .. }
+            | Frame::AskTaken { .. }
+            | Frame::Taken { .. }
             | Frame::Withdraw { .. }
             | Frame::Wait { .. }
             | Frame::Offer { .. }

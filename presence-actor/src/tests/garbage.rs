@@ -9,10 +9,10 @@ use proptest::prelude::*;
 use super::world::{World, member};
 use crate::blob::Blob;
 use crate::dot::Owner;
-use crate::homed::{Answer, HomedCommand};
+use crate::homed::{Answer, Dot, HomedCommand};
 use crate::limits::Limits;
 use crate::pubsub::interest::Kind;
-use crate::shared::list::End;
+use crate::shared::list::{ElementKey, End};
 use crate::state::State;
 use crate::wire::{self, Frame, Known};
 
@@ -28,6 +28,8 @@ fn seldom_frames() -> Vec<Frame> {
     let (key, since) = (Blob::from(&b"l"[..]), WallMs(1_000_000));
     let command = HomedCommand::Count { key: key.clone(), field: None, by: 3, seconds: None };
     let vector = vec![(member(0, 1).origin(), 3), (member(1, 1).origin(), 5)];
+    let by = Dot { origin: member(0, 1).origin(), seq: 3 };
+    let element = ElementKey { position: 0, stamp: Hlc(1), origin: by.origin, seq: 2, index: 0 };
     vec![
         Frame::Pull { number: 1, vector: vector.clone() },
         Frame::BeyondLog { number: 1 },
@@ -37,6 +39,8 @@ fn seldom_frames() -> Vec<Frame> {
         Frame::Answer { number: 1, outcome: Ok(Answer::Number(3)) },
         Frame::Confirmed { number: 1 },
         Frame::Lapsed { number: 1 },
+        Frame::AskTaken { element, by },
+        Frame::Taken { element, by, left: true },
         Frame::Withdraw { number: 1 },
         Frame::Wait { number: 2, keys: vec![key.clone()], since },
         Frame::Offer { number: 2, key: Some(key) },
@@ -72,6 +76,8 @@ fn kind(frame: &Frame) -> usize {
         Frame::Agree { .. } => 20,
         Frame::Agreed { .. } => 21,
         Frame::Lapsed { .. } => 22,
+        Frame::AskTaken { .. } => 23,
+        Frame::Taken { .. } => 24,
     }
 }
 
@@ -80,7 +86,7 @@ fn kind(frame: &Frame) -> usize {
 fn frames_of_every_kind_are_there_to_be_garbled() {
     let frames = honest_frames();
     let kinds: BTreeSet<usize> = frames.iter().map(|frame| kind(&wire::decode(&mut &frame[..]).unwrap())).collect();
-    assert_eq!(kinds, (0..=22).collect());
+    assert_eq!(kinds, (0..=24).collect());
 }
 
 /// All that goes from node to node while two write, one joins, and nobody keeps history.

@@ -1,6 +1,7 @@
 //! Commands at a key's home: answers that are given once, whoever dies and whatever is lost.
 
 mod blocked_pops;
+mod disputed;
 mod lost_calls;
 mod overtaking;
 mod steps;
