@@ -53,11 +53,7 @@ fn too_early(history: &History, verdict: &mut Verdict) {
             continue;
         }
         let has_ended = |process: &Process| {
-            process.until.is_some_and(|(until, end)| {
-                // Who leaves takes what comes until it has said goodbye, and is not looked at any more.
-                let goes_on_ms = if end == End::Left { LEAVES_WITHIN_MS } else { 0 };
-                asked.at <= until + goes_on_ms && until <= *at
-            })
+            was_there(process, asked.at) && process.until.is_some_and(|(until, _)| until <= *at)
         };
         let was_unknown = |process: &Process| *at < process.from && process.from <= at + LOOKED_AT_EVERY_MS;
         let others = history.processes.iter().filter(|process| has_ended(process) || was_unknown(process)).count();
@@ -68,6 +64,11 @@ fn too_early(history: &History, verdict: &mut Verdict) {
             )
         });
     }
+}
+
+/// Whether a process took what came at some moment or later. Who leaves takes it until it has said goodbye, and is not looked at any more.
+fn was_there(process: &Process, at: u64) -> bool {
+    process.until.is_none_or(|(until, end)| at <= until + if end == End::Left { LEAVES_WITHIN_MS } else { 0 })
 }
 
 /// Per author, the most that one who lives to the end was ever seen to have of it.
@@ -97,7 +98,8 @@ fn is_lost(end: &Sample, author: Origin, last: u64) -> bool {
 /// Whether some other node that had to have the write is sure to live, though its author does not.
 fn had_to_be_with_others(history: &History, asked: &Asked) -> bool {
     let Ask::Command { via: Via::Peer | Via::Majority | Via::All, .. } = asked.ask else { return false };
-    let ended =
-        |process: &&Process| process.until.is_some_and(|(until, end)| until >= asked.at && end != End::Reincarnated);
+    let ended = |process: &&Process| {
+        was_there(process, asked.at) && process.until.is_some_and(|(_, end)| end != End::Reincarnated)
+    };
     history.processes.iter().filter(ended).count() < asked.holders
 }

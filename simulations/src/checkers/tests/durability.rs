@@ -119,6 +119,26 @@ fn what_others_had_to_have_they_had_when_it_was_answered() {
 }
 
 #[test]
+fn of_two_that_had_to_have_a_write_one_lives_unless_both_have_died_or_left() {
+    const LEAVES_MS: u64 = headcount::node::LEAVE_DEADLINE.as_millis() as u64;
+    let left_before = |history: &mut History, by_ms: u64| {
+        let asked = asked(history, "SADD calm:set peer.0");
+        let (at, author) = (asked.at, asked.process.unwrap());
+        (0..3).for_each(|node| forget(history, node, author, 0));
+        let mut others = history.processes.iter_mut();
+        let leaver = others.find(|it| it.origin != author && it.until.is_none()).unwrap();
+        leaver.until = Some((at - by_ms, End::Left));
+        history.processes.iter_mut().find(|it| it.origin == author).unwrap().until = Some((at + 1_000, End::Died));
+    };
+    rejects(acknowledged::check, "2 nodes had to have", |history| left_before(history, LEAVES_MS + 1));
+    // Who leaves takes what comes until it has said goodbye.
+    let mut history = truth();
+    left_before(&mut history, LEAVES_MS);
+    let verdict = acknowledged::check(&history);
+    assert!(!verdict.broken.iter().any(|breach| breach.words.contains("calm:set peer.0")), "{verdict:?}");
+}
+
+#[test]
 fn who_leaves_is_gone_at_once_and_what_it_had_answered_is_not() {
     let history = play(&plan_of_a_leave(), &mut CoreWorld::of(&plan_of_a_leave()));
     let verdict = parting::check(&history);
