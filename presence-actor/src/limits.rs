@@ -36,8 +36,8 @@ pub const MAX_PARKED_COMMANDS: usize = 100_000;
 /// and their bytes.
 pub const MAX_PARKED_BYTES: usize = 64 * 1024 * 1024;
 
-/// Popped elements that are remembered where a majority is required, the latest: of an element that was popped on both sides of
-/// a split, who hears of both knows that it need not go back.
+/// Popped elements that are remembered, the latest: of an element that two homes have popped, who hears of both knows that it is not his alone
+/// to put back.
 pub const MAX_TAKEN_ELEMENTS: usize = 100_000;
 
 /// Blocked pops of one caller that wait at a key's home; those past it are not heard.

@@ -77,6 +77,11 @@ impl AnsweredCalls {
         self.callers.get(&caller).is_some_and(answers)
     }
 
+    /// Whether a home is known to have answered a call.
+    pub(crate) fn has_of(&self, caller: Origin, number: u64, home: Origin) -> bool {
+        self.callers.get(&caller).is_some_and(|of| of.calls.contains_key(&(number, home)))
+    }
+
     /// Whether the caller has said that it needs no answer any more.
     pub(crate) fn is_settled(&self, caller: Origin, number: u64) -> bool {
         self.callers.get(&caller).is_some_and(|caller| number <= caller.settled)

@@ -108,7 +108,7 @@ pub(crate) struct Calls {
     last_number: u64,
     /// The origins under which this node has asked before, one for each time that it was given up and came back. What is taken for them is its own.
     former: BTreeSet<Origin>,
-    /// Of a node that leaves: which homes may have popped for which calls, and have not said yet whether they did.
+    /// Which homes may have popped for which calls, and have not said yet whether they did.
     awaited: BTreeSet<(u64, Origin)>,
     /// Numbers of calls that ended, beyond `settled`.
     ended: BTreeSet<u64>,
@@ -122,7 +122,7 @@ pub(crate) struct Calls {
 
 impl Calls {
     pub(crate) fn len(&self) -> usize {
-        self.open.len()
+        self.open.len() + self.awaited.iter().filter(|(number, _)| !self.open.contains_key(number)).count()
     }
 
     /// Whether it has to be known yet what became of any.
@@ -205,9 +205,12 @@ impl State {
         // Alone too: by the time it is carried out there may be others.
         let confirm = self.limits.home_requires == HomeRequires::Majority;
         let sent = self.send_homed(home, Frame::Ask { number, command, after, confirm });
+        let me = self.origin();
         if let Some(call) = self.homed.calls.open.get_mut(&number) {
             call.sent = sent.then_some(home);
             call.asked.extend(call.sent);
+            let may_pop = call.sent.filter(|home| call.takes() && *home != me);
+            self.homed.calls.awaited.extend(may_pop.map(|home| (number, home)));
         }
     }
 
@@ -227,11 +230,13 @@ impl State {
         self.register_waits();
     }
 
-    /// A node that leaves asks homes once more what they have popped for it; who is Gone will not say.
+    /// Homes are asked what they have popped for calls that have ended; who is Gone will not say.
     fn ask_awaited(&mut self) {
-        let peers = &self.peers;
-        self.homed.calls.awaited.retain(|(_, home)| peers.contains_key(home));
-        for (number, home) in self.homed.calls.awaited.clone() {
+        let (peers, calls) = (&self.peers, &mut self.homed.calls);
+        calls.awaited.retain(|(_, home)| peers.contains_key(home));
+        let open = &calls.open;
+        let of_ended: Vec<_> = calls.awaited.iter().filter(|(number, _)| !open.contains_key(number)).copied().collect();
+        for (number, home) in of_ended {
             self.send_homed(home, Frame::Withdraw { number });
         }
     }
@@ -534,20 +539,12 @@ impl State {
         error
     }
 
-    /// This node leaves: whoever waits for a call is told what is known of it. The calls are taken back, and all homes that were asked for an
-    /// element have to say whether they popped one: it is nobody's but this node's until then.
+    /// This node leaves: whoever waits for a call is told what is known of it, and the calls are taken back.
     pub(super) fn close_calls(&mut self) {
-        let me = self.origin();
         let numbers: Vec<u64> = self.homed.calls.open.keys().copied().collect();
         for number in numbers {
             let Some(call) = self.homed.calls.open.get_mut(&number) else { continue };
             let hears = std::mem::replace(&mut call.hears, Hears::Nobody);
-            if call.takes() {
-                let has_answered =
-                    |home: &Origin| call.carried.iter().any(|(it, _)| it.dot.is_some_and(|dot| dot.origin == *home));
-                let silent = call.asked.iter().filter(|home| **home != me && !has_answered(home));
-                self.homed.calls.awaited.extend(silent.map(|home| (number, *home)));
-            }
             let error = match self.give_up_call(number) {
                 Error::TryAgain(_) => Error::Closed, // nothing was done, or it is put back
                 error => error,

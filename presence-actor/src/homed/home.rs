@@ -85,8 +85,9 @@ impl State {
     /// A caller takes back what it asked for. What was written stays, and its answer comes with it.
     pub(super) fn handle_withdraw(&mut self, caller: Origin, number: u64) {
         self.homed.parked.take(caller, number);
-        let is_mine_and_carried = caller == self.origin() && !self.is_call_open(number);
-        if !self.homed.answered.has(caller, number) && !is_mine_and_carried {
+        let me = self.origin();
+        let is_mine_and_carried = caller == me && !self.is_call_open(number);
+        if !self.homed.answered.has_of(caller, number, me) && !is_mine_and_carried {
             self.answer(caller, number, Err(Refusal::Withdrawn));
         }
     }

@@ -555,6 +555,48 @@ fn who_leaves_waits_for_the_home_before_the_one_that_it_asked_last() {
     assert_eq!(left_when_home_is_heard_after(&mut world, &name, &[0, 1, 2]), ["a"]);
 }
 
+/// Found by reading: a call that had been given up was forgotten when its link broke, so the leaving node waited for nobody.
+#[test]
+fn who_leaves_waits_for_what_may_be_popped_for_a_call_that_was_given_up_before() {
+    let mut world = World::new(3);
+    let name = world.key_of(0);
+    world.push(0, &name, &["a"]);
+    world.settle();
+    world.until_serving(0, &[0, 1, 2]);
+    world.rest();
+    world.until_serving(0, &[0, 1, 2]);
+    let call = world.call(1, pop(&name));
+    world.tell(1, 0);
+    assert!(world.elements(0, &name).is_empty(), "popped");
+    world.cut(0, 1);
+    assert_eq!(world.give_up(1, call), Error::TryAgain(TryAgain::NoAnswer));
+    world.gossip_unheard(&[1]);
+    assert_eq!(left_when_home_is_heard_after(&mut world, &name, &[0, 1, 2]), ["a"]);
+}
+
+/// A home that has not popped says so, also where it knows that another has.
+#[test]
+fn a_home_that_was_asked_in_vain_is_not_waited_for() {
+    let mut world = World::new(3);
+    let name = key_where(|key| world.home(0, key) == 0 && world.home_among(&[1, 2], key) == 2);
+    world.push(1, &name, &["a"]);
+    world.settle();
+    world.until_serving(0, &[0, 1, 2]);
+    let mut call = world.call(1, pop(&name));
+    let lost = world.take_sent(1, 0);
+    assert!(lost.iter().any(Sent::is_question));
+    world.cut(0, 1);
+    for node in [1, 2] {
+        world.believe(node, 0, false);
+    }
+    world.rounds_of(&[1, 2], 12);
+    assert_eq!(call.outcome(), Some(Ok(value("a"))), "the next home has answered");
+    world.introduce(0, 1);
+    world.introduce(0, 2);
+    world.rest();
+    world.assert_at_rest();
+}
+
 /// Found by a review: of a call that was given up nobody takes the home's word any more, so its element waits for every node that is Up, also for one to which there
 /// never is a link.
 #[test]
