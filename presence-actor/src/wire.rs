@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::blob::Blob;
 use crate::dot::Owner;
-use crate::homed::{Answer, Dot, HomedCommand, Record, Refusal};
+use crate::homed::{Answer, Dot, HomedCommand, Record, Refusal, Take};
 use crate::limits::{MAX_POSITION, MAX_SEQUENCE};
 use crate::op::{Action, Op, Raw, Several};
 use crate::pubsub::interest::Kind;
@@ -96,10 +96,10 @@ pub(crate) enum Frame {
     Agreed { number: u64, vector: Option<WireVector>, used: Hlc },
     /// What the command wrote was not known to more than half of the nodes when the home's agreement lapsed.
     Lapsed { number: u64 },
-    /// Asks what became of an element that this operation took for a call of the receiver.
+    /// Asks a node that has this operation, which took an element, who else took that.
     AskTaken { element: ElementKey, by: Dot },
-    /// The sender was not given such an element and leaves it to whoever else took it; or it has it.
-    Taken { element: ElementKey, by: Dot, left: bool },
+    /// All pops of an element that the sender knows of, and what became of them, its own for sure.
+    Taken { element: ElementKey, takes: Vec<Take> },
 }
 
 /// A number of subscribers.
@@ -205,9 +205,14 @@ pub(crate) fn decode(payload: &mut &[u8]) -> Result<Frame, CodecError> {
         | Frame::Wait { number: seq, .. }
         | Frame::Offer { number: seq, .. }
         | Frame::EndWait { number: seq } => return believable(*seq).map(|()| frame),
-        Frame::AskTaken { element, by } | Frame::Taken { element, by, .. } => {
+        Frame::AskTaken { element, by } => {
             believable_name(element)?;
             believable(by.seq)?;
+            None
+        }
+        Frame::Taken { element, takes } => {
+            believable_name(element)?;
+            takes.iter().try_for_each(|take| believable(take.dot.seq.max(take.call.1)))?;
             None
         }
         Frame::BeyondLog { .. }
@@ -347,7 +352,7 @@ mod tests {
             (Frame::Agreed { number: 1, vector: None, used: Hlc(1) }, 21),
             (Frame::Lapsed { number: 1 }, 22),
             (Frame::AskTaken { element, by }, 23),
-            (Frame::Taken { element, by, left: true }, 24),
+            (Frame::Taken { element, takes: vec![Take { dot: by, call: (Origin(1), 1), fate: None }] }, 24),
         ];
         for (frame, number) in frames {
             let bytes = encode(&frame);

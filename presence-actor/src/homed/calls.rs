@@ -286,7 +286,7 @@ impl State {
     /// A home says what came of its answer.
     pub(super) fn take_word(&mut self, from: Origin, number: u64, word: Word) {
         let Some(call) = self.homed.calls.open.get_mut(&number) else {
-            self.homed.returning.end_doubt(from, number, word);
+            self.end_doubt(from, number, word);
             return;
         };
         if call.asked.contains(&from) {

@@ -35,6 +35,7 @@ pub(crate) use self::command::{Answer, HomedCommand, Refusal};
 use self::home::{Asked, Confirming};
 use self::parking::Parking;
 use self::returning::Returning;
+pub(crate) use self::taken::Take;
 pub(crate) use self::waiting::Popped;
 use self::waiting::{Waiters, Waits};
 use crate::life::Age;
@@ -188,7 +189,7 @@ impl State {
             Frame::Offer { number, key } => self.handle_offer(from, number, key),
             Frame::Withdraw { number } => self.handle_withdraw(from, number),
             Frame::AskTaken { element, by } => self.handle_ask_taken(from, element, by),
-            Frame::Taken { element, by, left } => self.handle_taken(from, element, by, left),
+            Frame::Taken { element, takes } => self.handle_taken(from, element, takes),
             Frame::Agree { number, view, until } => self.handle_agree(from, number, view, until, now),
             Frame::Agreed { number, vector, used } => self.handle_agreed(from, number, vector, used, now),
             Frame::Hello { .. }
@@ -218,7 +219,7 @@ impl State {
     pub(crate) fn homed_gossip(&mut self, now: WallMs) {
         self.refresh_agreement(now);
         self.route_all();
-        self.ask_other_takers();
+        self.ask_who_took();
         self.tell_settled_calls(now);
         self.expect_callers();
         self.unsettle();

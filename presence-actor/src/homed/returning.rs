@@ -1,9 +1,11 @@
 //! Elements on their way back: each was popped for a call of this node whose caller did not take it.
 //!
-//! Where a majority is required, another home may have popped the element too, or may still pop it. So it waits until all nodes have the pop
-//! and this one has all that they knew then. If it turns out to have been popped for another caller too, the two agree:
-//! who has the earliest pop (the least dot) asks the others, and puts the element back when all of them say that they leave it; every other leaves it as
-//! soon as it is not given it. A caller that is Gone may have been given it. [`taken`](super::taken) remembers who took what.
+//! Where a majority is required, another home may have popped the element too, or may still pop it. So everybody is asked, the Down too when they are back, for all pops
+//! of it: a node answers once it has the pop in question, and cannot pop the element any more then. If there is one for another caller, the
+//! two agree: who has the least dot puts the element back when all others have left it; every other leaves it, and says so. A
+//! caller that is Gone may have been given it. [`taken`](super::taken) remembers who took what.
+
+use std::collections::BTreeSet;
 
 use headcount_cluster::{Origin, WallMs};
 
@@ -12,8 +14,8 @@ use super::calls::Word;
 use super::taken::{Fate, Take, TakenElements};
 use crate::blob::Blob;
 use crate::dot::Owner;
+use crate::limits::MAX_TAKERS;
 use crate::op::{Action, Raw, Several};
-use crate::peer::Peer;
 use crate::shared::list::{ElementKey, End, List};
 use crate::state::State;
 use crate::wire::Frame;
@@ -46,11 +48,13 @@ struct Returned {
 }
 
 /// Which element it was, for which call it was taken, and by which operation.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Doubt {
     element: ElementKey,
     number: u64,
     dot: Dot,
+    /// Who has said which other pops of it there are.
+    heard: BTreeSet<Origin>,
 }
 
 /// Who puts an element back.
@@ -74,19 +78,12 @@ impl Returning {
         self.elements.len()
     }
 
-    /// A home has confirmed what it popped for a call that nobody waited for any more: nobody else was given that.
-    pub(super) fn end_doubt(&mut self, home: Origin, number: u64, word: Word) {
-        let taken = &self.taken;
-        let is_by_home = |take: &Take| take.call.1 == number && take.dot.origin == home;
-        let is_over = |doubt: Doubt| doubt.number == number && taken.of(doubt.element).iter().any(is_by_home);
-        for returned in self.elements.iter_mut().filter(|_| word == Word::Confirmed) {
-            returned.doubt = returned.doubt.filter(|doubt| !is_over(*doubt));
-        }
+    fn doubts(&self) -> impl Iterator<Item = &Doubt> {
+        self.elements.iter().filter_map(|returned| returned.doubt.as_ref())
     }
 
     fn awaits(&self, element: ElementKey, number: u64) -> bool {
-        let is_it = |doubt: Doubt| doubt.element == element && doubt.number == number;
-        self.elements.iter().any(|returned| returned.doubt.is_some_and(is_it))
+        self.doubts().any(|doubt| doubt.element == element && doubt.number == number)
     }
 }
 
@@ -96,24 +93,33 @@ impl State {
         if self.node.is_none() {
             return Back::Place(element); // there never is another home
         }
-        // Who carries something out for itself alone is given it at once.
-        let take = Take { dot, call: call.unwrap_or((dot.origin, 0)), fate: call.is_none().then_some(Fate::Had) };
+        let (call, is_had) = (call.unwrap_or((dot.origin, 0)), call.is_none());
         let known = self.homed.returning.taken.of(element).iter().filter(|known| known.dot != dot);
-        let (same, others): (Vec<&Take>, Vec<&Take>) =
-            known.partition(|known| self.is_same_call(known.call, take.call));
-        let was_had = !same.is_empty() && !self.is_waiting(take.call.1);
+        let (same, others): (Vec<&Take>, Vec<&Take>) = known.partition(|known| self.is_same_call(known.call, call));
+        let has_ended = !same.is_empty() && !self.is_waiting(call.1);
         let is_theirs = !others.is_empty() && !self.needs_confirmation();
-        let back = if was_had || is_theirs { Back::Nowhere } else { Back::Place(element) };
-        let Returning { elements, taken } = &mut self.homed.returning;
-        let is_kept = |element| elements.iter().any(|it| it.doubt.is_some_and(|doubt| doubt.element == element));
-        taken.note(element, take, is_kept);
+        let back = if has_ended || is_theirs { Back::Nowhere } else { Back::Place(element) };
+        // Who carries something out for itself alone is given it at once.
+        let fate = if is_had { Some(Fate::Had) } else { same.iter().find_map(|take| take.fate) };
+        self.keep_note(element, Take { dot, call, fate });
         back
+    }
+
+    fn keep_note(&mut self, element: ElementKey, take: Take) {
+        let Returning { elements, taken } = &mut self.homed.returning;
+        let is_of = |element, it: &Returned| it.doubt.as_ref().is_some_and(|doubt| doubt.element == element);
+        taken.note(element, take, |oldest| elements.iter().any(|it| is_of(oldest, it)));
     }
 
     /// An element that was popped for a call of this node goes back to its place.
     pub(super) fn put_back(&mut self, number: u64, key: Blob, value: Blob, back: Back, in_doubt: Option<Dot>) {
         let Back::Place(element) = back else { return };
-        let doubt = in_doubt.filter(|_| self.needs_confirmation()).map(|dot| Doubt { element, number, dot });
+        let doubt = in_doubt.filter(|_| self.needs_confirmation()).map(|dot| Doubt {
+            element,
+            number,
+            dot,
+            heard: BTreeSet::new(),
+        });
         self.homed.returning.elements.push(Returned { key, position: element.position, value, doubt });
     }
 
@@ -125,14 +131,29 @@ impl State {
         self.unsettle();
     }
 
+    /// A home has confirmed what it popped for a call that nobody waited for any more: nobody else was given that.
+    pub(super) fn end_doubt(&mut self, home: Origin, number: u64, word: Word) {
+        let is_by_home = |take: &Take| take.call.1 == number && self.is_own(take.call.0) && take.dot.origin == home;
+        let returning = &self.homed.returning;
+        let is_over =
+            |doubt: &Doubt| doubt.number == number && returning.taken.of(doubt.element).iter().any(is_by_home);
+        let over: Vec<bool> = returning.elements.iter().map(|it| it.doubt.as_ref().is_some_and(is_over)).collect();
+        if word == Word::Confirmed {
+            for (returned, over) in self.homed.returning.elements.iter_mut().zip(over) {
+                returned.doubt.take_if(|_| over);
+            }
+        }
+    }
+
     /// Elements of which it is known by now who puts them back go there.
     pub(super) fn put_back_returned(&mut self, now: WallMs) {
-        let by: Vec<PutBackBy> = self.homed.returning.elements.iter().map(|it| self.put_back_by(it.doubt)).collect();
+        let elements = &self.homed.returning.elements;
+        let by: Vec<PutBackBy> = elements.iter().map(|it| self.put_back_by(it.doubt.as_ref())).collect();
         let elements = std::mem::take(&mut self.homed.returning.elements);
         for (returned, by) in elements.into_iter().zip(by) {
             match by {
                 PutBackBy::Unknown => self.homed.returning.elements.push(returned),
-                PutBackBy::Others => self.leave_to_others(returned.doubt),
+                PutBackBy::Others => self.leave_to_others(returned.doubt.as_ref()),
                 PutBackBy::Me => {
                     let Returned { key, position, value, .. } = returned;
                     let values = Several([Raw(&value)].into_iter().collect());
@@ -142,11 +163,24 @@ impl State {
         }
     }
 
-    fn leave_to_others(&mut self, doubt: Option<Doubt>) {
-        let Some(Doubt { element, number, .. }) = doubt else { return };
+    /// The others are told: this node may leave before they ask.
+    fn leave_to_others(&mut self, doubt: Option<&Doubt>) {
+        let Some(&Doubt { element, number, .. }) = doubt else { return };
         let own = self.own_origins();
-        let is_of_call = |take: &Take| take.call.1 == number && own.contains(&take.call.0);
-        self.homed.returning.taken.decide(element, Fate::Left, is_of_call);
+        let is_own = |take: &Take| own.contains(&take.call.0);
+        self.homed.returning.taken.leave(element, |take| take.call.1 == number && is_own(take));
+        let others: BTreeSet<Origin> = self
+            .homed
+            .returning
+            .taken
+            .of(element)
+            .iter()
+            .filter(|take| !is_own(take))
+            .map(|take| take.call.0)
+            .collect();
+        for other in others {
+            self.tell_taken(other, element);
+        }
         self.unsettle(); // another call of this node may wait for that
     }
 
@@ -155,23 +189,33 @@ impl State {
         one == other || one.1 == other.1 && self.is_own(one.0) && self.is_own(other.0)
     }
 
-    fn put_back_by(&self, doubt: Option<Doubt>) -> PutBackBy {
-        let Some(Doubt { element, number, dot }) = doubt else { return PutBackBy::Me };
-        if !self.is_past_doubt(dot) {
-            return PutBackBy::Unknown;
-        }
-        let takes = self.homed.returning.taken.of(element).iter();
-        let mine = (self.origin(), number);
-        let (mine, others): (Vec<&Take>, Vec<&Take>) = takes.partition(|take| self.is_same_call(take.call, mine));
-        let first = mine.iter().map(|take| take.dot).chain([dot]).min();
-        let fates: Vec<Option<Fate>> = others.iter().map(|take| self.fate(element, take)).collect();
-        if fates.contains(&Some(Fate::Had)) || others.iter().any(|take| Some(take.dot) < first) {
+    fn put_back_by(&self, doubt: Option<&Doubt>) -> PutBackBy {
+        let Some(Doubt { element, number, dot, heard }) = doubt else { return PutBackBy::Me };
+        let (takes, mine) = (self.homed.returning.taken.of(*element), (self.origin(), *number));
+        let (mine, others): (Vec<&Take>, Vec<&Take>) =
+            takes.iter().partition(|take| self.is_same_call(take.call, mine));
+        let first = mine.iter().map(|take| take.dot).chain([*dot]).min();
+        let fates = others.iter().map(|take| (Some(take.dot) < first, self.fate(*element, take)));
+        let fates: Vec<(bool, Option<Fate>)> = fates.collect();
+        let is_theirs = |(is_before_mine, fate): &(bool, Option<Fate>)| match fate {
+            Some(Fate::Had) => true,
+            Some(Fate::Left) => false,
+            None => *is_before_mine,
+        };
+        if fates.iter().any(is_theirs) || takes.len() >= MAX_TAKERS {
             PutBackBy::Others
-        } else if fates.contains(&None) {
-            PutBackBy::Unknown
-        } else {
+        } else if self.have_all_said(heard, takes) && fates.iter().all(|(_, fate)| fate.is_some()) {
             PutBackBy::Me
+        } else {
+            PutBackBy::Unknown
         }
+    }
+
+    /// Whether all nodes that are Up or Down have said which pops there are, and these are more than half of those that are known. Who has popped it himself knew of no
+    /// other pop, and cannot pop it again: his death is what brings most elements here.
+    fn have_all_said(&self, heard: &BTreeSet<Origin>, takes: &[Take]) -> bool {
+        let has_said = |peer: &Origin| heard.contains(peer) || takes.iter().any(|take| take.dot.origin == *peer);
+        2 * (1 + self.peers.len()) > self.known_nodes() && self.peers.keys().all(has_said)
     }
 
     /// What became of an element that was taken for a call, as far as it is known here.
@@ -183,50 +227,62 @@ impl State {
             let is_open = self.is_waiting(number) || self.homed.returning.awaits(element, number);
             (!is_open).then_some(Fate::Had)
         } else {
-            self.origins.is_gone(caller).then_some(Fate::Had)
+            let will_not_say = self.origins.is_gone(caller) || self.origins.find(caller).is_none();
+            will_not_say.then_some(Fate::Had)
         }
     }
 
-    /// Asks callers whose calls have taken the same as one of this node's what became of that.
-    pub(super) fn ask_other_takers(&mut self) {
-        let doubts = self.homed.returning.elements.iter().filter_map(|returned| returned.doubt);
+    /// Asks who else has popped the elements that are in doubt here, until all have answered and what became of each pop is known.
+    pub(super) fn ask_who_took(&mut self) {
         let mut questions = Vec::new();
-        for Doubt { element, dot, .. } in doubts.filter(|doubt| self.is_past_doubt(doubt.dot)) {
-            let takes = self.homed.returning.taken.of(element).iter();
-            let others = takes.filter(|take| take.dot != dot && self.fate(element, take).is_none());
-            questions.extend(others.map(|take| (take.call.0, Frame::AskTaken { element, by: take.dot })));
+        for Doubt { element, dot, heard, .. } in self.homed.returning.doubts() {
+            let takes = self.homed.returning.taken.of(*element).iter();
+            let undecided = takes.filter(|take| self.fate(*element, take).is_none()).map(|take| take.call.0);
+            let undecided: BTreeSet<Origin> = undecided.collect();
+            let to_ask = self.peers.keys().filter(|peer| !heard.contains(peer) || undecided.contains(peer));
+            questions.extend(to_ask.map(|peer| (*peer, Frame::AskTaken { element: *element, by: *dot })));
         }
-        for (caller, question) in questions {
-            self.send_homed(caller, question);
+        for (peer, question) in questions {
+            self.send_homed(peer, question);
         }
     }
 
-    /// Somebody wants to know what became of an element that was taken for this node.
+    /// Somebody wants to know who took an element. A node that has not heard of the pop in question may still pop it itself: it will be asked again.
     pub(super) fn handle_ask_taken(&mut self, from: Origin, element: ElementKey, by: Dot) {
-        if self.origins.applied(by.origin) < by.seq && self.origins.find(by.origin).is_some() {
-            return; // it will ask again
-        }
-        let take = self.homed.returning.taken.of(element).iter().find(|take| take.dot == by);
-        // What is not remembered may have been given.
-        let fate = take.map_or(Some(Fate::Had), |take| self.fate(element, take));
-        if let Some(fate) = fate {
-            self.send_homed(from, Frame::Taken { element, by, left: fate == Fate::Left });
-        }
-    }
-
-    /// A caller says what became of an element.
-    pub(super) fn handle_taken(&mut self, from: Origin, element: ElementKey, by: Dot, left: bool) {
-        let fate = if left { Fate::Left } else { Fate::Had };
-        self.homed.returning.taken.decide(element, fate, |take| take.dot == by && take.call.0 == from);
-    }
-
-    /// Whether nobody can give an element any more that an operation took: all nodes have the operation, and this node has all that those knew when they had
-    /// it, so what else was done to the element is known here. It waits also for the Down: others may hold them for Up, and for the home.
-    fn is_past_doubt(&self, dot: Dot) -> bool {
-        let is_forgotten = self.origins.find(dot.origin).is_none();
-        let knows_all_of = |peer: &Peer| peer.vector.iter().all(|(origin, seq)| self.origins.applied(*origin) >= *seq);
         // What is forgotten all had.
-        let is_sure = |peer: &Peer| (is_forgotten || peer.has(dot)) && knows_all_of(peer);
-        2 * (1 + self.peers.len()) > self.known_nodes() && self.peers.values().all(is_sure)
+        if self.origins.applied(by.origin) >= by.seq || self.origins.find(by.origin).is_none() {
+            self.tell_taken(from, element);
+        }
+    }
+
+    fn tell_taken(&mut self, to: Origin, element: ElementKey) {
+        let takes = self.homed.returning.taken.of(element).iter();
+        let known = |take: &Take| if self.is_own(take.call.0) { self.fate(element, take) } else { take.fate };
+        let takes = takes.map(|take| Take { fate: known(take), ..*take }).collect();
+        self.send_homed(to, Frame::Taken { element, takes });
+    }
+
+    /// Somebody says who took an element, as far as he knows.
+    pub(super) fn handle_taken(&mut self, from: Origin, element: ElementKey, takes: Vec<Take>) {
+        if self.homed.returning.taken.of(element).is_empty() {
+            return; // this node has nothing to do with it
+        }
+        for take in takes {
+            if !self.is_own(take.call.0) {
+                self.keep_note(element, take);
+            }
+        }
+        let doubts = self.homed.returning.elements.iter_mut().filter_map(|returned| returned.doubt.as_mut());
+        doubts.filter(|doubt| doubt.element == element).for_each(|doubt| doubt.heard.extend([from]));
+    }
+
+    #[cfg(test)]
+    pub(crate) fn elements_in_doubt(&self) -> Vec<ElementKey> {
+        self.homed.returning.doubts().map(|doubt| doubt.element).collect()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn takers_of(&self, element: ElementKey) -> usize {
+        self.homed.returning.taken.of(element).len()
     }
 }

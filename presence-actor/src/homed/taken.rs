@@ -6,25 +6,26 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use headcount_cluster::Origin;
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::answered::Dot;
-use crate::limits::MAX_TAKEN_ELEMENTS;
+use crate::limits::{MAX_TAKEN_ELEMENTS, MAX_TAKERS};
 use crate::shared::list::ElementKey;
 
 /// A pop of an element.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Take {
-    pub(super) dot: Dot,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Take {
+    pub(crate) dot: Dot,
     /// For whose call, and which.
-    pub(super) call: (Origin, u64),
-    /// What its caller has said about it.
-    pub(super) fate: Option<Fate>,
+    pub(crate) call: (Origin, u64),
+    /// What became of it, when that is known.
+    pub(crate) fate: Option<Fate>,
 }
 
 /// What a caller makes of an element that was taken for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Fate {
     /// It was given the element, or has put it back.
     Had,
     /// It was not given the element, and leaves it to whoever else it was taken for.
@@ -38,13 +39,15 @@ pub(super) struct TakenElements {
 }
 
 impl TakenElements {
-    /// Takes note of a pop. The oldest elements are forgotten, but not those that are `kept`.
+    /// Takes note of a pop, or of what became of it. The oldest elements are forgotten, but not those that are `kept`.
     pub(super) fn note(&mut self, element: ElementKey, take: Take, kept: impl Fn(ElementKey) -> bool) {
         let takes = self.takes.entry(element).or_default();
         if takes.is_empty() {
             self.in_order.push_back(element);
         }
-        if !takes.iter().any(|known| known.dot == take.dot) {
+        if let Some(known) = takes.iter_mut().find(|known| known.dot == take.dot) {
+            known.fate = known.fate.or(take.fate);
+        } else if takes.len() < MAX_TAKERS {
             takes.push(take);
         }
         if self.in_order.len() > MAX_TAKEN_ELEMENTS
@@ -62,9 +65,9 @@ impl TakenElements {
         self.takes.get(&element).map_or(&[], |takes| takes)
     }
 
-    /// Takes note of what became of an element that was taken by some operations.
-    pub(super) fn decide(&mut self, element: ElementKey, fate: Fate, is_of: impl Fn(&Take) -> bool) {
+    /// Whoever some pops were for leaves the element to others.
+    pub(super) fn leave(&mut self, element: ElementKey, is_of: impl Fn(&Take) -> bool) {
         let takes = self.takes.get_mut(&element).into_iter().flatten();
-        takes.filter(|take| is_of(take)).for_each(|take| take.fate = Some(fate));
+        takes.filter(|take| is_of(take)).for_each(|take| take.fate = Some(Fate::Left));
     }
 }

@@ -364,10 +364,14 @@ impl State {
         }
     }
 
-    /// A waiter came for what it was offered. Returns to its place in the line when there was nothing any more.
+    /// A waiter came for what it was offered. Returns to its place in the line when there was nothing any more. A claim of before, which the caller has
+    /// forgotten, does not cost a place that was taken anew and that nothing is offered to.
     pub(super) fn waiter_came(&mut self, caller: Origin, number: u64, taken: bool, now: WallMs) {
         if taken {
-            self.remove_waiter(caller, number, now);
+            let waiter = self.homed.waiters.by_call.get(&(caller, number));
+            if waiter.is_some_and(|waiter| waiter.offered.is_some()) {
+                self.remove_waiter(caller, number, now);
+            }
         } else if let Some(waiter) = self.homed.waiters.by_call.get_mut(&(caller, number)) {
             waiter.offered = None;
             for key in waiter.keys.clone() {

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::world::{World, member};
 use crate::blob::Blob;
 use crate::dot::Owner;
-use crate::homed::{Answer, Dot, HomedCommand};
+use crate::homed::{Answer, Dot, HomedCommand, Take};
 use crate::limits::Limits;
 use crate::pubsub::interest::Kind;
 use crate::shared::list::{ElementKey, End};
@@ -40,7 +40,7 @@ fn seldom_frames() -> Vec<Frame> {
         Frame::Confirmed { number: 1 },
         Frame::Lapsed { number: 1 },
         Frame::AskTaken { element, by },
-        Frame::Taken { element, by, left: true },
+        Frame::Taken { element, takes: vec![Take { dot: by, call: (by.origin, 1), fate: None }] },
         Frame::Withdraw { number: 1 },
         Frame::Wait { number: 2, keys: vec![key.clone()], since },
         Frame::Offer { number: 2, key: Some(key) },

@@ -52,9 +52,8 @@ fn too_early(history: &History, verdict: &mut Verdict) {
         if asked.begun != Some(asked.at) {
             continue;
         }
-        let has_ended = |process: &Process| {
-            was_there(process, asked.at) && process.until.is_some_and(|(until, _)| until <= *at)
-        };
+        let has_ended =
+            |process: &Process| was_there(process, asked.at) && process.until.is_some_and(|(until, _)| until <= *at);
         let was_unknown = |process: &Process| *at < process.from && process.from <= at + LOOKED_AT_EVERY_MS;
         let others = history.processes.iter().filter(|process| has_ended(process) || was_unknown(process)).count();
         verdict.judge(had_by + others >= asked.holders, *at, || {

@@ -12,6 +12,7 @@ use super::*;
 use crate::api::Presence;
 use crate::limits::MAX_PARKED_COMMANDS;
 use crate::local::LocalPresence;
+use crate::wire::Frame;
 
 /// Found by a review: an element that was handed to the future and not yet looked at was lost when the future was dropped.
 #[tokio::test]
@@ -134,4 +135,26 @@ fn a_reincarnated_node_leaves_no_waiter_behind() {
     world.nodes[0].drop_wait(number);
     world.rest();
     world.assert_at_rest();
+}
+
+/// Found by a storm: a claim that was asked for twice, answered once in vain and carried out the second time, took the place in the line which the blocked pop had
+/// taken anew meanwhile.
+#[test]
+fn a_claim_of_before_does_not_end_a_wait_that_nothing_was_offered_to() {
+    let mut world = World::new(3);
+    let name = world.key_of(0);
+    world.until_serving(0, &[0, 1, 2]);
+    let (_, mut first) = world.wait(2, &[&name]);
+    world.rounds(1);
+    let (wait, mut second) = world.wait(1, &[&name]);
+    world.rounds(1);
+    world.push(0, &name, &["a"]); // it is offered to 2
+    let command = HomedCommand::Pop { end: End::Left, key: key(&name), wait: Some(wait) };
+    world.hear_falsely(1, 0, &Frame::Ask { number: 77, command, after: 0, confirm: false });
+    assert!(world.elements(0, &name).is_empty(), "taken for 1, which does not wait for it any more");
+    world.settle();
+    assert!(matches!(first.try_recv(), Ok(Some(Ok(Some(_))))), "it went back");
+    world.push(0, &name, &["b"]);
+    world.settle();
+    assert!(matches!(second.try_recv(), Ok(Some(Ok(Some(_))))), "it waits beside {:?}", world.elements(0, &name));
 }
