@@ -84,7 +84,9 @@ fn named(
 /// What is under a name, when anything of it is there.
 fn if_found(mut under: Vec<Named>) -> Vec<Named> {
     let is_found = under.iter().map(|one| one.there).max().unwrap_or(Known::No);
-    under.iter_mut().for_each(|one| one.seen = one.seen.min(is_found));
+    for one in &mut under {
+        one.seen = one.seen.min(is_found);
+    }
     under
 }
 
