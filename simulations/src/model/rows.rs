@@ -352,24 +352,38 @@ impl Key {
         if place.len() != elements.len() {
             return None;
         }
-        let pushes: Vec<(&Operation, bool, Vec<usize>)> =
-            self.operations.iter().filter_map(|push| placed(push, &place)).collect();
-        for (push, at_right, places) in &pushes {
+        let pushes: Vec<Placed> = (0..self.operations.len()).filter_map(|index| self.placed(index, &place)).collect();
+        for Placed { push, at_right, places, .. } in &pushes {
             if let Some(pair) = places.windows(2).find(|pair| pair[1] != pair[0] + 1) {
                 return Some(format!(
                     "what {push:?} pushed stands at {pair:?}, not together and in order, in {elements:?}"
                 ));
             }
-            for (former, _, there) in pushes.iter().filter(|(former, ..)| former.is_in(&push.saw)) {
-                let (here, there) = (places[0], there[0]);
-                if (here > there) != *at_right {
+            for former in pushes.iter().filter(|former| former.push.is_in(&push.saw)) {
+                let is_wrong = (places[0] > former.places[0]) != *at_right;
+                // What it had seen taken away it did not stand beside.
+                if is_wrong && seen_taken(&self.operations, former.write, push) == Known::No {
                     return Some(format!(
-                        "{push:?} had seen {former:?}, and is at the wrong side of it in {elements:?}"
+                        "{push:?} had seen {:?}, and is at the wrong side of it in {elements:?}",
+                        former.push
                     ));
                 }
             }
         }
         None
+    }
+
+    /// Where a push's elements stand; `None` when it is no push, or none of its elements is there.
+    fn placed(&self, index: usize, place: &BTreeMap<&Bytes, usize>) -> Option<Placed<'_>> {
+        let push = &self.operations[index];
+        let (values, at_right) = match &push.command {
+            Command::Rpush { values, .. } => (values.clone(), true),
+            Command::Lpush { values, .. } => (values.iter().rev().cloned().collect(), false),
+            _ => return None,
+        };
+        let write = self.writes.get(self.writes.partition_point(|write| write.operation < index))?;
+        let places: Vec<usize> = values.iter().filter_map(|value| place.get(value).copied()).collect();
+        (!places.is_empty()).then_some(Placed { push, write, at_right, places })
     }
 
     /// What happened to a name, for whoever has to find out.
@@ -446,15 +460,13 @@ fn parts(command: &Command) -> Option<BTreeMap<Bytes, Command>> {
     }
 }
 
-/// Where a push's elements stand, in the order in which they are to stand; `None` when it is no push, or none of its elements is there.
-fn placed<'a>(push: &'a Operation, place: &BTreeMap<&Bytes, usize>) -> Option<(&'a Operation, bool, Vec<usize>)> {
-    let (values, at_right) = match &push.command {
-        Command::Rpush { values, .. } => (values.clone(), true),
-        Command::Lpush { values, .. } => (values.iter().rev().cloned().collect(), false),
-        _ => return None,
-    };
-    let places: Vec<usize> = values.iter().filter_map(|value| place.get(value).copied()).collect();
-    (!places.is_empty()).then_some((push, at_right, places))
+/// Where the elements of a push stand, in the order in which they are to stand.
+struct Placed<'a> {
+    push: &'a Operation,
+    /// The first of them: of such a list, only all that a push brought is taken away.
+    write: &'a Write,
+    at_right: bool,
+    places: Vec<usize>,
 }
 
 /// What a command writes, by name.
@@ -582,6 +594,24 @@ mod tests {
             ];
             let names = Key::new(Kind::Set, operations).names(&[Known::Yes, Known::No, Known::Yes, Known::Yes]);
             assert_eq!(names.into_keys().collect::<Vec<_>>(), left, "{again}");
+        }
+    }
+
+    /// Found by snapshot-under-fire 6191: A pushes, B deletes the list, and A pushes at the left: where the deletion has not come, both stand at one end.
+    #[test]
+    fn what_was_pushed_stands_beside_what_was_there_only() {
+        let (a, b) = (Origin(1), Origin(2));
+        let key = Bytes::from("k");
+        let push = |value: &'static str| Command::Lpush { key: key.clone(), values: vec![value.into()] };
+        let shown = Shown::List(vec!["first".into(), "second".into()]);
+        for (saw, is_right) in [(vec![(a, 1), (b, 1)], true), (vec![(a, 1)], false)] {
+            let operations = vec![
+                operation(a, 1, &[], push("first")),
+                operation(b, 1, &[(a, 1)], Command::Del { keys: vec![key.clone()] }),
+                operation(a, 2, &saw, push("second")),
+            ];
+            let fault = Key::new(Kind::List, operations).fault(&[Known::Yes, Known::No, Known::Yes], &shown);
+            assert_eq!(fault.is_none(), is_right, "{fault:?}");
         }
     }
 
