@@ -179,7 +179,7 @@ impl State {
 
     fn with_origin(origin: Origin, node: Option<NodeId>, limits: Limits, now: WallMs, seed: u64) -> Self {
         let mut origins = Origins::default();
-        let life = Life::new(now, limits.grace, limits.gossip_interval);
+        let life = Life::new(now, limits.gossip_interval);
         let me = origins.intern(origin, life.age());
         origins.set_standing(me, Standing::Up);
         origins.get_mut(me).member = true;

@@ -660,6 +660,27 @@ fn a_clock_that_is_set_ahead_gives_up_nobody() {
     assert_eq!(world.members_everywhere("lobby"), ["bob"]);
 }
 
+/// Found by simulations (storm, seed 4552): each time that a clock was set ahead counted as an eighth of the grace time, so that eight of them
+/// gave up whom nobody had met.
+#[test]
+fn a_clock_that_is_set_ahead_again_and_again_gives_up_nobody() {
+    let mut world = World::new(2);
+    world.sadd_as(Owner::NODE, 1, "lobby", "bob");
+    world.settle();
+    let joiner = world.add_knowing(member(2, 1), Limits::default(), &[0]);
+    world.rounds(5);
+    assert!(world.nodes[joiner].origins.find(world.origin(1)).is_some(), "heard of, but never met");
+    let grace_ms = Limits::default().grace.as_millis() as u64;
+    for times in 1..=20 {
+        let ahead = world.now.plus_ms(times * grace_ms);
+        world.nodes[joiner].handle_gossip(ahead);
+    }
+    world.settle();
+    world.introduce(joiner, 1);
+    world.settle();
+    assert_eq!(world.members_everywhere("lobby"), ["bob"]);
+}
+
 /// Found by deadline-race 13: who was not ready yet when a key expired left it to its home, and was the home itself from then on.
 #[test]
 fn what_expired_before_its_home_was_ready_is_removed_by_it() {

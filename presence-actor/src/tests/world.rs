@@ -270,7 +270,10 @@ impl World {
     pub(super) fn live(&mut self, span: Duration) {
         for _ in 0..=span.as_secs() / 60 {
             self.now = self.now.plus_ms(60_000);
-            (0..self.nodes.len()).for_each(|node| self.gossip(node));
+            for node in 0..self.nodes.len() {
+                self.nodes[node].life.pass(Duration::from_mins(1));
+                self.gossip(node);
+            }
             self.flush();
         }
     }

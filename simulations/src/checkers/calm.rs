@@ -10,7 +10,7 @@ use headcount::Reply;
 use super::Verdict;
 use super::stability::Stability;
 use crate::history::{Asked, History, Sample};
-use crate::plan::{Ask, HomeRequires, Via};
+use crate::plan::{Ask, Via};
 
 /// How long whatever is asked may take: less than silent nodes are waited for.
 const ANSWERED_MS: u64 = 2_000;
@@ -64,8 +64,7 @@ fn may_be_refused(history: &History, asked: &Asked) -> bool {
             subscribed >= settings.max_subscriptions
         }
         Ask::Command { .. } | Ask::CompareAndSet { .. } => {
-            let has_majority = settings.home_requires == HomeRequires::Any || 2 * running > history.plan.nodes;
-            !has_majority || asked.holders > running || is_full(sample, settings.max_memory_bytes)
+            !history.has_majority(sample) || asked.holders > running || is_full(sample, settings.max_memory_bytes)
         }
         _ => false,
     }

@@ -9,7 +9,7 @@ use headcount::MemberState;
 use headcount_cluster::Origin;
 
 use crate::history::{End, History, Sample, Seen};
-use crate::plan::Fault;
+use crate::plan::{Fault, HomeRequires};
 
 /// How long before and after a time nothing may be wrong for it to be quiet: as long as a silent link is believed in, and a sample more.
 const MARGIN_MS: u64 = 5_000;
@@ -81,6 +81,14 @@ impl History {
     /// The samples from one time to another.
     pub(super) fn within(&self, from: u64, to: u64) -> &[Sample] {
         self.until(to).get(self.before(from).len()..).unwrap_or_default()
+    }
+
+    /// Whether as many nodes run in a sample as homes require.
+    pub(super) fn has_majority(&self, sample: &Sample) -> bool {
+        match self.plan.settings.home_requires {
+            HomeRequires::Any => true,
+            HomeRequires::Majority => 2 * sample.running().count() > self.plan.nodes,
+        }
     }
 
     /// When the process of an origin ended, under whatever incarnation; `None` when it ran to the end.

@@ -3,5 +3,6 @@
 
 pub(crate) mod glob;
 pub(crate) mod redis;
+mod removal;
 pub(crate) mod rows;
 pub(crate) mod words;

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use headcount::Command;
 
 use super::redis::sum;
+use super::removal::{seen_taken, taken_away, takes};
 use crate::history::{Shown, Vector};
 use headcount_cluster::Origin;
 
@@ -74,6 +75,17 @@ pub(crate) enum Known {
     Yes,
 }
 
+impl Known {
+    /// Whether it is not so.
+    pub(super) fn opposite(self) -> Self {
+        match self {
+            Self::No => Self::Yes,
+            Self::Maybe => Self::Maybe,
+            Self::Yes => Self::No,
+        }
+    }
+}
+
 impl Operation {
     /// Whether who knows `vector` knows it.
     pub(crate) fn is_in(&self, vector: &Vector) -> bool {
@@ -81,7 +93,7 @@ impl Operation {
     }
 
     /// Whether it had observed another.
-    fn had_seen(&self, other: &Self) -> Known {
+    pub(super) fn had_seen(&self, other: &Self) -> Known {
         match (other.is_in(&self.saw), self.may_have_seen_more && other.asked_at <= self.done_by) {
             (true, _) => Known::Yes,
             (false, true) => Known::Maybe,
@@ -92,13 +104,13 @@ impl Operation {
 
 /// Some of what an operation wrote.
 #[derive(Debug)]
-struct Write {
-    operation: usize,
+pub(super) struct Write {
+    pub(super) operation: usize,
     /// The member, field, or element; nothing for a string.
     name: Bytes,
     content: Content,
     /// The operations that observed it and took it away, and those that did so if they observed it.
-    taken_by: Vec<(usize, Known)>,
+    pub(super) taken_by: Vec<(usize, Known)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -203,24 +215,9 @@ impl Key {
         for (at, write) in writes.iter().enumerate() {
             of_name.entry(write.name.clone()).or_default().push(at);
         }
-        for (index, operation) in operations.iter().enumerate() {
-            let taken: Vec<usize> = match taken(&operation.command) {
-                Taken::Nothing => Vec::new(),
-                Taken::Names(names) => names.iter().filter_map(|name| of_name.get(name)).flatten().copied().collect(),
-                Taken::All => (0..writes.len()).collect(),
-            };
-            for at in taken {
-                let write = &mut writes[at];
-                let seen = operation.had_seen(&operations[write.operation]);
-                if write.operation == index || seen == Known::No {
-                    continue;
-                }
-                // What it had seen taken away was not there to be taken by it, wherever the first removal has not come.
-                match seen_taken(&operations, write, operation) {
-                    Known::No => write.taken_by.push((index, seen)),
-                    Known::Maybe => write.taken_by.push((index, Known::Maybe)),
-                    Known::Yes => {}
-                }
+        for index in 0..operations.len() {
+            for (at, seen) in taken_away(&operations, &writes, &of_name, index) {
+                writes[at].taken_by.push((index, seen));
             }
         }
         let mut key = Self { kind, operations, writes };
@@ -355,24 +352,38 @@ impl Key {
         if place.len() != elements.len() {
             return None;
         }
-        let pushes: Vec<(&Operation, bool, Vec<usize>)> =
-            self.operations.iter().filter_map(|push| placed(push, &place)).collect();
-        for (push, at_right, places) in &pushes {
+        let pushes: Vec<Placed> = (0..self.operations.len()).filter_map(|index| self.placed(index, &place)).collect();
+        for Placed { push, at_right, places, .. } in &pushes {
             if let Some(pair) = places.windows(2).find(|pair| pair[1] != pair[0] + 1) {
                 return Some(format!(
                     "what {push:?} pushed stands at {pair:?}, not together and in order, in {elements:?}"
                 ));
             }
-            for (former, _, there) in pushes.iter().filter(|(former, ..)| former.is_in(&push.saw)) {
-                let (here, there) = (places[0], there[0]);
-                if (here > there) != *at_right {
+            for former in pushes.iter().filter(|former| former.push.is_in(&push.saw)) {
+                let is_wrong = (places[0] > former.places[0]) != *at_right;
+                // What it had seen taken away it did not stand beside.
+                if is_wrong && seen_taken(&self.operations, former.write, push) == Known::No {
                     return Some(format!(
-                        "{push:?} had seen {former:?}, and is at the wrong side of it in {elements:?}"
+                        "{push:?} had seen {:?}, and is at the wrong side of it in {elements:?}",
+                        former.push
                     ));
                 }
             }
         }
         None
+    }
+
+    /// Where a push's elements stand; `None` when it is no push, or none of its elements is there.
+    fn placed(&self, index: usize, place: &BTreeMap<&Bytes, usize>) -> Option<Placed<'_>> {
+        let push = &self.operations[index];
+        let (values, at_right) = match &push.command {
+            Command::Rpush { values, .. } => (values.clone(), true),
+            Command::Lpush { values, .. } => (values.iter().rev().cloned().collect(), false),
+            _ => return None,
+        };
+        let write = self.writes.get(self.writes.partition_point(|write| write.operation < index))?;
+        let places: Vec<usize> = values.iter().filter_map(|value| place.get(value).copied()).collect();
+        (!places.is_empty()).then_some(Placed { push, write, at_right, places })
     }
 
     /// What happened to a name, for whoever has to find out.
@@ -425,12 +436,6 @@ impl Key {
     }
 }
 
-/// Whether an operation's author had seen that a write was taken away.
-fn seen_taken(operations: &[Operation], write: &Write, by: &Operation) -> Known {
-    let takers = write.taken_by.iter().map(|(taker, seen)| by.had_seen(&operations[*taker]).min(*seen));
-    takers.max().unwrap_or(Known::No)
-}
-
 /// A command taken apart by the names that it concerns; `None` when it concerns all.
 fn parts(command: &Command) -> Option<BTreeMap<Bytes, Command>> {
     let of_names = |names: &[Bytes], part: &dyn Fn(Bytes) -> Command| {
@@ -455,15 +460,13 @@ fn parts(command: &Command) -> Option<BTreeMap<Bytes, Command>> {
     }
 }
 
-/// Where a push's elements stand, in the order in which they are to stand; `None` when it is no push, or none of its elements is there.
-fn placed<'a>(push: &'a Operation, place: &BTreeMap<&Bytes, usize>) -> Option<(&'a Operation, bool, Vec<usize>)> {
-    let (values, at_right) = match &push.command {
-        Command::Rpush { values, .. } => (values.clone(), true),
-        Command::Lpush { values, .. } => (values.iter().rev().cloned().collect(), false),
-        _ => return None,
-    };
-    let places: Vec<usize> = values.iter().filter_map(|value| place.get(value).copied()).collect();
-    (!places.is_empty()).then_some((push, at_right, places))
+/// Where the elements of a push stand, in the order in which they are to stand.
+struct Placed<'a> {
+    push: &'a Operation,
+    /// The first of them: of such a list, only all that a push brought is taken away.
+    write: &'a Write,
+    at_right: bool,
+    places: Vec<usize>,
 }
 
 /// What a command writes, by name.
@@ -482,32 +485,6 @@ fn contents(command: &Command) -> Vec<(Bytes, Content)> {
             values.iter().map(|value| (value.clone(), Content::There)).collect()
         }
         _ => Vec::new(),
-    }
-}
-
-/// What a command takes away, as far as it has observed it.
-enum Taken {
-    Nothing,
-    Names(Vec<Bytes>),
-    All,
-}
-
-fn taken(command: &Command) -> Taken {
-    match command {
-        Command::Del { .. } | Command::Set { .. } => Taken::All,
-        Command::Srem { members, .. } => Taken::Names(members.clone()),
-        Command::Hdel { fields, .. } => Taken::Names(fields.clone()),
-        Command::Hset { pairs, .. } => Taken::Names(pairs.iter().map(|(field, _)| field.clone()).collect()),
-        _ => Taken::Nothing,
-    }
-}
-
-/// Whether a command takes away what it has observed under a name.
-fn takes(command: &Command, name: &Bytes) -> bool {
-    match taken(command) {
-        Taken::Nothing => false,
-        Taken::Names(names) => names.contains(name),
-        Taken::All => true,
     }
 }
 
@@ -556,6 +533,85 @@ mod tests {
             ];
             let names = Key::new(Kind::List, operations).names(&[Known::Yes, Known::No, Known::Yes]);
             assert_eq!(names.len(), left, "{saw_it}: {names:?}");
+        }
+    }
+
+    /// Found by hearsay 4441: A and B count, C deletes what A counted, and A or D what is left; the answer of who heard of the second and not of C was
+    /// held for wrong.
+    #[test]
+    fn a_removal_takes_what_its_own_author_wrote_though_he_had_seen_it_removed() {
+        let (a, b, c, d) = (Origin(1), Origin(2), Origin(3), Origin(4));
+        let key = Bytes::from("k");
+        let count = || Command::Incrby { key: key.clone(), by: 1 };
+        let delete = || Command::Del { keys: vec![key.clone()] };
+        for (by, left) in [(a, None), (d, Some("1"))] {
+            let operations = vec![
+                operation(a, 1, &[], count()),
+                operation(b, 1, &[], count()),
+                operation(c, 1, &[(a, 1)], delete()),
+                operation(by, 2, &[(a, 1), (b, 1), (c, 1)], delete()),
+            ];
+            let fields = Key::new(Kind::String, operations).fields(&[Known::Yes, Known::Yes, Known::No, Known::Yes]);
+            let left = left.map(|sum| Some([Bytes::from(sum)].into()));
+            assert_eq!(fields.get(&Bytes::new()).map(|of| of.values.clone()), left, "{by}");
+        }
+    }
+
+    /// A adds two members, B removes one of them, and C deletes the set: it says of A how far it had seen him, for all members.
+    #[test]
+    fn a_removal_takes_what_was_written_before_something_that_was_there() {
+        let (a, b, c) = (Origin(1), Origin(2), Origin(3));
+        let key = Bytes::from("k");
+        let add = |member| Command::Sadd { key: key.clone(), members: vec![member] };
+        for (removed, left) in [("first", vec![]), ("second", vec!["second"])] {
+            let operations = vec![
+                operation(a, 1, &[], add("first".into())),
+                operation(a, 2, &[(a, 1)], add("second".into())),
+                operation(b, 1, &[(a, 2)], Command::Srem { key: key.clone(), members: vec![removed.into()] }),
+                operation(c, 1, &[(a, 2), (b, 1)], Command::Del { keys: vec![key.clone()] }),
+            ];
+            let names = Key::new(Kind::Set, operations).names(&[Known::Yes, Known::Yes, Known::No, Known::Yes]);
+            assert_eq!(names.into_keys().collect::<Vec<_>>(), left, "{removed}");
+        }
+    }
+
+    /// A adds a member, B removes it, A adds another one or that one again, and removes both: what it does not find it does not name.
+    #[test]
+    fn a_removal_of_members_names_only_those_that_are_there() {
+        let (a, b) = (Origin(1), Origin(2));
+        let key = Bytes::from("k");
+        let add = |member: &'static str| Command::Sadd { key: key.clone(), members: vec![member.into()] };
+        for (again, left) in [("x", vec![]), ("y", vec!["x"])] {
+            let remove = |members: &[&'static str]| Command::Srem {
+                key: key.clone(),
+                members: members.iter().map(|member| Bytes::from(*member)).collect(),
+            };
+            let operations = vec![
+                operation(a, 1, &[], add("x")),
+                operation(b, 1, &[(a, 1)], remove(&["x"])),
+                operation(a, 2, &[(a, 1), (b, 1)], add(again)),
+                operation(a, 3, &[(a, 2), (b, 1)], remove(&["x", "y"])),
+            ];
+            let names = Key::new(Kind::Set, operations).names(&[Known::Yes, Known::No, Known::Yes, Known::Yes]);
+            assert_eq!(names.into_keys().collect::<Vec<_>>(), left, "{again}");
+        }
+    }
+
+    /// Found by snapshot-under-fire 6191: A pushes, B deletes the list, and A pushes at the left: where the deletion has not come, both stand at one end.
+    #[test]
+    fn what_was_pushed_stands_beside_what_was_there_only() {
+        let (a, b) = (Origin(1), Origin(2));
+        let key = Bytes::from("k");
+        let push = |value: &'static str| Command::Lpush { key: key.clone(), values: vec![value.into()] };
+        let shown = Shown::List(vec!["first".into(), "second".into()]);
+        for (saw, is_right) in [(vec![(a, 1), (b, 1)], true), (vec![(a, 1)], false)] {
+            let operations = vec![
+                operation(a, 1, &[], push("first")),
+                operation(b, 1, &[(a, 1)], Command::Del { keys: vec![key.clone()] }),
+                operation(a, 2, &saw, push("second")),
+            ];
+            let fault = Key::new(Kind::List, operations).fault(&[Known::Yes, Known::No, Known::Yes], &shown);
+            assert_eq!(fault.is_none(), is_right, "{fault:?}");
         }
     }
 

@@ -161,7 +161,7 @@ fn is_left_behind(excuses: &Excuses, asked: &Asked) -> bool {
 /// How soon an element comes to who waits for it, while all is quiet.
 const SERVED_MS: u64 = 5_000;
 
-/// While all is quiet nobody waits beside an element that nobody takes.
+/// While all is quiet nobody waits beside an element that nobody takes, unless homes lack a majority.
 fn served(Queue { excuses, key, asks, pushed, popped }: &Queue, verdict: &mut Verdict) {
     for (element, pushes) in pushed {
         let [push] = pushes[..] else { continue };
@@ -172,7 +172,7 @@ fn served(Queue { excuses, key, asks, pushed, popped }: &Queue, verdict: &mut Ve
         };
         let is_taken =
             popped.iter().any(|(taken, by)| taken == element && span(by).1 <= until) || asks.iter().any(may_have_taken);
-        if is_taken || !excuses.is_quiet(at, until) {
+        if is_taken || !excuses.is_quiet(at, until) || !excuses.has_majority(at, until) {
             continue;
         }
         let waits = |asked: &Asked| {

@@ -79,6 +79,11 @@ impl<'a> Excuses<'a> {
         self.stability.is_quiet(from, to)
     }
 
+    /// Whether as many nodes ran from one time to another as homes require: those that died before still count.
+    pub(super) fn has_majority(&self, from: u64, to: u64) -> bool {
+        self.history.within(from, to).iter().all(|sample| self.history.has_majority(sample))
+    }
+
     /// Whether no more happened from one time to another than that processes began and left.
     pub(super) fn is_orderly(&self, from: u64, to: u64) -> bool {
         self.stability.is_orderly(from, to)

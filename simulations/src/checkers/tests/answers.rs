@@ -268,6 +268,26 @@ fn nobody_waits_beside_an_element_while_all_is_quiet() {
     });
 }
 
+/// Found by storm 5626: who had begun to wait before most of the others died was held for passed over.
+#[test]
+fn somebody_may_wait_beside_an_element_while_no_majority_runs() {
+    for (requires, dead, is_kept) in [
+        (HomeRequires::Majority, vec![1, 2], true),
+        (HomeRequires::Majority, vec![2], false),
+        (HomeRequires::Any, vec![1, 2], false),
+    ] {
+        let mut history = truth();
+        history.plan.settings.home_requires = requires;
+        asked(&mut history, "BLPOP beside 9").answer = Some((22_000, Ok(Reply::Nil)));
+        for sample in history.samples.iter_mut().filter(|sample| (13_500..20_000).contains(&sample.at)) {
+            dead.iter().for_each(|node| sample.nodes[*node] = None);
+        }
+        let verdict = homed::check(&history);
+        let waits = verdict.broken.iter().any(|breach| breach.words.contains("and beside it waits"));
+        assert_eq!(!waits, is_kept, "{requires:?} {dead:?}: {verdict:?}");
+    }
+}
+
 #[test]
 fn homes_count_once_and_serve_in_turn() {
     rejects(homed::check, "grew by more than", |history| {

@@ -175,6 +175,28 @@ fn what_the_dead_did_stays_seen_when_they_are_forgotten() {
     assert!(verdict.broken.iter().any(|breach| breach.words.contains("now knows it up to None")), "{verdict:?}");
 }
 
+/// Found by hearsay 4441: what a node had counted and seen deleted goes with its own deletion too, wherever the first has not come.
+#[test]
+fn an_answer_follows_from_a_deletion_that_overtook_another() {
+    let mut told = Told(Vec::new());
+    told.command(8_000, 0, 0, Via::Shared, "INCRBY sum 3");
+    told.0.push(Step { at_ms: 9_000, event: plan::Event::Fault(Fault::Cut { from: 2, to: 1 }) });
+    told.command(9_000, 1, 2, Via::Shared, "DEL sum");
+    told.command(9_000, 2, 1, Via::Shared, "INCRBY sum 4");
+    told.command(9_050, 0, 0, Via::Shared, "DEL sum");
+    told.command(9_100, 2, 1, Via::Shared, "INCRBY sum 5");
+    told.0.push(Step { at_ms: 9_200, event: plan::Event::Fault(Fault::Mend { from: 2, to: 1 }) });
+    let plan = Plan { storm_ms: 12_000, steps: told.0, ..plan() };
+    let mut history = play(&plan, &mut CoreWorld::of(&plan));
+    let removal = asked(&mut history, "DEL sum").clone();
+    let last = asked(&mut history, "INCRBY sum 5").clone();
+    assert!(!last.has_seen(&removal) && last.answer.is_some_and(|(_, reply)| reply == Ok(Reply::Integer(5))));
+    for (sum, is_kept) in [(5, true), (8, false)] {
+        answer(&mut history, "INCRBY sum 5", Reply::Integer(sum));
+        assert_eq!(witness::check(&history).is_kept(), is_kept, "{sum}");
+    }
+}
+
 #[test]
 fn of_several_types_the_last_is_left() {
     for wrong in [Shown::Missing, Shown::Value("v".into()), Shown::Hash(vec![("f".into(), "1".into())])] {
