@@ -3,8 +3,9 @@
 //!
 //! Whoever is answered has seen it, so the promise holds for as long as that process lives. It holds while nothing breaks or holds up what passes between
 //! nodes (who is silent for two seconds is gone on without), from a moment on at which the cluster was whole, and unless somebody is ready and
-//! knows nobody: that one has begun a cluster of its own.
+//! knows nobody: that one has begun a cluster of its own. So have seeds that all start anew at once, until the others have found them.
 
+use super::SEED_NODES;
 use super::stability::{LOOKED_AT_EVERY_MS, Stability};
 use crate::history::{Asked, History, Seen};
 
@@ -19,6 +20,13 @@ pub(super) fn knows_the_first(stability: &Stability, one: &Asked, other: &Asked,
         && before.is_some_and(|sample| sample.running().count() > 1 && sample.is_whole())
         && stability.is_undisturbed(from, to)
         && nobody_is_alone(history, from, to + LOOKED_AT_EVERY_MS)
+        && some_seed_is_ready(history, from, to)
+}
+
+/// Whether who starts always finds somebody who is ready.
+fn some_seed_is_ready(history: &History, from: u64, to: u64) -> bool {
+    let is_ready_seed = |(node, seen): (usize, &Seen)| node < SEED_NODES && seen.ready;
+    history.within(from, to).iter().all(|sample| sample.running().any(is_ready_seed))
 }
 
 /// Whether all that were ready at these times knew somebody else, as long as there was anybody else.

@@ -56,7 +56,7 @@ fn homes_answer_once() {
 fn homes_answer_once_while_nodes_come_and_go_and_who_was_answered_lives() {
     let twice = |history: &mut History| answer(history, "INCRBY spanning 3", Reply::Integer(2));
     rejects(homed::check, "one sum", twice);
-    let excuses: [fn(&mut History); 4] = [
+    let excuses: [fn(&mut History); 5] = [
         |history| history.processes[0].until = Some((26_200, End::Died)),
         |history| {
             let (at_ms, pause) = (26_000, Fault::Pause { node: 1 });
@@ -70,6 +70,11 @@ fn homes_answer_once_while_nodes_come_and_go_and_who_was_answered_lives() {
         |history| {
             let later = history.samples.iter_mut().filter(|sample| (28_000..30_000).contains(&sample.at));
             later.for_each(|sample| seen(sample, 1).members.clear());
+        },
+        // Found by thundering-join 6353: all seeds started at once, and found each other before the only one that had lived on.
+        |history| {
+            let later = history.samples.iter_mut().filter(|sample| (28_000..28_500).contains(&sample.at));
+            later.flat_map(|sample| sample.nodes.iter_mut().flatten()).for_each(|seen| seen.ready = false);
         },
     ];
     let holds = |mut history: History| {
