@@ -280,7 +280,9 @@ fn somebody_may_wait_beside_an_element_while_no_majority_runs() {
         history.plan.settings.home_requires = requires;
         asked(&mut history, "BLPOP beside 9").answer = Some((22_000, Ok(Reply::Nil)));
         for sample in history.samples.iter_mut().filter(|sample| (13_500..20_000).contains(&sample.at)) {
-            dead.iter().for_each(|node| sample.nodes[*node] = None);
+            for node in &dead {
+                sample.nodes[*node] = None;
+            }
         }
         let verdict = homed::check(&history);
         let waits = verdict.broken.iter().any(|breach| breach.words.contains("and beside it waits"));
