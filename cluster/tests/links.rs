@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use headcount_cluster::limits::{MAX_PENDING_HANDSHAKES, MAX_QUEUED_EVENTS};
-use headcount_cluster::link::frame;
-use headcount_cluster::link::handshake::{Answer, Hello, Intent, PREFIX_BYTES, decode_answer, decode_prefix, encode};
+use headcount_cluster::link::frame::{self, ControlFrame};
+use headcount_cluster::link::handshake::{
+    Answer, Hello, Intent, Notice, PREFIX_BYTES, decode_answer, decode_prefix, encode,
+};
 use headcount_cluster::{Class, ClusterEvent, Incarnation, Link, LinkFull, Member, NodeId};
 use node::{DEADLINE, Node, config, eventually, run};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -151,10 +153,9 @@ fn a_flood_of_silent_connections_is_bounded() {
     });
 }
 
-/// A peer made by hand: it shakes hands as `z` and then writes what it likes.
-async fn impostor(to: &Node) -> TcpStream {
-    let mut stream = TcpStream::connect(to.addr()).await.unwrap();
-    let hello = Hello {
+/// What a peer made by hand says first, as `z`.
+fn hello(intent: Intent, notice: Option<Notice>) -> Hello {
+    Hello {
         cluster: "headcount".into(),
         alike: std::collections::BTreeMap::new(),
         member: Member {
@@ -162,11 +163,16 @@ async fn impostor(to: &Node) -> TcpStream {
             incarnation: Incarnation(1),
             addr: "127.0.0.1:9".parse().unwrap(),
         },
-        intent: Intent::Link,
+        intent,
         expected: None,
-        notice: None,
-    };
-    stream.write_all(&encode(&hello)).await.unwrap();
+        notice,
+    }
+}
+
+/// A peer made by hand: it shakes hands as `z` and then writes what it likes.
+async fn impostor(to: &Node) -> TcpStream {
+    let mut stream = TcpStream::connect(to.addr()).await.unwrap();
+    stream.write_all(&encode(&hello(Intent::Link, None))).await.unwrap();
     let mut prefix = [0; PREFIX_BYTES];
     stream.read_exact(&mut prefix).await.unwrap();
     let mut body = vec![0; decode_prefix(&prefix).unwrap().1];
@@ -199,6 +205,33 @@ fn a_frame_over_the_cap_or_without_meaning_closes_the_link_with_a_reason_and_a_c
             assert!(reason.contains(words), "{reason}");
             assert_eq!(a.cluster.stats().garbage_frames, n as u64 + 1);
         }
+    });
+}
+
+/// Found by a simulated storm (seed 6420): whoever had heard its goodbye told it that it is Gone, and it came back under a new incarnation, of which
+/// nobody ever heard a goodbye.
+#[test]
+fn a_node_that_leaves_takes_no_new_incarnation() {
+    run(async {
+        let mut a = Node::start("a", &[]).await;
+        let mut peer = impostor(&a).await;
+        a.linked("z").await;
+        let me = a.cluster.me();
+        let hears = async {
+            let mut control = [0; frame::HEADER_BYTES + 1];
+            while control[frame::HEADER_BYTES..] != ControlFrame::Goodbye.payload() {
+                peer.read_exact(&mut control).await.unwrap();
+            }
+            let mut notice = TcpStream::connect(me.addr).await.unwrap();
+            let is_gone = Some(Notice::to(&me, Some(me.incarnation)));
+            notice.write_all(&encode(&hello(Intent::Notice, is_gone))).await.unwrap();
+            notice.read_to_end(&mut Vec::new()).await.unwrap();
+            control[frame::HEADER_BYTES] = ControlFrame::GoodbyeConfirmed.payload()[0];
+            peer.write_all(&control).await.unwrap();
+            peer
+        };
+        let (report, _peer) = tokio::join!(a.cluster.leave(DEADLINE), hears);
+        assert_eq!(report.confirmed.len(), 1, "a new incarnation ends all links: {report:?}");
     });
 }
 

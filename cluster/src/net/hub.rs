@@ -305,8 +305,11 @@ impl Hub {
         }
     }
 
+    /// What an incarnation that is asked for has to be above. Who says goodbye takes none: peers that have heard it tell this one rightly that it is
+    /// Gone, and of another nobody would ever hear a goodbye.
     pub(crate) fn take_wanted_above(&self) -> Option<Incarnation> {
-        self.state.borrow_mut().wanted_above.take()
+        let mut state = self.state.borrow_mut();
+        if state.phase == Phase::Leaving { None } else { state.wanted_above.take() }
     }
 
     pub(crate) fn is_incarnation_wanted(&self) -> bool {

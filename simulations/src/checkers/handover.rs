@@ -3,9 +3,8 @@
 //!
 //! Whoever is answered has seen it, so the promise holds for as long as that process lives. It holds while nothing breaks or holds up what passes between
 //! nodes (who is silent for two seconds is gone on without), from a moment on at which the cluster was whole, and unless somebody is ready and
-//! knows nobody: that one has begun a cluster of its own. So have seeds that all start anew at once, until the others have found them.
+//! neither he nor anybody whom he knows knows one of the others: these have begun a cluster of their own.
 
-use super::SEED_NODES;
 use super::stability::{LOOKED_AT_EVERY_MS, Stability};
 use crate::history::{Asked, History, Seen};
 
@@ -19,21 +18,27 @@ pub(super) fn knows_the_first(stability: &Stability, one: &Asked, other: &Asked,
     lives
         && before.is_some_and(|sample| sample.running().count() > 1 && sample.is_whole())
         && stability.is_undisturbed(from, to)
-        && nobody_is_alone(history, from, to + LOOKED_AT_EVERY_MS)
-        && some_seed_is_ready(history, from, to)
+        && nobody_is_apart(history, from, to + LOOKED_AT_EVERY_MS)
 }
 
-/// Whether who starts always finds somebody who is ready.
-fn some_seed_is_ready(history: &History, from: u64, to: u64) -> bool {
-    let is_ready_seed = |(node, seen): (usize, &Seen)| node < SEED_NODES && seen.ready;
-    history.within(from, to).iter().all(|sample| sample.running().any(is_ready_seed))
-}
-
-/// Whether all that were ready at these times knew somebody else, as long as there was anybody else.
-fn nobody_is_alone(history: &History, from: u64, to: u64) -> bool {
+/// Whether all that were ready at these times knew somebody else, as long as there was anybody else, and each other if only by way of these.
+fn nobody_is_apart(history: &History, from: u64, to: u64) -> bool {
     history.within(from, to).iter().all(|sample| {
         let ready: Vec<&Seen> = sample.running().filter(|(_, seen)| seen.ready).map(|(_, seen)| seen).collect();
-        let knows_some = |one: &Seen| ready.iter().any(|other| one.members.contains_key(&other.origin));
-        ready.len() < 2 || ready.iter().all(|one| knows_some(one))
+        let knows_some = |one: &&Seen| ready.iter().any(|other| one.members.contains_key(&other.origin));
+        ready.len() < 2 || ready.iter().all(knows_some) && are_acquainted(&ready)
     })
+}
+
+/// Whether from any of them one comes to all the others, by who knows whom.
+fn are_acquainted(all: &[&Seen]) -> bool {
+    let knows = |one: &Seen, other: &Seen| one.members.contains_key(&other.origin);
+    let (mut found, mut missing): (Vec<&Seen>, Vec<&Seen>) = (Vec::new(), all.to_vec());
+    found.extend(missing.pop());
+    let mut next = 0;
+    while let Some(one) = found.get(next).copied() {
+        found.extend(missing.extract_if(.., |other| knows(one, other) || knows(other, one)));
+        next += 1;
+    }
+    missing.is_empty()
 }

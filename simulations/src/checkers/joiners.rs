@@ -6,9 +6,12 @@
 
 use headcount_cluster::Origin;
 
+use super::Verdict;
 use super::stability::Stability;
-use super::{SEED_NODES, Verdict};
 use crate::history::{Asked, End, History, Process, Sample, Seen, Vector};
+
+/// So many nodes are everybody's seeds: without one of them nobody is found.
+const SEED_NODES: usize = 3;
 
 /// Judges a history.
 pub(super) fn check(history: &History) -> Verdict {

@@ -37,9 +37,6 @@ use crate::history::History;
 
 pub use verdict::{Breach, Verdict};
 
-/// So many nodes are everybody's seeds: without one of them nobody is found.
-const SEED_NODES: usize = 3;
-
 /// What all checkers say about a history, in the order of the promises.
 pub fn check(history: &History) -> Vec<Verdict> {
     vec![

@@ -377,7 +377,7 @@ impl Process {
     fn reincarnate_if_wanted(&mut self, net: &mut Net) {
         let pause = micros(REINCARNATION_PAUSE);
         let is_too_early = self.reincarnated_at.is_some_and(|at| net.now < at + pause);
-        if self.wanted_above.is_none() || is_too_early || self.phase == Phase::Starting {
+        if self.wanted_above.is_none() || is_too_early || self.phase != Phase::Running {
             return;
         }
         let Some(above) = self.wanted_above.take() else { return };
