@@ -50,6 +50,8 @@ pub enum GoneReason {
     GraceOver,
     /// A newer incarnation of the same node was seen.
     Superseded,
+    /// Another node says that it is gone, and not why.
+    Reported,
 }
 
 /// The classes of frames on a link. Within one class order is kept; between classes it is not.

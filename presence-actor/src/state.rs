@@ -392,7 +392,7 @@ impl State {
     pub fn handle_member_up(&mut self, member: &Member, now: WallMs) {
         if self.origins.is_gone(member.origin()) {
             // What this node remembers of the Gone the membership may never have heard, or have forgotten.
-            self.events.push_back(StateEvent::DeclareGone(member.origin(), GoneReason::Superseded));
+            self.events.push_back(StateEvent::DeclareGone(member.origin(), GoneReason::Reported));
             return;
         }
         let ix = self.origins.intern(member.origin(), self.life.age());
@@ -428,7 +428,7 @@ impl State {
     /// Drops an origin's owned rows for good, and tells peers.
     pub(crate) fn declare_gone(&mut self, origin: Origin, reason: GoneReason, now: WallMs) {
         if self.give_up(origin, reason, now) {
-            self.broadcast(&Frame::Gone { origins: vec![origin], reason });
+            self.tell_gone(&[origin], reason);
             self.update_readiness();
         }
     }
@@ -479,6 +479,12 @@ impl State {
             peer.cursor = None;
         }
         self.view_changed();
+    }
+
+    /// Tells peers who is Gone.
+    pub(crate) fn tell_gone(&mut self, origins: &[Origin], reason: GoneReason) {
+        let gone = origins.iter().map(|origin| (*origin, self.held_ms(*origin))).collect();
+        self.broadcast(&Frame::Gone { gone, reason });
     }
 
     /// Sends a frame to every linked peer.

@@ -67,8 +67,8 @@ pub(crate) enum Frame {
     InterestNoted { version: u64 },
     /// Messages; [`Message`]s follow. `after` is the last of the sender's own operations before any of them.
     Messages { after: u64, count: u64 },
-    /// Origins that are Gone for good.
-    Gone { origins: Vec<Origin>, reason: GoneReason },
+    /// Origins that are Gone for good, and for how many milliseconds each may still come back, under another, that was given up for its silence.
+    Gone { gone: Vec<(Origin, u64)>, reason: GoneReason },
     /// Asks for a snapshot under a number of the sender's choice.
     SnapshotRequest { id: u64 },
     /// The snapshot cannot be served or finished now.
@@ -329,7 +329,7 @@ mod tests {
             (Frame::Interest { version: 1, reset: false, count: 0 }, 6),
             (Frame::InterestNoted { version: 1 }, 7),
             (Frame::Messages { after: 0, count: 0 }, 8),
-            (Frame::Gone { origins: vec![], reason: GoneReason::Left }, 9),
+            (Frame::Gone { gone: vec![], reason: GoneReason::Left }, 9),
             (Frame::SnapshotRequest { id: 1 }, 10),
             (Frame::SnapshotRefused { id: 1 }, 11),
             (Frame::Snapshot { id: 1, parts: 0, last: None }, 12),

@@ -419,6 +419,7 @@ impl Hub {
             GoneReason::Left => "it said goodbye",
             GoneReason::GraceOver => "it was not heard of for the whole grace time",
             GoneReason::Superseded => "a newer incarnation of it was seen",
+            GoneReason::Reported => "another node knows that it is gone",
         };
         info!(node = %self.config.node, peer = %member.node, addr = %member.addr, incarnation = %member.incarnation, "{} is gone: {words}", member.node);
         let link = {

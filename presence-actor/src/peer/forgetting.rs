@@ -61,12 +61,16 @@ impl State {
     /// All that are Gone and not forgotten, and for how many milliseconds each may still come back. Who joins waits as long: those that it joins
     /// may all be gone before.
     pub(crate) fn gone_and_held(&self) -> Vec<(Origin, u64)> {
+        let never_met = self.forgetting.silent.keys().filter(|origin| self.origins.find(**origin).is_none()).copied();
+        let gone = self.origins.gone().map(|(origin, _)| origin).chain(never_met);
+        gone.map(|origin| (origin, self.held_ms(origin))).collect()
+    }
+
+    /// For how many milliseconds somebody may still come back who was given up for its silence; zero for all others.
+    pub(crate) fn held_ms(&self, origin: Origin) -> u64 {
         let age = self.life.age();
         let left = |until: &Age| u64::try_from(until.since(age).as_millis()).unwrap_or(u64::MAX).max(1);
-        let of_gone = |origin: Origin| (origin, self.forgetting.silent.get(&origin).map_or(0, left));
-        let never_met = self.forgetting.silent.iter().filter(|(origin, _)| self.origins.find(**origin).is_none());
-        let never_met = never_met.map(|(origin, until)| (*origin, left(until)));
-        self.origins.gone().map(|(origin, _)| of_gone(origin)).chain(never_met).collect()
+        self.forgetting.silent.get(&origin).map_or(0, left)
     }
 
     /// Lets holds end whose time is over.

@@ -189,7 +189,7 @@ impl State {
             }
         }
         let gone: Vec<Origin> = covered.forgotten.iter().map(|(origin, _)| *origin).collect();
-        self.handle_gone(&gone, GoneReason::Superseded, now);
+        self.handle_gone(&gone, GoneReason::Reported, now);
         self.repeat_erasures();
         self.note_answers_of_snapshot();
         self.keyspace.spent.restart_barrier();

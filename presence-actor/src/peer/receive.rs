@@ -11,7 +11,6 @@ use headcount_cluster::{GoneReason, Hlc, NodeId, Origin, WallMs};
 use super::repair::Lag;
 use super::{Contact, Peer};
 use crate::dot::OriginIx;
-use crate::limits::SPENT_HOLD;
 use crate::op::Op;
 use crate::origin::Standing;
 use crate::shared::keyspace::Effect;
@@ -88,13 +87,14 @@ impl State {
                 let start = payload.len() - tail.len();
                 self.take_messages(from, after, payload.slice(start..))?;
             }
-            Frame::Gone { origins, reason: GoneReason::GraceOver } => {
-                let time = SPENT_HOLD.as_millis() as u64;
-                let news = origins.into_iter().filter(|origin| !self.origins.is_gone(*origin));
-                let news = news.map(|origin| (origin, time)).collect();
+            Frame::Gone { gone, reason: GoneReason::GraceOver } => {
+                let news = gone.into_iter().filter(|(origin, _)| !self.origins.is_gone(*origin)).collect();
                 self.hear_of_gone(news, now);
             }
-            Frame::Gone { origins, reason } => self.handle_gone(&origins, reason, now),
+            Frame::Gone { gone, reason } => {
+                let gone: Vec<Origin> = gone.into_iter().map(|(origin, _)| origin).collect();
+                self.handle_gone(&gone, reason, now);
+            }
             frame @ (Frame::Ask { .. }
             | Frame::Answer { .. }
             | Frame::Confirmed { .. }
@@ -124,7 +124,7 @@ impl State {
         for (origin, held_ms) in &silent {
             self.hold(*origin, Duration::from_millis(*held_ms));
         }
-        for (gone, reason) in [(silent, GoneReason::GraceOver), (ended, GoneReason::Superseded)] {
+        for (gone, reason) in [(silent, GoneReason::GraceOver), (ended, GoneReason::Reported)] {
             let gone: Vec<Origin> = gone.into_iter().map(|(origin, _)| origin).collect();
             self.handle_gone(&gone, reason, now);
         }
@@ -156,7 +156,7 @@ impl State {
             }
         }
         if !news.is_empty() {
-            self.broadcast(&Frame::Gone { origins: news, reason });
+            self.tell_gone(&news, reason);
             self.update_readiness();
         }
     }

@@ -365,7 +365,8 @@ fn who_hears_that_a_node_it_never_met_was_given_up_holds_too() {
     world.settle();
     let (from, now, stranger) = (world.origin(1), world.now, Origin(1_000));
     for (reason, holds) in [(GoneReason::Left, false), (GoneReason::GraceOver, true)] {
-        let frame = wire::encode(&Frame::Gone { origins: vec![Origin(stranger.0 + u64::from(holds))], reason });
+        let gone = vec![(Origin(stranger.0 + u64::from(holds)), if holds { 60_000 } else { 0 })];
+        let frame = wire::encode(&Frame::Gone { gone, reason });
         world.nodes[joiner].handle_frame(from, &frame.into(), now).unwrap();
         assert_eq!(world.nodes[joiner].is_held(), holds, "{reason:?}");
     }
@@ -398,7 +399,7 @@ fn a_forgotten_origin_that_turns_up_is_told_that_it_is_gone_also_by_who_never_me
     let returns = world.origin(0);
     let joiner = world.add_knowing(member(2, 1), Limits::default(), &[1]);
     world.settle();
-    let fence = StateEvent::DeclareGone(returns, GoneReason::Superseded);
+    let fence = StateEvent::DeclareGone(returns, GoneReason::Reported);
     assert!(!events(&mut world, joiner).contains(&fence));
     world.introduce(joiner, 0);
     assert!(events(&mut world, joiner).contains(&fence));
@@ -410,7 +411,7 @@ fn who_learns_from_a_snapshot_that_a_peer_is_gone_lets_it_go() {
     let returns = world.origin(0);
     let joiner = world.add_knowing(member(2, 1), Limits::default(), &[0, 1]);
     world.settle();
-    let fence = StateEvent::DeclareGone(returns, GoneReason::Superseded);
+    let fence = StateEvent::DeclareGone(returns, GoneReason::Reported);
     assert!(events(&mut world, joiner).contains(&fence));
 }
 
@@ -477,7 +478,7 @@ fn what_comes_late_of_a_forgotten_origin_changes_nothing() {
     let speaks = Known { vector: vec![(dead, 3)], ..Known::default() };
     let late_frames = [
         late_ops,
-        wire::encode(&Frame::Gone { origins: vec![dead], reason: GoneReason::GraceOver }),
+        wire::encode(&Frame::Gone { gone: vec![(dead, 60_000)], reason: GoneReason::GraceOver }),
         wire::encode(&Frame::Vector { known: speaks, ready: true, resync: false }),
     ];
     let (from, now, ghost) = (world.origin(1), world.now, member(2, 1));
@@ -522,7 +523,10 @@ fn with_many_dead(many: usize) -> World {
             frame.extend_from_slice(&op[1..]); // without the codec's version
             world.nodes[to].handle_frame(from, &frame.into(), now).unwrap();
         }
-        let gone = wire::encode(&Frame::Gone { origins: dead.clone(), reason: GoneReason::Left });
+        let gone = wire::encode(&Frame::Gone {
+            gone: dead.iter().map(|origin| (*origin, 0)).collect(),
+            reason: GoneReason::Left,
+        });
         world.nodes[to].handle_frame(from, &gone.into(), now).unwrap();
     }
     world.settle();
@@ -677,6 +681,21 @@ fn a_goodbye_does_not_make_a_hold_longer() {
     world.flush();
     let at_last = (left(&world, 0), left(&world, 1));
     assert!([after_goodbye, at_last].iter().all(|(a, b)| a.max(b) <= &60), "minutes: {after_goodbye:?} {at_last:?}");
+}
+
+/// Found by reading: who heard by a hello for how long somebody may still come back passed it on as a whole day.
+#[test]
+fn news_of_who_fell_silent_does_not_make_a_hold_longer_when_it_is_passed_on() {
+    let mut world = World::new(4);
+    world.settle();
+    world.isolate(3);
+    world.isolate(0);
+    world.gone_at(0, 3);
+    world.live(SPENT_HOLD * 23 / 24);
+    world.link(0, 1);
+    world.settle();
+    let held = [1, 2].map(|node| world.nodes[node].held_ms(world.origin(3)) / 60_000);
+    assert!(held.iter().all(|minutes| (1..=60).contains(minutes)), "minutes: {held:?}");
 }
 
 /// Found by a review: beside somebody who fell silent, a node that had said goodbye counted as silent too for who heard of that by a hello: no majority for a day.

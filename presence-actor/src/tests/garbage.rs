@@ -34,7 +34,7 @@ fn seldom_frames() -> Vec<Frame> {
         Frame::Pull { number: 1, vector: vector.clone() },
         Frame::BeyondLog { number: 1 },
         Frame::SnapshotRefused { id: 1 },
-        Frame::Gone { origins: vec![member(7, 1).origin()], reason: GoneReason::Left },
+        Frame::Gone { gone: vec![(member(7, 1).origin(), 0)], reason: GoneReason::Left },
         Frame::Ask { number: 1, command, after: 2, confirm: true },
         Frame::Answer { number: 1, outcome: Ok(Answer::Number(3)) },
         Frame::Confirmed { number: 1 },

@@ -373,9 +373,9 @@ fn a_snapshot_that_nobody_serves_does_not_stop_repair() {
 fn origins_that_are_gone_and_were_never_held_cost_little_and_are_not_passed_on() {
     let mut world = World::new(2);
     let (from, now) = (world.origin(1), world.now);
-    let origins: Vec<Origin> = (1_000..51_000).map(Origin).collect();
+    let gone = (1_000..51_000).map(|origin| (Origin(origin), 0)).collect();
     world.nodes[0]
-        .handle_frame(from, &wire::encode(&Frame::Gone { origins, reason: GoneReason::Left }).into(), now)
+        .handle_frame(from, &wire::encode(&Frame::Gone { gone, reason: GoneReason::Left }).into(), now)
         .unwrap();
     let queued = world.nodes[0].peers.values().map(|peer| peer.queue.len()).max().unwrap();
     assert!(queued < 10, "{queued} frames go out for one that came in");
