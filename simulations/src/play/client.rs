@@ -347,18 +347,19 @@ fn holders(ask: &Ask, look: &Look) -> usize {
     }
 }
 
-/// Carries work out, and notes what the node knew before its first poll and what it wrote in it.
-async fn observed<T>(
+/// Carries work out, and notes what the node knew before its first poll and what it wrote in it: nothing that was refused there and then, whatever
+/// the node did in the same turn as somebody's home.
+async fn observed(
     shared: Arc<Shared>,
     clock: Clock,
     notes: Rc<RefCell<Notebook>>,
     index: usize,
-    mut work: LocalBoxFuture<'static, T>,
-) -> T {
+    mut work: Work,
+) -> Outcome {
     let (origin, saw, loading) = shared.read(|state, _| (state.origin(), known(state), state.is_loading()));
     let ready = shared.read(|state, _| state.ready().is_some());
     let memory_bytes = shared.read(|state, _| state.stats().memory_bytes);
-    let first: Poll<T> = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await;
+    let first: Poll<Outcome> = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await;
     let (before, after) = (saw.get(&origin).copied().unwrap_or(0), shared.read(|state, _| state.written()));
     {
         let asked = &mut notes.borrow_mut().asked[index];
@@ -368,7 +369,8 @@ async fn observed<T>(
         asked.loading = loading;
         asked.ready = ready;
         asked.memory_bytes = memory_bytes;
-        asked.wrote = (after > before).then_some((before + 1, after));
+        let is_refused = matches!(first, Poll::Ready(Err(_)));
+        asked.wrote = (after > before && !is_refused).then_some((before + 1, after));
     }
     match first {
         Poll::Ready(outcome) => outcome,
@@ -474,5 +476,33 @@ impl Reader {
         let event = subscription.poll_next_unpin(context);
         self.turn.set(self.turn.get() + u64::from(event.is_pending()));
         event
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::CoreWorld;
+    use crate::plan::Settings;
+
+    /// Found by storm 5814: a node answered another's call in the turn in which it refused a command, which was held for done.
+    #[test]
+    fn what_is_refused_wrote_nothing_though_its_node_did() {
+        let mut world = CoreWorld::new(1, 1, &Settings::default());
+        world.advance_to(10_000);
+        let presence = world.look(0).unwrap().presence.clone();
+        for (is_refused, wrote) in [(false, Some((1, 1))), (true, None)] {
+            let notes: Rc<RefCell<Notebook>> = Rc::default();
+            notes.borrow_mut().asked.push(Asked::of_nobody(0, 0, &Ask::Listen, 0));
+            let handle = presence.clone();
+            let work: Work = Box::pin(async move {
+                handle.sadd("lobby", [if is_refused { "alice" } else { "bob" }]).await?;
+                if is_refused { Err(Error::NotAnInteger) } else { Ok((Reply::Ok, None)) }
+            });
+            let observed = observed(Arc::clone(presence.shared()), Rc::new(|| 0), Rc::clone(&notes), 0, work);
+            assert_eq!(observed.now_or_never().unwrap().is_err(), is_refused);
+            assert_eq!(notes.borrow().asked[0].wrote, wrote);
+        }
+        assert_eq!(presence.shared().read(|state, _| state.written()), 2);
     }
 }
