@@ -40,7 +40,6 @@ pub(super) fn check(history: &History) -> Verdict {
     let ahead = Ahead::of(history);
     let asks = by_key(history);
     let operation = |asked: &Asked, command: &Command| {
-        (!found_nothing(asked, command)).then_some(())?;
         Some(Operation {
             author: asked.process?,
             numbers: asked.wrote?,
@@ -68,12 +67,6 @@ pub(super) fn check(history: &History) -> Verdict {
         }
     }
     verdict
-}
-
-/// Whether it was to remove what was not there, and wrote nothing, whatever its node did in the same turn as somebody's home.
-fn found_nothing(asked: &Asked, command: &Command) -> bool {
-    matches!(command, Command::Del { .. } | Command::Srem { .. } | Command::Hdel { .. })
-        && matches!(asked.answer, Some((_, Ok(Reply::Integer(0)))))
 }
 
 /// What was asked of processes, by the keys that it names.

@@ -347,8 +347,8 @@ fn holders(ask: &Ask, look: &Look) -> usize {
     }
 }
 
-/// Carries work out, and notes what the node knew before its first poll and what it wrote in it: nothing that was refused there and then, whatever
-/// the node did in the same turn as somebody's home.
+/// Carries work out, and notes what the node knew before its first poll and what it wrote in it: nothing when it was refused there and then, or found
+/// nothing to remove, whatever the node did in the same turn as somebody's home.
 async fn observed(
     shared: Arc<Shared>,
     clock: Clock,
@@ -369,12 +369,22 @@ async fn observed(
         asked.loading = loading;
         asked.ready = ready;
         asked.memory_bytes = memory_bytes;
-        let is_refused = matches!(first, Poll::Ready(Err(_)));
-        asked.wrote = (after > before && !is_refused).then_some((before + 1, after));
+        asked.wrote = (after > before && !has_done_nothing(&asked.ask, &first)).then_some((before + 1, after));
     }
     match first {
         Poll::Ready(outcome) => outcome,
         Poll::Pending => work.await,
+    }
+}
+
+/// Whether something was over at once, and wrote nothing.
+fn has_done_nothing(ask: &Ask, first: &Poll<Outcome>) -> bool {
+    let is_removal =
+        || matches!(words::command(ask), Some(Command::Del { .. } | Command::Srem { .. } | Command::Hdel { .. }));
+    match first {
+        Poll::Ready(Err(_)) => true,
+        Poll::Ready(Ok((Reply::Integer(0), _))) => is_removal(),
+        Poll::Ready(Ok(_)) | Poll::Pending => false,
     }
 }
 
@@ -485,24 +495,30 @@ mod tests {
     use crate::core::CoreWorld;
     use crate::plan::Settings;
 
-    /// Found by storm 5814: a node answered another's call in the turn in which it refused a command, which was held for done.
+    /// Found by storm 5814 and 6958: a node answered another's call in the turn in which it refused a command, or found nothing to remove.
     #[test]
-    fn what_is_refused_wrote_nothing_though_its_node_did() {
+    fn what_is_refused_or_finds_nothing_wrote_nothing_though_its_node_did() {
         let mut world = CoreWorld::new(1, 1, &Settings::default());
         world.advance_to(10_000);
         let presence = world.look(0).unwrap().presence.clone();
-        for (is_refused, wrote) in [(false, Some((1, 1))), (true, None)] {
+        for (words, answer, wrote) in [
+            ("SREM set b", Ok(Reply::Integer(1)), Some((1, 1))),
+            ("SADD set a", Ok(Reply::Integer(0)), Some((2, 2))),
+            ("SREM set b", Ok(Reply::Integer(0)), None),
+            ("INCRBY text 1", Err(Error::NotAnInteger), None),
+        ] {
+            let ask = Ask::Command { via: Via::Shared, words: words.to_owned() };
             let notes: Rc<RefCell<Notebook>> = Rc::default();
-            notes.borrow_mut().asked.push(Asked::of_nobody(0, 0, &Ask::Listen, 0));
+            notes.borrow_mut().asked.push(Asked::of_nobody(0, 0, &ask, 0));
             let handle = presence.clone();
             let work: Work = Box::pin(async move {
-                handle.sadd("lobby", [if is_refused { "alice" } else { "bob" }]).await?;
-                if is_refused { Err(Error::NotAnInteger) } else { Ok((Reply::Ok, None)) }
+                handle.incr("as somebody's home").await?;
+                answer.map(|reply| (reply, None))
             });
             let observed = observed(Arc::clone(presence.shared()), Rc::new(|| 0), Rc::clone(&notes), 0, work);
-            assert_eq!(observed.now_or_never().unwrap().is_err(), is_refused);
-            assert_eq!(notes.borrow().asked[0].wrote, wrote);
+            assert!(observed.now_or_never().is_some());
+            assert_eq!(notes.borrow().asked[0].wrote, wrote, "{words}");
         }
-        assert_eq!(presence.shared().read(|state, _| state.written()), 2);
+        assert_eq!(presence.shared().read(|state, _| state.written()), 4);
     }
 }
