@@ -255,7 +255,11 @@ impl State {
     /// A home has carried a command out without writing, or refuses it.
     pub(super) fn handle_answer(&mut self, from: Origin, number: u64, outcome: Result<Answer, Refusal>) {
         let (me, home) = (self.origin(), self.name_of(from));
-        self.homed.calls.awaited.remove(&(number, from));
+        let is_asked = |call: &Call| call.sent == Some(from) && !call.given_up;
+        // A withdrawal of before says nothing of what was asked again.
+        if outcome != Err(Refusal::Withdrawn) || !self.homed.calls.open.get(&number).is_some_and(is_asked) {
+            self.homed.calls.awaited.remove(&(number, from));
+        }
         let Some(call) = self.homed.calls.open.get_mut(&number) else { return };
         // Who was asked before has no say any more.
         if call.sent != Some(from) {

@@ -2,7 +2,7 @@
 //!
 //! Where a majority is required, another home may have popped the element too, or may still pop it. So everybody is asked, the Down too when they are back, for all pops
 //! of it: a node answers once it has the pop in question, and cannot pop the element any more then. If there is one for another caller, the
-//! two agree: who has the least dot puts the element back when all others have left it; every other leaves it, and says so. A
+//! two agree: whose call is the least puts the element back when all others have left it; every other leaves it, and says so. A
 //! caller that is Gone may have been given it. [`taken`](super::taken) remembers who took what.
 
 use std::collections::BTreeSet;
@@ -16,6 +16,7 @@ use crate::blob::Blob;
 use crate::dot::Owner;
 use crate::limits::MAX_TAKERS;
 use crate::op::{Action, Raw, Several};
+use crate::peer::Peer;
 use crate::shared::list::{ElementKey, End, List};
 use crate::state::State;
 use crate::wire::Frame;
@@ -190,12 +191,12 @@ impl State {
     }
 
     fn put_back_by(&self, doubt: Option<&Doubt>) -> PutBackBy {
-        let Some(Doubt { element, number, dot, heard }) = doubt else { return PutBackBy::Me };
+        let Some(Doubt { element, number, heard, .. }) = doubt else { return PutBackBy::Me };
         let (takes, mine) = (self.homed.returning.taken.of(*element), (self.origin(), *number));
         let (mine, others): (Vec<&Take>, Vec<&Take>) =
             takes.iter().partition(|take| self.is_same_call(take.call, mine));
-        let first = mine.iter().map(|take| take.dot).chain([*dot]).min();
-        let fates = others.iter().map(|take| (Some(take.dot) < first, self.fate(*element, take)));
+        let mine = mine.iter().map(|take| take.call).min();
+        let fates = others.iter().map(|take| (Some(take.call) < mine, self.fate(*element, take)));
         let fates: Vec<(bool, Option<Fate>)> = fates.collect();
         let is_theirs = |(is_before_mine, fate): &(bool, Option<Fate>)| match fate {
             Some(Fate::Had) => true,
@@ -211,11 +212,18 @@ impl State {
         }
     }
 
-    /// Whether all nodes that are Up or Down have said which pops there are, and these are more than half of those that are known. Who has popped it himself knew of no
-    /// other pop, and cannot pop it again: his death is what brings most elements here.
+    /// Whether all nodes that are Up or Down have said which pops there are, and these are more than half of those that are known. A home that has popped it itself, and is
+    /// Down, is not waited for: it knew of no other pop, cannot pop it again, and its death is what brings most elements here.
     fn have_all_said(&self, heard: &BTreeSet<Origin>, takes: &[Take]) -> bool {
-        let has_said = |peer: &Origin| heard.contains(peer) || takes.iter().any(|take| take.dot.origin == *peer);
-        2 * (1 + self.peers.len()) > self.known_nodes() && self.peers.keys().all(has_said)
+        let has_popped = |peer: &Origin| takes.iter().any(|take| take.dot.origin == *peer);
+        let has_said = |(origin, peer): (&Origin, &Peer)| heard.contains(origin) || !peer.up && has_popped(origin);
+        2 * (1 + self.peers.len()) > self.known_nodes() && self.peers.iter().all(has_said)
+    }
+
+    /// Somebody is Gone: what only he was to say others may have heard meanwhile, so all are asked again.
+    pub(crate) fn ask_again_who_took(&mut self) {
+        let doubts = self.homed.returning.elements.iter_mut().filter_map(|returned| returned.doubt.as_mut());
+        doubts.for_each(|doubt| doubt.heard.clear());
     }
 
     /// What became of an element that was taken for a call, as far as it is known here.
@@ -227,8 +235,7 @@ impl State {
             let is_open = self.is_waiting(number) || self.homed.returning.awaits(element, number);
             (!is_open).then_some(Fate::Had)
         } else {
-            let will_not_say = self.origins.is_gone(caller) || self.origins.find(caller).is_none();
-            will_not_say.then_some(Fate::Had)
+            self.origins.is_gone(caller).then_some(Fate::Had)
         }
     }
 
@@ -268,8 +275,12 @@ impl State {
             return; // this node has nothing to do with it
         }
         for take in takes {
-            if !self.is_own(take.call.0) {
+            let (caller, _) = take.call;
+            if !self.is_own(caller) {
                 self.keep_note(element, take);
+            }
+            if !self.origins.is_gone(caller) {
+                self.origins.intern(caller, self.life.age()); // who is never met is given up some day
             }
         }
         let doubts = self.homed.returning.elements.iter_mut().filter_map(|returned| returned.doubt.as_mut());

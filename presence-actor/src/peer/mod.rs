@@ -245,6 +245,7 @@ impl State {
     /// Forgets a peer that is Gone.
     pub(crate) fn forget_peer(&mut self, peer: Origin) {
         self.peers.remove(peer);
+        self.ask_again_who_took();
         self.readiness.heard(peer, false);
         self.interest.forget(peer);
         self.abandon_load(peer);

@@ -66,6 +66,29 @@ impl Disputed {
     }
 }
 
+/// Nodes in the order of their origins.
+fn by_origin(world: &World) -> Vec<usize> {
+    let mut nodes: Vec<usize> = (0..world.nodes.len()).collect();
+    nodes.sort_by_key(|node| world.origin(*node));
+    nodes
+}
+
+/// A node serves as a home of these.
+fn let_serve(world: &mut World, home: usize, nodes: &[usize]) {
+    let mut call = world.call(home, count(&key_where(|key| world.home_among(nodes, key) == home)));
+    world.talk(nodes);
+    assert!(call.outcome().is_some(), "the next home serves");
+}
+
+/// Gossip rounds of some nodes that hear each other and nobody else.
+fn rounds_among(world: &mut World, nodes: &[usize]) {
+    for _ in 0..20 {
+        world.now = world.now.plus_ms(ROUND_MS);
+        world.gossip_unheard(nodes);
+        world.talk(nodes);
+    }
+}
+
 /// Found by reading: each caller saw that the other home had taken it too, and left it to the other.
 #[test]
 fn an_element_that_neither_caller_was_given_goes_back_once() {
@@ -367,6 +390,186 @@ fn who_leaves_says_first_that_it_leaves_an_element_to_others() {
             assert_eq!(disputed.left(), ["a"], "{callers:?}, and {leaver} has left");
         }
     }
+}
+
+/// Found by a review: the caller whose call was the least took the other, whom it had not met yet, for Gone, and left it the element, as that one did.
+#[test]
+fn a_caller_that_was_never_met_is_not_taken_for_gone() {
+    let mut world = with_majority(5);
+    let order = by_origin(&world);
+    let (x, h2) = (order[0], order[1]);
+    let others: Vec<usize> = (0..5).filter(|n| *n != x).collect();
+    let with_new: Vec<usize> = others.iter().copied().chain([5]).collect();
+    let new_member = member(5, 1);
+    let names: Vec<_> = with_new
+        .iter()
+        .map(|n| if *n == 5 { new_member.node.clone() } else { world.members[*n].node.clone() })
+        .collect();
+    let name = key_where(|key| {
+        world.home(0, key) == x
+            && headcount_cluster::ring::home(key.as_bytes(), names.iter()) == Some(&world.members[h2].node)
+    });
+    world.push(others[1], &name, &["a"]);
+    world.settle();
+    world.until_serving(x, &[0, 1, 2, 3, 4]);
+    let first = world.call(x, pop(&name));
+    assert!(world.elements(x, &name).is_empty(), "taken");
+    world.isolate(x);
+    world.give_up(x, first);
+    for node in &others {
+        world.believe(*node, x, false);
+    }
+    world.rounds_of(&others, 20);
+    let limits = world.nodes[0].limits.clone();
+    let new = world.add_knowing(new_member, limits, &others);
+    world.rounds_of(&with_new, 20);
+    assert_eq!(world.elements(new, &name), ["a"]);
+    world.until_serving(h2, &with_new);
+    let second = world.call(new, pop(&name));
+    world.tell(new, h2);
+    assert!(world.elements(h2, &name).is_empty(), "taken again");
+    world.isolate(h2);
+    world.give_up(new, second);
+    // The first meets the second home before the others.
+    world.introduce(x, h2);
+    world.flush();
+    world.rounds_of(&[x, h2], 3);
+    for (a, b) in world.pairs() {
+        if a < b && !world.is_linked(a, b) {
+            world.introduce(a, b);
+        }
+    }
+    (0..3).for_each(|_| world.rest());
+    world.assert_at_rest();
+    assert_eq!(world.elements(0, &name), ["a"], "neither was given it");
+}
+
+/// Found by a review: which pop was a call's first changed as pops became known, so that each of two left the element to the other.
+#[test]
+fn of_three_pops_for_two_calls_the_element_goes_back() {
+    let mut world = with_majority(5);
+    let order = by_origin(&world);
+    let (h1, h3, h5, c1, c2) = (order[0], order[1], order[2], order[3], order[4]);
+    let all = [0, 1, 2, 3, 4];
+    let second: Vec<usize> = all.into_iter().filter(|n| *n != h1).collect();
+    let third = [h5, c1, c2];
+    let name = key_where(|key| {
+        world.home(0, key) == h1 && world.home_among(&second, key) == h3 && world.home_among(&third, key) == h5
+    });
+    world.push(c2, &name, &["a"]);
+    world.settle();
+    world.until_serving(h1, &all);
+    let call1 = world.call(c1, pop(&name));
+    world.tell(c1, h1);
+    assert!(world.elements(h1, &name).is_empty(), "taken");
+    world.isolate(h1);
+    world.cut(c1, h3);
+    for node in &second {
+        world.believe(*node, h1, false);
+    }
+    world.rounds_of(&second, 20);
+    world.until_serving(h3, &second);
+    let call2 = world.call(c2, pop(&name));
+    // Nobody hears what it writes.
+    for _ in 0..200 {
+        if world.elements(h3, &name).is_empty() {
+            break;
+        }
+        world.now = world.now.plus_ms(ROUND_MS / 10);
+        for (from, to) in world.pairs() {
+            if world.is_linked(from, to) && from == h3 {
+                drop(world.hand_over_but_operations(from, to));
+            } else if world.is_linked(from, to) && second.contains(&from) && second.contains(&to) {
+                world.hand_over(from, to);
+            }
+        }
+    }
+    assert!(world.elements(h3, &name).is_empty(), "taken again");
+    world.isolate(h3);
+    world.give_up(c2, call2);
+    for node in third {
+        world.believe(node, h3, false);
+    }
+    let mut asked: Vec<Sent> = Vec::new();
+    for _ in 0..20 {
+        world.now = world.now.plus_ms(ROUND_MS);
+        world.gossip_unheard(&third);
+        let (questions, rest): (Vec<_>, Vec<_>) = world.take_sent(c1, h5).into_iter().partition(Sent::is_question);
+        for sent in &rest {
+            world.hand(sent);
+        }
+        asked.extend(questions);
+        world.talk(&third);
+    }
+    let_serve(&mut world, h5, &third);
+    assert_eq!(world.elements(h5, &name), ["a"]);
+    world.hand(&asked[0]);
+    assert!(world.elements(h5, &name).is_empty(), "taken a third time");
+    world.believe(h5, c2, false); // its agreement ends before it confirms
+    world.hand_over(h5, c1);
+    world.give_up(c1, call1);
+    world.believe(h5, c2, true);
+    world.rounds_of(&third, 10);
+    assert!(world.elements(c2, &name).is_empty());
+    // The first home is back and is heard by one caller; then the second, by both.
+    world.introduce(h1, c2);
+    world.flush();
+    world.introduce(h3, c1);
+    world.introduce(h3, c2);
+    world.flush();
+    for (one, other) in world.pairs() {
+        if one < other {
+            world.introduce(one, other);
+        }
+    }
+    (0..3).for_each(|_| world.rest());
+    world.assert_at_rest();
+    assert_eq!(world.elements(0, &name), ["a"], "neither was given it");
+}
+
+/// Found by a review: those that had said who popped an element heard afterwards of another pop, of a home that died before it said anything itself.
+#[test]
+fn what_a_node_has_said_is_old_when_somebody_dies() {
+    let mut world = with_majority(5);
+    let others = [0, 2, 3, 4];
+    let name = key_where(|key| world.home(0, key) == 1 && world.home_among(&others, key) == 2);
+    world.push(0, &name, &["a"]);
+    world.settle();
+    world.until_serving(1, &[0, 1, 2, 3, 4]);
+    let call = world.call(0, pop(&name));
+    world.tell(0, 1);
+    assert!(world.elements(1, &name).is_empty(), "taken");
+    let late = [0, 3, 4].map(|node| world.take_sent(1, node));
+    drop(world.take_sent(1, 2));
+    for node in others {
+        world.believe(node, 1, false);
+    }
+    world.give_up(0, call);
+    rounds_among(&mut world, &others);
+    let_serve(&mut world, 2, &others);
+    late.iter().flatten().for_each(|sent| world.hand(sent));
+    assert_eq!(world.nodes[0].elements_in_doubt().len(), 1);
+    world.gossip_unheard(&[0]);
+    for node in [3, 4] {
+        world.hand_over(0, node);
+        world.hand_over(node, 0);
+    }
+    let mut other = world.call(2, pop(&name));
+    assert!(world.elements(2, &name).is_empty(), "taken again");
+    for node in [3, 4] {
+        world.hand_over(2, node);
+        world.hand_one(node, 2);
+    }
+    assert_eq!(other.outcome(), Some(Ok(value("a"))), "3 of 5 have it");
+    assert_eq!(world.nodes[0].elements_in_doubt().len(), 1);
+    world.isolate(2);
+    let (dead, now) = (world.members[2].clone(), world.now);
+    for node in [0, 3, 4] {
+        world.nodes[node].handle_member_gone(&dead, GoneReason::Superseded, now);
+        world.settle_calls(node);
+    }
+    world.rounds_of(&[0, 3, 4], 60);
+    assert!(world.elements(0, &name).is_empty(), "it was given to 2");
 }
 
 /// A hostile peer names more homes than there are.

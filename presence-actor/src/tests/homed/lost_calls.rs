@@ -574,6 +574,43 @@ fn who_leaves_waits_for_what_may_be_popped_for_a_call_that_was_given_up_before()
     assert_eq!(left_when_home_is_heard_after(&mut world, &name, &[0, 1, 2]), ["a"]);
 }
 
+/// Found by a review: the answer to a first withdrawal came after the call was asked again, and the leaving node waited for nobody.
+#[test]
+fn a_withdrawal_of_before_says_nothing_of_what_was_asked_again() {
+    let mut world = World::new(3);
+    let name = key_where(|key| world.home(0, key) == 0 && world.home_among(&[1, 2], key) == 2);
+    world.push(0, &name, &["a"]);
+    world.rest();
+    let call = world.call(1, pop(&name));
+    assert!(matches!(call, Call::Open { .. }));
+    world.believe(1, 0, false);
+    world.believe(1, 0, true);
+    for _ in 0..2 {
+        world.hand_over(1, 0); // asked, withdrawn, asked
+    }
+    assert_eq!(world.elements(0, &name), ["a"], "it does not serve yet");
+    world.hand_over(0, 1); // the withdrawal's answer, and whether it agrees
+    world.nodes[1].close();
+    world.settle_calls(1);
+    for _ in 0..3 {
+        world.hand_over(1, 2);
+        world.hand_over(0, 2);
+        world.hand_over(2, 1);
+        world.hand_over(2, 0);
+        world.hand_over(1, 0);
+    }
+    if !world.nodes[1].is_flushed() {
+        world.rounds_of(&[0, 1, 2], 10);
+    }
+    world.isolate(1);
+    let (member, now) = (world.members[1].clone(), world.now);
+    for node in [0, 2] {
+        world.nodes[node].handle_member_gone(&member, GoneReason::Left, now);
+    }
+    world.rounds_of(&[0, 2], 20);
+    assert_eq!(world.elements(0, &name), ["a"]);
+}
+
 /// A home that has not popped says so, also where it knows that another has.
 #[test]
 fn a_home_that_was_asked_in_vain_is_not_waited_for() {
