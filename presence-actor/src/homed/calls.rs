@@ -209,7 +209,9 @@ impl State {
         if let Some(call) = self.homed.calls.open.get_mut(&number) {
             call.sent = sent.then_some(home);
             call.asked.extend(call.sent);
-            let may_pop = call.sent.filter(|home| call.takes() && *home != me);
+            let has_said =
+                |home: Origin| call.carried.iter().any(|(it, _)| it.dot.is_some_and(|dot| dot.origin == home));
+            let may_pop = call.sent.filter(|home| call.takes() && *home != me && !has_said(*home));
             self.homed.calls.awaited.extend(may_pop.map(|home| (number, home)));
         }
     }

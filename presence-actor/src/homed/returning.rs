@@ -212,12 +212,12 @@ impl State {
         }
     }
 
-    /// Whether all nodes that are Up or Down have said which pops there are, and these are more than half of those that are known. A home that has popped it itself, and is
+    /// Whether all nodes that are Up or Down have said which pops there are, and with this node more than half of those that are known. A home that has popped it itself, and is
     /// Down, is not waited for: it knew of no other pop, cannot pop it again, and its death is what brings most elements here.
     fn have_all_said(&self, heard: &BTreeSet<Origin>, takes: &[Take]) -> bool {
         let has_popped = |peer: &Origin| takes.iter().any(|take| take.dot.origin == *peer);
         let has_said = |(origin, peer): (&Origin, &Peer)| heard.contains(origin) || !peer.up && has_popped(origin);
-        2 * (1 + self.peers.len()) > self.known_nodes() && self.peers.iter().all(has_said)
+        2 * (1 + heard.len()) > self.known_nodes() && self.peers.iter().all(has_said)
     }
 
     /// Somebody is Gone: what only he was to say others may have heard meanwhile, so all are asked again.
@@ -256,8 +256,7 @@ impl State {
 
     /// Somebody wants to know who took an element. A node that has not heard of the pop in question may still pop it itself: it will be asked again.
     pub(super) fn handle_ask_taken(&mut self, from: Origin, element: ElementKey, by: Dot) {
-        // What is forgotten all had.
-        if self.origins.applied(by.origin) >= by.seq || self.origins.find(by.origin).is_none() {
+        if self.origins.applied(by.origin).max(self.origins.forgotten.get(by.origin).unwrap_or(0)) >= by.seq {
             self.tell_taken(from, element);
         }
     }

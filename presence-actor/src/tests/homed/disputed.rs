@@ -572,6 +572,45 @@ fn what_a_node_has_said_is_old_when_somebody_dies() {
     assert!(world.elements(0, &name).is_empty(), "it was given to 2");
 }
 
+/// Found by a review: the only other node was not asked, because it had popped the element itself; it had heard of a later pop since.
+#[test]
+fn who_popped_it_himself_may_know_of_a_later_pop() {
+    let mut world = with_majority(3);
+    let name = key_where(|key| world.home(0, key) == 1 && world.home_among(&[0, 2], key) == 2);
+    world.push(0, &name, &["a"]);
+    world.settle();
+    world.until_serving(1, &[0, 1, 2]);
+    let call = world.call(0, pop(&name));
+    world.tell(0, 1);
+    assert!(world.elements(1, &name).is_empty(), "taken");
+    let late = world.take_sent(1, 0);
+    drop(world.take_sent(1, 2));
+    world.believe(0, 1, false);
+    world.believe(2, 1, false);
+    world.give_up(0, call);
+    rounds_among(&mut world, &[0, 2]);
+    let_serve(&mut world, 2, &[0, 2]);
+    let mut other = world.call(2, pop(&name));
+    assert!(world.elements(2, &name).is_empty(), "taken again");
+    world.hand_over(2, 1);
+    world.hand_one(1, 2);
+    assert_eq!(other.outcome(), Some(Ok(value("a"))), "1 has it, which is enough");
+    for sent in &late {
+        world.hand(sent);
+    }
+    assert_eq!(world.nodes[0].elements_in_doubt().len(), 1);
+    // 2 dies before 0 has heard of its pop.
+    world.isolate(2);
+    let (dead, now) = (world.members[2].clone(), world.now);
+    for node in [0, 1] {
+        world.nodes[node].handle_member_gone(&dead, GoneReason::GraceOver, now);
+        world.settle_calls(node);
+    }
+    world.believe(0, 1, true);
+    world.rounds_of(&[0, 1], 60);
+    assert!(world.elements(0, &name).is_empty(), "it was given to 2");
+}
+
 /// A hostile peer names more homes than there are.
 #[test]
 fn takers_that_nobody_could_remember_are_not_remembered() {
