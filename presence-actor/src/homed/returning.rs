@@ -1,9 +1,9 @@
 //! Elements on their way back: each was popped for a call of this node whose caller did not take it.
 //!
-//! Where a majority is required, another home may have popped the element too, or may still pop it. So everybody is asked, the Down too when they are back, for all pops
-//! of it: a node answers once it has the pop in question, and cannot pop the element any more then. If there is one for another caller, the
-//! two agree: whose call is the least puts the element back when all others have left it; every other leaves it, and says so. A
-//! caller that is Gone may have been given it. [`taken`](super::taken) remembers who took what.
+//! Where a majority is required, another home may have popped the element too, or may still pop it. So everybody is asked, the Down too when they
+//! are back, for all pops of it: a node answers once it has the pop in question, and cannot pop the element any more then. If there is one
+//! for another caller, the two agree: whose call is the least puts the element back when all others have left it; every other leaves it, and
+//! says so. A caller that is Gone may have been given it. [`taken`](super::taken) remembers who took what.
 
 use std::collections::BTreeSet;
 
@@ -212,8 +212,9 @@ impl State {
         }
     }
 
-    /// Whether all nodes that are Up or Down have said which pops there are, and with this node more than half of those that are known. A home that has popped it itself, and is
-    /// Down, is not waited for: it knew of no other pop, cannot pop it again, and its death is what brings most elements here.
+    /// Whether all nodes that are Up or Down have said which pops there are, and with this node more than half of those that are known. A home
+    /// that has popped it itself, and is Down, is not waited for: it knew of no other pop, cannot pop it again, and its death is what brings
+    /// most elements here.
     fn have_all_said(&self, heard: &BTreeSet<Origin>, takes: &[Take]) -> bool {
         let has_popped = |peer: &Origin| takes.iter().any(|take| take.dot.origin == *peer);
         let has_said = |(origin, peer): (&Origin, &Peer)| heard.contains(origin) || !peer.up && has_popped(origin);
@@ -254,7 +255,8 @@ impl State {
         }
     }
 
-    /// Somebody wants to know who took an element. A node that has not heard of the pop in question may still pop it itself: it will be asked again.
+    /// Somebody wants to know who took an element. A node that has not heard of the pop in question may still pop it itself: it will be asked
+    /// again.
     pub(super) fn handle_ask_taken(&mut self, from: Origin, element: ElementKey, by: Dot) {
         if self.origins.applied(by.origin).max(self.origins.forgotten.get(by.origin).unwrap_or(0)) >= by.seq {
             self.tell_taken(from, element);
@@ -275,9 +277,10 @@ impl State {
         }
         for take in takes {
             let (caller, _) = take.call;
-            if !self.is_own(caller) {
-                self.keep_note(element, take);
+            if self.is_own(caller) {
+                continue;
             }
+            self.keep_note(element, take);
             if !self.origins.is_gone(caller) {
                 self.origins.intern(caller, self.life.age()); // who is never met is given up some day
             }
