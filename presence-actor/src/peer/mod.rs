@@ -245,12 +245,12 @@ impl State {
     /// Forgets a peer that is Gone.
     pub(crate) fn forget_peer(&mut self, peer: Origin) {
         self.peers.remove(peer);
-        self.ask_again_who_took();
         self.readiness.heard(peer, false);
         self.interest.forget(peer);
         self.abandon_load(peer);
         self.lags.retain(|_, lag| lag.from != peer);
         self.drop_early(peer);
+        self.ask_again_who_took();
     }
 
     /// Whether a peer reads so little that what it has to be told does not fit any more: its link should be closed.
