@@ -9,9 +9,9 @@ use headcount::{Command, Error, Reply};
 use super::excuses::{Excuses, span};
 use super::{Done, Key, all_differ, done, is_read, told};
 use crate::checkers::Verdict;
-use crate::history::{Asked, Shown};
+use crate::history::{Asked, History, Shown};
 use crate::model::words;
-use crate::plan::HomeRequires;
+use crate::plan::{Ask, HomeRequires, Via};
 
 /// How long a home may take to hear that a caller has given up.
 const SETTLED_MS: u64 = 2_000;
@@ -122,7 +122,8 @@ fn judge_rest(Queue { excuses, key, asks, pushed, popped }: &Queue, verdict: &mu
         }
     }
     let taken: BTreeSet<&Bytes> = popped.iter().map(|(element, _)| element).collect();
-    let is_written = |pushes: &[&Asked]| pushes.iter().any(|push| push.wrote.is_some() && is_author_alive(push));
+    let stays = |push: &Asked| push.wrote.is_some() && is_author_alive(push) && !is_over(history, push);
+    let is_written = |pushes: &[&Asked]| pushes.iter().any(|push| stays(push));
     let is_missing = |element: &Bytes| !left.contains(element) && !taken.contains(element);
     let written = pushed.iter().filter(|(_, pushes)| is_written(pushes));
     let missing: Vec<(&Bytes, &Asked)> =
@@ -137,6 +138,13 @@ fn judge_rest(Queue { excuses, key, asks, pushed, popped }: &Queue, verdict: &mu
             lines.join("; ")
         )
     });
+}
+
+/// Whether a push was a session's that has ended since, and its elements with it.
+fn is_over(history: &History, push: &Asked) -> bool {
+    let ends = |asked: &&Asked| matches!(asked.ask, Ask::EndSession) && asked.client == push.client;
+    matches!(push.ask, Ask::Command { via: Via::Session, .. })
+        && history.asked.iter().filter(ends).any(|end| push.at <= end.at)
 }
 
 /// Whether it is not known what a pop took.

@@ -230,6 +230,29 @@ fn no_two_replace_the_same_value() {
     rejects(homed::check, "one former value", told_yes(3));
 }
 
+/// Found by storm 1768 of the full world: what a session had pushed was missed after the session had ended.
+#[test]
+fn what_a_session_pushed_is_lost_when_it_has_ended() {
+    for (via, ends, is_lost) in [
+        (Via::Session, Some(1), false),
+        (Via::Session, Some(-1), true),
+        (Via::Session, None, true),
+        (Via::Shared, Some(1), true),
+    ] {
+        let mut history = truth();
+        shown_in_the_end(&mut history, "queue", |shown| *shown = Shown::List(vec!["e3".into()]));
+        let push = asked(&mut history, "RPUSH queue e2");
+        push.ask = Ask::Command { via, words: "RPUSH queue e2".to_owned() };
+        let (client, node, at) = (push.client, push.node, push.at);
+        let end =
+            ends.map(|later: i64| Asked::of_nobody(client, node, &Ask::EndSession, at.saturating_add_signed(later)));
+        history.asked.extend(end);
+        let verdict = homed::check(&history);
+        let words = verdict.broken.iter().any(|breach| breach.words.contains("that nobody popped"));
+        assert_eq!(words, is_lost, "{via:?} {ends:?}: {verdict:?}");
+    }
+}
+
 #[test]
 fn no_more_is_lost_than_pops_may_have_taken_unheard() {
     let lost = |errors: [headcount::Error; 2]| {
