@@ -283,7 +283,8 @@ pub trait Presence: Clone + Send + Sync + 'static {
 
     /// Takes the last element of the first of these lists that has one, or waits until one has, at most for `timeout`; zero
     /// waits for ever. Answers the key and the element; `None` when the time is over. Who has waited longest is
-    /// served first, wherever in the cluster. Waiting ends when the future is dropped, and an element that was
+    /// served first, wherever in the cluster. An element that is just being taken when the time is over is waited for, for
+    /// [`Limits::home_wait`](crate::Limits::home_wait) at most. Waiting ends when the future is dropped, and an element that was
     /// taken for it by then goes back. Needs a tokio runtime with time.
     ///
     /// # Errors

@@ -40,8 +40,8 @@ pub const MAX_PARKED_BYTES: usize = 64 * 1024 * 1024;
 /// to put back.
 pub const MAX_TAKEN_ELEMENTS: usize = 100_000;
 
-/// Homes that have popped one element, of which a node takes note: an element of more goes back nowhere.
-pub(crate) const MAX_TAKERS: usize = 16;
+/// Pops of one element of which a node takes note: an element of so many takers goes back nowhere.
+pub const MAX_TAKERS: usize = 16;
 
 /// Blocked pops of one caller that wait at a key's home; those past it are not heard.
 pub const MAX_WAITERS_OF_CALLER: usize = 1_000_000;

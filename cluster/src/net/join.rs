@@ -93,8 +93,7 @@ impl Seeds {
         }
         hub.events.emit(ClusterEvent::SeedsTried { answered: self.accepted() });
         if self.wanted() == 0 {
-            // None is named but this node itself: there is nobody to wait for.
-            hub.events.emit(ClusterEvent::Alone { tried: self.tried() });
+            self.tell_alone(hub);
         }
     }
 
@@ -112,9 +111,8 @@ impl Seeds {
                     seed.greet(&hub);
                 }
             }
-            let is_reached = self.accepted() > 0 || self.wanted() == 0 || !hub.members().is_empty();
-            may_be_alone &= !is_reached;
-            if may_be_alone && hub.since_start() >= hub.config.join_timeout {
+            let is_over = self.wanted() == 0 || hub.since_start() >= hub.config.join_timeout;
+            if may_be_alone && is_over && self.accepted() == 0 {
                 may_be_alone = false;
                 self.tell_alone(&hub);
             }
@@ -130,14 +128,17 @@ impl Seeds {
         if may_be_alone && !left.is_zero() { wait.min(left) } else { wait }
     }
 
+    /// When no seed is named but this node itself, or others have found this node, there is nothing to warn of.
     fn tell_alone(&self, hub: &Hub) {
         let tried = self.tried();
-        let list: Vec<String> = tried.iter().map(|(seed, why)| format!("{seed}: {why}")).collect();
-        warn!(
-            node = %hub.config.node,
-            "no seed was reached within {:?}; this node goes on alone, keeps trying and merges when one appears. Tried {}",
-            hub.config.join_timeout, list.join("; ")
-        );
+        if self.wanted() > 0 && hub.members().is_empty() {
+            let list: Vec<String> = tried.iter().map(|(seed, why)| format!("{seed}: {why}")).collect();
+            warn!(
+                node = %hub.config.node,
+                "no seed was reached within {:?}; this node goes on alone, keeps trying and merges when one appears. Tried {}",
+                hub.config.join_timeout, list.join("; ")
+            );
+        }
         hub.events.emit(ClusterEvent::Alone { tried });
     }
 
@@ -295,8 +296,8 @@ async fn probe(hub: &Rc<Hub>, name: &str) -> Outcome {
     if addrs.is_empty() {
         return Outcome::Unreachable("the name has no address".to_owned());
     }
-    let outcomes = join_all(addrs.into_iter().map(|addr| ask(hub, name, addr))).await;
-    best(outcomes)
+    let outcomes = join_all(addrs.iter().map(|addr| ask(hub, name, *addr))).await;
+    best(addrs.into_iter().zip(outcomes))
 }
 
 async fn ask(hub: &Rc<Hub>, name: &str, addr: SocketAddr) -> Outcome {
@@ -316,24 +317,27 @@ async fn ask(hub: &Rc<Hub>, name: &str, addr: SocketAddr) -> Outcome {
     }
 }
 
-/// Accepted by any before refused by any before ourselves before unreachable.
-fn best(outcomes: Vec<Outcome>) -> Outcome {
+/// Accepted by any before refused by any before unreachable before ourselves: a name may be that of several nodes, of which this is the first. What is not
+/// listened to of the loopback interface is nobody else's.
+fn best(outcomes: impl Iterator<Item = (SocketAddr, Outcome)>) -> Outcome {
     let mut accepted = Vec::new();
     let mut rest = Vec::new();
-    for outcome in outcomes {
+    for (addr, outcome) in outcomes {
         match outcome {
             Outcome::Accepted(members) => accepted.extend(members),
-            other => rest.push(other),
+            other => rest.push((addr, other)),
         }
     }
     if !accepted.is_empty() {
         return Outcome::Accepted(accepted);
     }
-    let rank = |outcome: &Outcome| match outcome {
+    let rank = |(addr, outcome): &(SocketAddr, Outcome)| match outcome {
         Outcome::Accepted(_) => 0,
         Outcome::Refused(_) => 1,
-        Outcome::Yourself => 2,
-        Outcome::Unreachable(_) => 3,
+        Outcome::Unreachable(_) if !addr.ip().is_loopback() => 2,
+        Outcome::Yourself => 3,
+        Outcome::Unreachable(_) => 4,
     };
-    rest.into_iter().min_by_key(rank).unwrap_or_else(|| Outcome::Unreachable("the name has no address".to_owned()))
+    let best = rest.into_iter().min_by_key(rank).map(|(_, outcome)| outcome);
+    best.unwrap_or_else(|| Outcome::Unreachable("the name has no address".to_owned()))
 }

@@ -1,10 +1,10 @@
 //! A network that can be cut off and healed, as a partition or a stopped process looks to its peers.
 //!
-//! While it is cut, datagrams vanish, connects fail and connections are silent in both directions. A connection that was silent
+//! While it is cut, datagrams vanish, connects fail, names are not resolved and connections are silent in both directions. A connection that was silent
 //! stays so after the heal, since what it lost is not sent again: links must find that out by themselves.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -35,6 +35,12 @@ impl Switch {
         self.is_cut.load(Ordering::SeqCst)
     }
 }
+
+/// A name of this host, and of one that does not answer.
+pub(crate) const SEVERAL: &str = "several.invalid";
+
+/// Of the addresses for documentation.
+const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 1);
 
 #[derive(Debug)]
 pub(crate) struct CutNetwork(pub(crate) Switch);
@@ -67,7 +73,17 @@ impl Network for CutNetwork {
     }
 
     fn resolve<'a>(&'a self, host_port: &'a str) -> BoxFuture<'a, io::Result<Vec<SocketAddr>>> {
-        async move { TokioNetwork.resolve(host_port).await }.boxed()
+        async move {
+            if self.0.is_cut() {
+                return Err(io::ErrorKind::HostUnreachable.into());
+            }
+            let mut addrs = TokioNetwork.resolve(&host_port.replace(SEVERAL, "localhost")).await?;
+            if host_port.starts_with(SEVERAL) {
+                addrs.push(NOBODY);
+            }
+            Ok(addrs)
+        }
+        .boxed()
     }
 }
 

@@ -67,9 +67,13 @@ impl Node {
     /// Starts a node whose network can be cut off.
     pub(crate) async fn start_cuttable(config: ClusterConfig) -> (Self, Switch) {
         let switch = Switch::default();
+        (Self::start_behind(&switch, config).await, switch)
+    }
+
+    pub(crate) async fn start_behind(switch: &Switch, config: ClusterConfig) -> Self {
         let world = World { network: Arc::new(CutNetwork(switch.clone())), ..World::real() };
         let (cluster, events) = Cluster::start(config, world).await.unwrap();
-        (Self { cluster, events }, switch)
+        Self { cluster, events }
     }
 
     pub(crate) fn addr(&self) -> SocketAddr {

@@ -87,6 +87,8 @@ pub(crate) struct Agreement {
     /// The questions whose answers still count.
     questions: BTreeMap<u64, Question>,
     last_question: u64,
+    /// The last that was asked under another view.
+    last_of_other_view: u64,
     /// Since when consent is sought and not complete.
     sought_since: Option<Moment>,
     /// The last gossip round in which a command needed it.
@@ -374,12 +376,16 @@ impl State {
         self.may_serve(now); // notices a lapse
         let agreement = &mut self.homed.agreement;
         agreement.stamps.learn(used);
-        let Some(question) = agreement.questions.get(&number).copied() else { return };
+        if number <= agreement.last_of_other_view {
+            return;
+        }
+        // However late: who is so far away that no consent of his may be used is not silent.
         let Some(vector) = vector else {
             agreement.dissent.insert(from);
             return;
         };
         agreement.dissent.remove(&from);
+        let Some(question) = agreement.questions.get(&number).copied() else { return };
         let known = agreement.consents.entry(from).or_insert(question);
         if question.asked.round >= known.asked.round {
             *known = question;
@@ -404,6 +410,7 @@ impl State {
             view,
             lapses: agreement.lapses + 1,
             last_question: agreement.last_question,
+            last_of_other_view: agreement.last_question,
             needed_in: agreement.needed_in,
             promises: std::mem::take(&mut agreement.promises),
             stamps: std::mem::take(&mut agreement.stamps),

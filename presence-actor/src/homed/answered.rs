@@ -25,7 +25,7 @@ pub(crate) struct Answered {
 }
 
 /// An operation, named.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Dot {
     pub(crate) origin: Origin,
     pub(crate) seq: u64,

@@ -74,6 +74,11 @@ impl Call {
         matches!(self.command, HomedCommand::Pop { .. })
     }
 
+    /// Whether the operation of a home has answered it.
+    fn has_answer_of(&self, home: Origin) -> bool {
+        self.carried.iter().any(|(carried, _)| carried.dot.is_some_and(|dot| dot.origin == home))
+    }
+
     /// Which answer its home has said to be had by more than half of the nodes. The word of one home says nothing of what another wrote.
     fn confirmed(&self) -> Option<usize> {
         self.carried.iter().position(|(carried, _)| carried.dot.is_some_and(|dot| self.is_confirmed(dot)))
@@ -121,6 +126,7 @@ pub(crate) struct Calls {
 }
 
 impl Calls {
+    /// Calls that have not ended, and homes that have yet to say what they popped for those that have.
     pub(crate) fn len(&self) -> usize {
         self.open.len() + self.awaited.iter().filter(|(number, _)| !self.open.contains_key(number)).count()
     }
@@ -209,9 +215,7 @@ impl State {
         if let Some(call) = self.homed.calls.open.get_mut(&number) {
             call.sent = sent.then_some(home);
             call.asked.extend(call.sent);
-            let has_said =
-                |home: Origin| call.carried.iter().any(|(it, _)| it.dot.is_some_and(|dot| dot.origin == home));
-            let may_pop = call.sent.filter(|home| call.takes() && *home != me && !has_said(*home));
+            let may_pop = call.sent.filter(|home| call.takes() && *home != me && !call.has_answer_of(*home));
             self.homed.calls.awaited.extend(may_pop.map(|home| (number, home)));
         }
     }
@@ -292,7 +296,9 @@ impl State {
     /// A home says what came of its answer.
     pub(super) fn take_word(&mut self, from: Origin, number: u64, word: Word) {
         let Some(call) = self.homed.calls.open.get_mut(&number) else {
-            self.end_doubt(from, number, word);
+            if word == Word::Confirmed {
+                self.end_doubt(from, number);
+            }
             return;
         };
         if call.asked.contains(&from) {
@@ -358,7 +364,6 @@ impl State {
     /// An operation was applied: it may answer a call, of this node or of one of which to take note.
     pub(crate) fn note_homed(&mut self, author: OriginIx, seq: u64, op: &Op<'_>) {
         let dot = Dot { origin: self.origins.get(author).origin, seq };
-        let call = op.answers.as_deref().filter(|answered| self.is_own(answered.caller)).map(|own| own.number);
         let back = if let Action::Take { element, .. } = op.action {
             self.note_taken(element, dot, op.answers.as_deref().map(|answered| (answered.caller, answered.number)))
         } else {
@@ -370,13 +375,13 @@ impl State {
             self.note_settled(dot.origin, through);
         }
         let Some(Answered { caller, number, answer }) = op.answers.as_deref() else { return };
-        if call.is_none() {
+        if !self.is_own(*caller) {
             let taken = if let Action::Take { key, element, .. } = &op.action {
                 Some(Taken { key: key.0.into(), element: *element })
             } else {
                 None
             };
-            self.note_record(*caller, *number, Record { dot, answer: answer.clone(), taken });
+            self.keep_record(*caller, *number, Record { dot, answer: answer.clone(), taken });
             return;
         }
         self.unsettle();
@@ -414,18 +419,23 @@ impl State {
         self.unsettle();
     }
 
-    /// Takes note of an answer to a caller that may ask for it again; of this node's own, only of news.
+    /// Takes note of an answer that a snapshot tells of; of this node's own, only of news.
     pub(crate) fn note_record(&mut self, caller: Origin, number: u64, record: Record) {
-        let is_own = self.is_own(caller);
-        if let Some(taken) = record.taken.as_ref().filter(|_| !is_own) {
+        if self.is_own(caller) {
+            if self.origins.applied(record.dot.origin) < record.dot.seq {
+                self.homed.answered.note(caller, number, record);
+            }
+            return;
+        }
+        if let Some(taken) = &record.taken {
             self.note_taken(taken.element, record.dot, Some((caller, number)));
         }
-        let is_wanted = if is_own {
-            self.origins.applied(record.dot.origin) < record.dot.seq
-        } else {
-            !self.origins.is_gone(caller) || self.is_held() && record.taken.is_some()
-        };
-        if is_wanted {
+        self.keep_record(caller, number, record);
+    }
+
+    /// Keeps an answer to another caller, which may ask for it again.
+    fn keep_record(&mut self, caller: Origin, number: u64, record: Record) {
+        if !self.origins.is_gone(caller) || self.is_held() && record.taken.is_some() {
             self.homed.answered.note(caller, number, record);
         }
     }
@@ -444,6 +454,7 @@ impl State {
         caller == self.origin() || self.homed.calls.former.contains(&caller)
     }
 
+    /// The origins of this node, the former ones too.
     pub(super) fn own_origins(&self) -> Vec<Origin> {
         self.homed.calls.former.iter().copied().chain([self.origin()]).collect()
     }

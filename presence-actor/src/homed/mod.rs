@@ -35,6 +35,8 @@ pub(crate) use self::command::{Answer, HomedCommand, Refusal};
 use self::home::{Asked, Confirming};
 use self::parking::Parking;
 use self::returning::Returning;
+#[cfg(test)]
+pub(crate) use self::taken::Fate;
 pub(crate) use self::taken::Take;
 pub(crate) use self::waiting::Popped;
 use self::waiting::{Waiters, Waits};

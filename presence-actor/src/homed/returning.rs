@@ -10,7 +10,6 @@ use std::collections::BTreeSet;
 use headcount_cluster::{Origin, WallMs};
 
 use super::answered::Dot;
-use super::calls::Word;
 use super::taken::{Fate, Take, TakenElements};
 use crate::blob::Blob;
 use crate::dot::Owner;
@@ -83,8 +82,19 @@ impl Returning {
         self.elements.iter().filter_map(|returned| returned.doubt.as_ref())
     }
 
+    fn doubts_mut(&mut self) -> impl Iterator<Item = &mut Doubt> {
+        self.elements.iter_mut().filter_map(|returned| returned.doubt.as_mut())
+    }
+
     fn awaits(&self, element: ElementKey, number: u64) -> bool {
         self.doubts().any(|doubt| doubt.element == element && doubt.number == number)
+    }
+
+    /// Takes note of a pop, or of what became of it. Elements in doubt are not forgotten.
+    fn note(&mut self, element: ElementKey, take: Take) {
+        let Self { elements, taken } = self;
+        let doubts = || elements.iter().filter_map(|returned| returned.doubt.as_ref());
+        taken.note(element, take, |oldest| doubts().any(|doubt| doubt.element == oldest));
     }
 }
 
@@ -102,14 +112,8 @@ impl State {
         let back = if has_ended || is_theirs { Back::Nowhere } else { Back::Place(element) };
         // Who carries something out for itself alone is given it at once.
         let fate = if is_had { Some(Fate::Had) } else { same.iter().find_map(|take| take.fate) };
-        self.keep_note(element, Take { dot, call, fate });
+        self.homed.returning.note(element, Take { dot, call, fate });
         back
-    }
-
-    fn keep_note(&mut self, element: ElementKey, take: Take) {
-        let Returning { elements, taken } = &mut self.homed.returning;
-        let is_of = |element, it: &Returned| it.doubt.as_ref().is_some_and(|doubt| doubt.element == element);
-        taken.note(element, take, |oldest| elements.iter().any(|it| is_of(oldest, it)));
     }
 
     /// An element that was popped for a call of this node goes back to its place.
@@ -133,16 +137,12 @@ impl State {
     }
 
     /// A home has confirmed what it popped for a call that nobody waited for any more: nobody else was given that.
-    pub(super) fn end_doubt(&mut self, home: Origin, number: u64, word: Word) {
-        let is_by_home = |take: &Take| take.call.1 == number && self.is_own(take.call.0) && take.dot.origin == home;
-        let returning = &self.homed.returning;
-        let is_over =
-            |doubt: &Doubt| doubt.number == number && returning.taken.of(doubt.element).iter().any(is_by_home);
-        let over: Vec<bool> = returning.elements.iter().map(|it| it.doubt.as_ref().is_some_and(is_over)).collect();
-        if word == Word::Confirmed {
-            for (returned, over) in self.homed.returning.elements.iter_mut().zip(over) {
-                returned.doubt.take_if(|_| over);
-            }
+    pub(super) fn end_doubt(&mut self, home: Origin, number: u64) {
+        let own = self.own_origins();
+        let Returning { elements, taken } = &mut self.homed.returning;
+        let is_by_home = |take: &Take| take.call.1 == number && own.contains(&take.call.0) && take.dot.origin == home;
+        for returned in elements {
+            returned.doubt.take_if(|doubt| doubt.number == number && taken.of(doubt.element).iter().any(is_by_home));
         }
     }
 
@@ -150,39 +150,30 @@ impl State {
     pub(super) fn put_back_returned(&mut self, now: WallMs) {
         let elements = &self.homed.returning.elements;
         let by: Vec<PutBackBy> = elements.iter().map(|it| self.put_back_by(it.doubt.as_ref())).collect();
-        let elements = std::mem::take(&mut self.homed.returning.elements);
-        for (returned, by) in elements.into_iter().zip(by) {
-            match by {
-                PutBackBy::Unknown => self.homed.returning.elements.push(returned),
-                PutBackBy::Others => self.leave_to_others(returned.doubt.as_ref()),
-                PutBackBy::Me => {
-                    let Returned { key, position, value, .. } = returned;
-                    let values = Several([Raw(&value)].into_iter().collect());
-                    self.commit(now, Action::Push { key: Raw(&key), position, values, owner: Owner::SHARED });
-                }
-            }
+        let decided = std::mem::take(&mut self.homed.returning.elements).into_iter().zip(by);
+        let (unknown, decided) = decided.partition::<Vec<_>, _>(|(_, by)| *by == PutBackBy::Unknown);
+        self.homed.returning.elements = unknown.into_iter().map(|(returned, _)| returned).collect();
+        let (mine, theirs) = decided.into_iter().partition::<Vec<_>, _>(|(_, by)| *by == PutBackBy::Me);
+        self.leave_to_others(theirs.iter().filter_map(|(returned, _)| returned.doubt.as_ref()));
+        for (Returned { key, position, value, .. }, _) in mine {
+            let values = Several([Raw(&value)].into_iter().collect());
+            self.commit(now, Action::Push { key: Raw(&key), position, values, owner: Owner::SHARED });
         }
     }
 
-    /// The others are told: this node may leave before they ask.
-    fn leave_to_others(&mut self, doubt: Option<&Doubt>) {
-        let Some(&Doubt { element, number, .. }) = doubt else { return };
-        let own = self.own_origins();
-        let is_own = |take: &Take| own.contains(&take.call.0);
-        self.homed.returning.taken.leave(element, |take| take.call.1 == number && is_own(take));
-        let others: BTreeSet<Origin> = self
-            .homed
-            .returning
-            .taken
-            .of(element)
-            .iter()
-            .filter(|take| !is_own(take))
-            .map(|take| take.call.0)
-            .collect();
-        for other in others {
-            self.tell_taken(other, element);
+    /// The others are told: this node may leave before they ask. What they hear is of all its calls, so all leave first.
+    fn leave_to_others<'a>(&mut self, doubts: impl Iterator<Item = &'a Doubt>) {
+        let mut told = BTreeSet::new();
+        for Doubt { element, number, .. } in doubts {
+            let (mine, others) = self.takes_of(*element, *number);
+            self.homed.returning.taken.leave(*element, &mine);
+            let callers = others.iter().map(|take| take.call.0).filter(|caller| !self.is_own(*caller));
+            told.extend(callers.map(|caller| (caller, *element)));
+            self.unsettle(); // another call of this node may wait for that
         }
-        self.unsettle(); // another call of this node may wait for that
+        for (caller, element) in told {
+            self.tell_taken(caller, element);
+        }
     }
 
     /// Whether two calls are one, under whatever origins this node has asked.
@@ -190,11 +181,16 @@ impl State {
         one == other || one.1 == other.1 && self.is_own(one.0) && self.is_own(other.0)
     }
 
+    /// The pops of an element: those for a call of this node, and the others.
+    fn takes_of(&self, element: ElementKey, number: u64) -> (Vec<Take>, Vec<Take>) {
+        let (takes, call) = (self.homed.returning.taken.of(element), (self.origin(), number));
+        takes.iter().partition(|take| self.is_same_call(take.call, call))
+    }
+
     fn put_back_by(&self, doubt: Option<&Doubt>) -> PutBackBy {
         let Some(Doubt { element, number, heard, .. }) = doubt else { return PutBackBy::Me };
-        let (takes, mine) = (self.homed.returning.taken.of(*element), (self.origin(), *number));
-        let (mine, others): (Vec<&Take>, Vec<&Take>) =
-            takes.iter().partition(|take| self.is_same_call(take.call, mine));
+        let (mine, others) = self.takes_of(*element, *number);
+        let homes: Vec<Origin> = mine.iter().chain(&others).map(|take| take.dot.origin).collect();
         let mine = mine.iter().map(|take| take.call).min();
         let fates = others.iter().map(|take| (Some(take.call) < mine, self.fate(*element, take)));
         let fates: Vec<(bool, Option<Fate>)> = fates.collect();
@@ -203,9 +199,9 @@ impl State {
             Some(Fate::Left) => false,
             None => *is_before_mine,
         };
-        if fates.iter().any(is_theirs) || takes.len() >= MAX_TAKERS {
+        if fates.iter().any(is_theirs) || homes.len() >= MAX_TAKERS {
             PutBackBy::Others
-        } else if self.have_all_said(heard, takes) && fates.iter().all(|(_, fate)| fate.is_some()) {
+        } else if self.have_all_said(heard, &homes) && fates.iter().all(|(_, fate)| fate.is_some()) {
             PutBackBy::Me
         } else {
             PutBackBy::Unknown
@@ -215,16 +211,14 @@ impl State {
     /// Whether all nodes that are Up or Down have said which pops there are, and with this node more than half of those that are known. A home
     /// that has popped it itself, and is Down, is not waited for: it knew of no other pop, cannot pop it again, and its death is what brings
     /// most elements here.
-    fn have_all_said(&self, heard: &BTreeSet<Origin>, takes: &[Take]) -> bool {
-        let has_popped = |peer: &Origin| takes.iter().any(|take| take.dot.origin == *peer);
-        let has_said = |(origin, peer): (&Origin, &Peer)| heard.contains(origin) || !peer.up && has_popped(origin);
+    fn have_all_said(&self, heard: &BTreeSet<Origin>, homes: &[Origin]) -> bool {
+        let has_said = |(origin, peer): (&Origin, &Peer)| heard.contains(origin) || !peer.up && homes.contains(origin);
         2 * (1 + heard.len()) > self.known_nodes() && self.peers.iter().all(has_said)
     }
 
     /// Somebody is Gone: what only he was to say others may have heard meanwhile, so all are asked again.
     pub(crate) fn ask_again_who_took(&mut self) {
-        let doubts = self.homed.returning.elements.iter_mut().filter_map(|returned| returned.doubt.as_mut());
-        doubts.for_each(|doubt| doubt.heard.clear());
+        self.homed.returning.doubts_mut().for_each(|doubt| doubt.heard.clear());
     }
 
     /// What became of an element that was taken for a call, as far as it is known here.
@@ -258,7 +252,7 @@ impl State {
     /// Somebody wants to know who took an element. A node that has not heard of the pop in question may still pop it itself: it will be asked
     /// again.
     pub(super) fn handle_ask_taken(&mut self, from: Origin, element: ElementKey, by: Dot) {
-        if self.origins.applied(by.origin).max(self.origins.forgotten.get(by.origin).unwrap_or(0)) >= by.seq {
+        if self.origins.applied(by.origin) >= by.seq {
             self.tell_taken(from, element);
         }
     }
@@ -280,12 +274,12 @@ impl State {
             if self.is_own(caller) {
                 continue;
             }
-            self.keep_note(element, take);
+            self.homed.returning.note(element, take);
             if !self.origins.is_gone(caller) {
                 self.origins.intern(caller, self.life.age()); // who is never met is given up some day
             }
         }
-        let doubts = self.homed.returning.elements.iter_mut().filter_map(|returned| returned.doubt.as_mut());
+        let doubts = self.homed.returning.doubts_mut();
         doubts.filter(|doubt| doubt.element == element).for_each(|doubt| doubt.heard.extend([from]));
     }
 

@@ -32,6 +32,7 @@ pub(crate) enum Fate {
     Left,
 }
 
+/// The pops of the latest elements, as far as this node has heard of them.
 #[derive(Debug, Default)]
 pub(super) struct TakenElements {
     takes: BTreeMap<ElementKey, SmallVec<[Take; 1]>>,
@@ -50,9 +51,9 @@ impl TakenElements {
         } else if takes.len() < MAX_TAKERS {
             takes.push(take);
         }
-        if self.in_order.len() > MAX_TAKEN_ELEMENTS
-            && let Some(oldest) = self.in_order.pop_front()
-        {
+        // Two for one that came: those that stay for a while only are caught up with.
+        for _ in 0..2 {
+            let Some(oldest) = self.in_order.pop_front_if(|_| self.takes.len() > MAX_TAKEN_ELEMENTS) else { break };
             if kept(oldest) {
                 self.in_order.push_back(oldest);
             } else {
@@ -66,8 +67,31 @@ impl TakenElements {
     }
 
     /// Whoever some pops were for leaves the element to others.
-    pub(super) fn leave(&mut self, element: ElementKey, is_of: impl Fn(&Take) -> bool) {
+    pub(super) fn leave(&mut self, element: ElementKey, mine: &[Take]) {
         let takes = self.takes.get_mut(&element).into_iter().flatten();
-        takes.filter(|take| is_of(take)).for_each(|take| take.fate = Some(Fate::Left));
+        takes.filter(|take| mine.contains(take)).for_each(|take| take.fate = Some(Fate::Left));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use headcount_cluster::Hlc;
+
+    use super::*;
+
+    #[test]
+    fn elements_that_had_to_stay_are_forgotten_when_they_may_be() {
+        let mut taken = TakenElements::default();
+        let by = Origin(1);
+        let mut note = |n: usize, is_kept: bool| {
+            let element = ElementKey { position: n as i64, stamp: Hlc::default(), origin: by, seq: n as u64, index: 0 };
+            let take = Take { dot: Dot { origin: by, seq: n as u64 }, call: (by, n as u64), fate: None };
+            taken.note(element, take, |_| is_kept);
+            taken.takes.len()
+        };
+        let most = (0..MAX_TAKEN_ELEMENTS + 100).map(|n| note(n, true)).last();
+        assert_eq!(most, Some(MAX_TAKEN_ELEMENTS + 100));
+        let after = (0..100).map(|n| note(MAX_TAKEN_ELEMENTS + 100 + n, false)).last();
+        assert_eq!(after, Some(MAX_TAKEN_ELEMENTS));
     }
 }

@@ -81,9 +81,10 @@ pub(super) enum Place<'a> {
 }
 
 impl State {
-    /// A peer's log does not reach back to where this node stood when it sent the pull with this number.
+    /// A peer's log does not reach back to where this node stood when it sent the pull with this number, be it not the last: a peer that is far away answers
+    /// after the next was sent.
     pub(crate) fn handle_beyond_log(&mut self, from: Origin, number: u64) {
-        let asked = self.peers.get(&from).is_some_and(|peer| peer.pulled == Some(number));
+        let asked = self.peers.get(&from).is_some_and(|peer| peer.pulled.is_some_and(|last| number <= last));
         // An answer to a pull from before the last snapshot speaks of what that has brought.
         if asked && number > self.pulls_answered_by_load {
             self.request_snapshot(from);

@@ -29,7 +29,7 @@ pub enum ReadyBy {
     },
     /// It has no seeds, or it started together with others that found each other, and goes first.
     First,
-    /// It reached none of its seeds in time, or those that it reached have gone.
+    /// It reached none of its seeds in time, or those that it found have gone.
     Alone {
         /// Each seed that was tried, and why it was not reached, in words.
         tried: Vec<(String, String)>,
@@ -68,6 +68,11 @@ impl Readiness {
         self.ready.is_some()
     }
 
+    /// Whether a seed answered, which may have gone since.
+    fn has_found_a_seed(&self) -> bool {
+        self.seeds_answered.is_some_and(|answered| answered > 0)
+    }
+
     /// A peer has said whether it is ready.
     pub(crate) fn heard(&mut self, peer: Origin, ready: bool) {
         if ready {
@@ -90,7 +95,7 @@ impl State {
         self.update_readiness();
     }
 
-    /// There are no seeds, or none was reached in time.
+    /// There are no seeds, or none was reached in time. Others may have been met.
     pub fn handle_alone(&mut self, tried: Vec<(String, String)>) {
         self.readiness.alone = Some(tried);
         self.update_readiness();
@@ -127,10 +132,10 @@ impl State {
     /// A node whose seeds answered and went before it was ready is as alone as one that never reached any.
     pub(crate) fn count_loneliness(&mut self) {
         let anybody = self.peers.values().any(|peer| peer.up);
-        self.readiness.lonely_rounds = if anybody { 0 } else { self.readiness.lonely_rounds + 1 };
-        if self.readiness.lonely_rounds >= LONELY_ROUNDS && self.readiness.seeds_answered.is_some_and(|seeds| seeds > 0)
-        {
-            self.readiness.alone.get_or_insert_default();
+        let readiness = &mut self.readiness;
+        readiness.lonely_rounds = if anybody { 0 } else { readiness.lonely_rounds + 1 };
+        if readiness.lonely_rounds >= LONELY_ROUNDS && readiness.has_found_a_seed() {
+            readiness.alone.get_or_insert_default();
         }
     }
 
@@ -164,8 +169,9 @@ impl State {
             && greeted().next().is_none()
         {
             // Without seeds there is nobody to miss.
-            let has_seeds = !tried.is_empty() || self.readiness.seeds_answered.is_some_and(|answered| answered > 0);
-            return Some(if has_seeds { ReadyBy::Alone { tried: tried.clone() } } else { ReadyBy::First });
+            let has_seeds = !tried.is_empty() || self.readiness.has_found_a_seed();
+            let is_alone = !self.peers.values().any(|peer| peer.up);
+            return is_alone.then(|| if has_seeds { ReadyBy::Alone { tried: tried.clone() } } else { ReadyBy::First });
         }
         // The first question is soonest answered, and with no for all but one node: this is asked after each frame.
         if !greeted().all(|peer| Some(&peer.member.node) > self.node.as_ref()) {
@@ -173,7 +179,8 @@ impl State {
         }
         let up = self.peers.values().filter(|peer| peer.up).count();
         let everyone_met = up > 0 && greeted().filter(|peer| peer.up).count() == up;
-        let seeds_met = self.readiness.seeds_answered.is_some_and(|answered| up >= answered);
+        // Those that answered were told to be Up before that.
+        let seeds_met = self.readiness.seeds_answered.is_some();
         let knows_all = || greeted().all(|peer| peer.vector.iter().all(|(o, seq)| self.origins.applied(*o) >= *seq));
         ((everyone_met && seeds_met || self.readiness.alone.is_some()) && knows_all()).then_some(ReadyBy::First)
     }

@@ -654,6 +654,16 @@ proptest! {
     }
 }
 
+/// Node 2 leaves while there is no link between 0 and 1, and says goodbye to 0: 1 hears of that by the hello of 0.
+fn leaves_while_a_link_flaps(world: &mut World) {
+    world.cut(0, 1);
+    let (leaver, now) = (world.members[2].clone(), world.now);
+    world.isolate(2);
+    world.nodes[0].handle_member_gone(&leaver, GoneReason::Left, now);
+    world.link(0, 1);
+    world.flush();
+}
+
 /// Found by a review: who waits for somebody who fell silent hands on its wait with each goodbye that others hear of by its hello, as a whole day each.
 #[test]
 fn a_goodbye_does_not_make_a_hold_longer() {
@@ -667,13 +677,7 @@ fn a_goodbye_does_not_make_a_hold_longer() {
         gone.into_iter().map(|(_, held_ms)| held_ms / 60_000).max().unwrap_or(0)
     };
     assert!(left(&world, 0) <= 60 && left(&world, 1) <= 60, "an hour is left");
-    // A link flaps while another node leaves: node 1 hears of its goodbye by the hello of node 0.
-    world.cut(0, 1);
-    let (leaver, now) = (world.members[2].clone(), world.now);
-    world.isolate(2);
-    world.nodes[0].handle_member_gone(&leaver, GoneReason::Left, now);
-    world.link(0, 1);
-    world.flush();
+    leaves_while_a_link_flaps(&mut world);
     let after_goodbye = (left(&world, 0), left(&world, 1));
     // And another flap hands it back.
     world.cut(0, 1);
@@ -706,14 +710,8 @@ fn who_said_goodbye_is_not_counted_by_who_hears_of_it_late() {
     world.isolate(3);
     (0..3).for_each(|node| world.gone_at(node, 3));
     world.rounds(5);
-    // Node 1 is cut off for a moment, and node 2 leaves meanwhile.
-    world.cut(0, 1);
-    let (leaver, now) = (world.members[2].clone(), world.now);
-    world.isolate(2);
-    world.nodes[0].handle_member_gone(&leaver, GoneReason::Left, now);
-    world.link(0, 1);
-    world.flush();
-    assert!(!world.nodes[1].peers.contains_key(&leaver.origin()));
+    leaves_while_a_link_flaps(&mut world);
+    assert!(!world.nodes[1].peers.contains_key(&world.origin(2)));
     assert_eq!(world.nodes[0].known_nodes(), 3);
     assert_eq!(world.nodes[1].check_majority(), Ok(()), "of {}", world.nodes[1].known_nodes());
 }

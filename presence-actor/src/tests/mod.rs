@@ -5,6 +5,7 @@ mod caps;
 mod commands;
 mod conflicts;
 mod convergence;
+mod far;
 mod forgetting;
 mod garbage;
 mod homed;

@@ -19,7 +19,7 @@ use crate::pubsub::{Event, Mailbox};
 use crate::state::State;
 
 /// Milliseconds between two gossip rounds.
-const ROUND_MS: u64 = 200;
+pub(super) const ROUND_MS: u64 = 200;
 
 pub(super) struct World {
     pub(super) nodes: Vec<State>,

@@ -7,16 +7,12 @@
 use std::collections::BTreeMap;
 
 use headcount::MemberState;
-use headcount::node::LEAVE_DEADLINE;
 use headcount_cluster::Origin;
 
 use super::Verdict;
 use super::stability::LOOKED_AT_EVERY_MS;
 use crate::history::{Asked, End, History, Process, Sample};
 use crate::plan::{Ask, Via};
-
-/// How long a process that leaves may still be there.
-const LEAVES_WITHIN_MS: u64 = LEAVE_DEADLINE.as_millis() as u64;
 
 /// Judges a history.
 pub(super) fn check(history: &History) -> Verdict {
@@ -53,7 +49,7 @@ fn too_early(history: &History, verdict: &mut Verdict) {
             continue;
         }
         let has_ended =
-            |process: &Process| was_there(process, asked.at) && process.until.is_some_and(|(until, _)| until <= *at);
+            |process: &Process| process.was_there(asked.at) && process.until.is_some_and(|(until, _)| until <= *at);
         let was_unknown = |process: &Process| *at < process.from && process.from <= at + LOOKED_AT_EVERY_MS;
         let others = history.processes.iter().filter(|process| has_ended(process) || was_unknown(process)).count();
         verdict.judge(had_by + others >= asked.holders, *at, || {
@@ -63,11 +59,6 @@ fn too_early(history: &History, verdict: &mut Verdict) {
             )
         });
     }
-}
-
-/// Whether a process took what came at some moment or later. Who leaves takes it until it has said goodbye, and is not looked at any more.
-fn was_there(process: &Process, at: u64) -> bool {
-    process.until.is_none_or(|(until, end)| at <= until + if end == End::Left { LEAVES_WITHIN_MS } else { 0 })
 }
 
 /// Per author, the most that one who lives to the end was ever seen to have of it.
@@ -98,7 +89,7 @@ fn is_lost(end: &Sample, author: Origin, last: u64) -> bool {
 fn had_to_be_with_others(history: &History, asked: &Asked) -> bool {
     let Ask::Command { via: Via::Peer | Via::Majority | Via::All, .. } = asked.ask else { return false };
     let ended = |process: &&Process| {
-        was_there(process, asked.at) && process.until.is_some_and(|(_, end)| end != End::Reincarnated)
+        process.was_there(asked.at) && process.until.is_some_and(|(_, end)| end != End::Reincarnated)
     };
     history.processes.iter().filter(ended).count() < asked.holders
 }

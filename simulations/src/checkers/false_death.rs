@@ -47,7 +47,7 @@ pub(super) fn check(history: &History) -> Verdict {
 
 /// Who lives is given up only by somebody who has not heard of him for the whole grace time: a suspicion hides and destroys nothing. The first to give
 /// up decides, and tells the others.
-fn given_up(history: &History, process: &Process, verdict: &mut Verdict) {
+fn given_up<'a>(history: &'a History, process: &Process, verdict: &mut Verdict) {
     if matches!(process.until, Some((_, End::Left))) {
         return;
     }
@@ -81,10 +81,16 @@ fn given_up(history: &History, process: &Process, verdict: &mut Verdict) {
         let goes_on = |other: &&Process| history.lineage(other.origin).contains(&seen.origin);
         history.processes.iter().find(goes_on).map(|other| other.from.saturating_sub(LOOKED_AT_EVERY_MS))
     });
-    // And who has ended since the sample before may have been the first.
-    let ended = history.samples[index - 1]
-        .running()
-        .filter(|(_, seen)| history.ended(seen.origin).is_some_and(|end| end <= at));
+    // And who has ended since the sample before, or left and was still there then, may have been the first.
+    let has_ended = |other: &&Process| {
+        let is_over = matches!(other.until, Some((until, end)) if until <= at && end != End::Reincarnated);
+        is_over && other.was_there(history.samples[index - 1].at)
+    };
+    let last_seen = |other: &Process| {
+        let seen = |sample: &'a Sample| sample.nodes[other.node].as_ref().filter(|seen| seen.origin == other.origin);
+        Some((other.node, history.samples[..index].iter().rev().find_map(seen)?))
+    };
+    let ended = history.processes.iter().filter(has_ended).filter_map(last_seen);
     let ended: Vec<(usize, &Seen)> = ended.filter(|(_, seen)| seen.members.contains_key(&process.origin)).collect();
     let since = observers.iter().chain(&ended).map(silent_since).chain(started).min().unwrap_or(at);
     verdict.judge(at >= since + history.plan.settings.grace_ms, at, || {

@@ -14,7 +14,7 @@ use headcount_cluster::Origin;
 use super::stability::LOOKED_AT_EVERY_MS;
 use super::topics::Sought;
 use super::{Verdict, topics};
-use crate::history::{BEFORE_THE_END_MS, Copied, History, Process, Sample, Seen, Shown};
+use crate::history::{BEFORE_THE_END_MS, Copied, History, Sample, Seen, Shown};
 
 /// Gossip rounds for which history is kept after everybody has it, and some more for what is told by gossip.
 const QUIET_ROUNDS: u64 = 25 + 15;
@@ -132,7 +132,7 @@ fn the_dead(history: &History, last: &Sample, verdict: &mut Verdict) {
 fn was_somebody_silent(history: &History) -> bool {
     let long = history.plan.settings.grace_ms.saturating_sub(2 * LOOKED_AT_EVERY_MS);
     let mut silences = Silences { history, since: BTreeMap::new(), met: BTreeSet::new() };
-    history.samples.iter().any(|sample| sample.running().any(|(_, seen)| silences.longest(sample.at, seen) >= long))
+    history.samples.iter().any(|sample| sample.running().any(|(_, seen)| silences.longest(sample, seen) >= long))
 }
 
 /// Since when nobody has been heard of whom, by their origins: who listens, and who is silent.
@@ -144,18 +144,18 @@ struct Silences<'a> {
 
 impl Silences<'_> {
     /// How long somebody has been silent for a node at most.
-    fn longest(&mut self, at: u64, seen: &Seen) -> u64 {
+    fn longest(&mut self, sample: &Sample, seen: &Seen) -> u64 {
         self.met.extend(seen.members.keys().map(|other| (seen.origin, *other)));
         let processes = self.history.processes.iter().filter(|process| process.origin != seen.origin);
         let mut longest = 0;
         for process in processes {
             let is_silent = match seen.members.get(&process.origin) {
                 Some(state) => *state == MemberState::Down,
-                None => self.is_strange(process, seen),
+                None => self.is_strange(process.origin, seen, sample),
             };
             let pair = (seen.origin, process.origin);
             if is_silent {
-                longest = longest.max(at - *self.since.entry(pair).or_insert(at));
+                longest = longest.max(sample.at - *self.since.entry(pair).or_insert(sample.at));
             } else {
                 self.since.remove(&pair);
             }
@@ -163,11 +163,15 @@ impl Silences<'_> {
         longest
     }
 
-    /// Whether a node knows what somebody wrote whom it has never met, nor anybody whom it has Up: nobody tells it that he is Gone.
-    fn is_strange(&self, process: &Process, seen: &Seen) -> bool {
-        let up = seen.members.iter().filter(|(_, state)| **state == MemberState::Up).map(|(origin, _)| *origin);
-        seen.vector.contains_key(&process.origin)
-            && up.chain([seen.origin]).all(|one| !self.met.contains(&(one, process.origin)))
+    /// Whether a node knows what somebody wrote whom it has never met, and nobody whom it has Up has told it that he is Gone: none has met him, or one
+    /// still counts him.
+    fn is_strange(&self, who: Origin, seen: &Seen, sample: &Sample) -> bool {
+        let is_up = |origin: &Origin| seen.members.get(origin) == Some(&MemberState::Up);
+        let counts = |(_, other): (usize, &Seen)| is_up(&other.origin) && other.members.contains_key(&who);
+        seen.vector.contains_key(&who)
+            && !self.met.contains(&(seen.origin, who))
+            && (!seen.members.keys().any(|one| is_up(one) && self.met.contains(&(*one, who)))
+                || sample.running().any(counts))
     }
 }
 

@@ -1,9 +1,10 @@
 //! G7, of what is lost: a message that had to come and did not was counted where it was dropped, at that time.
 //!
 //! A message had to come when its subscription was confirmed before and lived on, on a process that was quietly together with the publisher's
-//! around that time. Two things may have become of it instead. A subscriber that is slow loses what waits for it: a `Gap` says how many, and
-//! stands between what was heard before and after. Or the publisher's node had no room for the subscriber's, or that none for what it still
-//! had to wait with: they count that for each peer, so that what was dropped for one excuses nothing at another, and what was dropped then
+//! around that time, whatever happened to others. Others can only have kept it waiting, for what its publisher had written before it and what that
+//! depends on (`has_caught_up`). Two things may have become of it instead. A subscriber that is slow loses what waits for it: a `Gap` says how
+//! many, and stands between what was heard before and after. Or the publisher's node had no room for the subscriber's, or that none for what it
+//! still had to wait with: they count that for each peer, so that what was dropped for one excuses nothing at another, and what was dropped then
 //! nothing at another time. A message that is dropped for a node is missed by all subscriptions there and is counted once.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -161,14 +162,26 @@ fn counted(
     losses
 }
 
+/// Whether a subscription had to hear a message, or to be told that it did not.
 fn is_due(stability: &Stability, published: &Published, subscribed: &Subscribed) -> bool {
-    subscribed.sought.is_of(&published.topic)
-        && published.asked.answer.is_some()
-        && subscribed.confirmed.is_some_and(|confirmed| confirmed < published.asked.at)
-        && published.at + UNDER_WAY_MS < subscribed.ended
-        && stability.is_quiet_so_far(
-            subscribed.confirmed.unwrap_or(0).max(published.at.saturating_sub(UNDER_WAY_MS)),
-            published.at + UNDER_WAY_MS,
-        )
-        && stability.is_quiet_so_far(subscribed.asked.at, subscribed.confirmed.unwrap_or(0))
+    let Some(confirmed) = subscribed.confirmed else { return false };
+    if !subscribed.sought.is_of(&published.topic)
+        || published.asked.answer.is_none()
+        || confirmed >= published.asked.at
+        || published.at + UNDER_WAY_MS >= subscribed.ended
+    {
+        return false;
+    }
+    let (from, to) = (confirmed.max(published.at.saturating_sub(UNDER_WAY_MS)), published.at + UNDER_WAY_MS);
+    stability.is_quiet_between(published.asked.node, subscribed.asked.node, from, to)
+        && (has_caught_up(stability.history, published, subscribed, to) || stability.is_quiet_so_far(from, to))
+}
+
+/// Whether the subscriber's node had by then what the publisher had written before. Until it has, messages wait there, and are dropped with whatever
+/// ends the waiting: that may be a third node's writes, of which somebody else has to tell.
+fn has_caught_up(history: &History, published: &Published, subscribed: &Subscribed, by: u64) -> bool {
+    let Some(author) = published.asked.process else { return false };
+    let wrote = published.asked.saw.get(&author).copied().unwrap_or_default();
+    let seen = history.until(by).last().and_then(|sample| sample.nodes[subscribed.asked.node].as_ref());
+    seen.is_some_and(|seen| seen.vector.get(&author).copied().unwrap_or_default() >= wrote)
 }

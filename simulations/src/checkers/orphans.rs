@@ -11,8 +11,7 @@ use headcount_cluster::Origin;
 use super::owned::{self, Glance, Owned};
 use super::stability::Stability;
 use super::{Verdict, convergence};
-use crate::history::{Asked, End, History, Process, Sample, Seen};
-use crate::plan::{Ask, Via};
+use crate::history::{End, History, Process, Sample, Seen};
 
 /// How long a change of membership may take to be seen by readers of the same node.
 const NOTICED_MS: u64 = 200;
@@ -150,9 +149,5 @@ fn at_the_end(history: &History, owned: &Owned, verdict: &mut Verdict) {
 
 /// Whether the session that the row belongs to was ended by its client, on a process that lived to tell.
 fn session_ended(history: &History, owned: &Owned) -> bool {
-    let Ask::Command { via: Via::Session, .. } = owned.by.ask else { return false };
-    let is_later = |asked: &Asked| asked.client == owned.by.client && asked.at >= owned.by.at;
-    let ends = |asked: &Asked| asked.ask == Ask::EndSession && asked.answer.is_some();
-    let mut after = history.asked.iter().skip_while(|asked| !std::ptr::eq(*asked, owned.by));
-    after.any(|asked| is_later(asked) && ends(asked))
+    history.ends_of_session(owned.by).any(|end| end.answer.is_some())
 }

@@ -142,17 +142,11 @@ fn added(asked: &Asked) -> Vec<Row> {
 /// When somebody first asked for something after which the row need not be there: of what its key was asked, anything that writes but additions of others and
 /// what was over before.
 fn contested(history: &History, owned: &Owned, asks: &[(&Asked, Command)]) -> Option<u64> {
-    let is_own_end = |asked: &Asked| {
-        asked.client == owned.by.client
-            && asked.at >= owned.by.at
-            && asked.ask == Ask::EndSession
-            && matches!(owned.by.ask, Ask::Command { via: Via::Session, .. })
-    };
     let takes = |(asked, command): &&(&Asked, Command)| {
         !std::ptr::eq(*asked, owned.by) && may_take(command, &owned.row) && !was_over(asked, command, owned)
     };
     let others = asks.iter().filter(takes).map(|(asked, _)| asked.at);
-    history.asked.iter().filter(|asked| is_own_end(asked)).map(|asked| asked.at).chain(others).min()
+    history.ends_of_session(owned.by).map(|end| end.at).chain(others).min()
 }
 
 /// Whether something was done before a row was written, so that it took nothing of it: what removes does so to what it has seen, and what a write has seen it

@@ -1,13 +1,16 @@
 //! Leaves: who leaves in order is gone at once, and leaves nothing behind that it had answered.
 //!
 //! Judged are leaves from a cluster that is together and in which nothing else happens at the time: then each of the others is told goodbye on its link, after all that
-//! the leaver had written, and drops what it owned. A node that is only silent is held for Down for the whole grace instead.
+//! the leaver had written, and drops what it owned. A node that is only silent is held for Down for the whole grace instead. A leaver that may have been given an
+//! element by a home that is Down waits for its word, and is not judged.
 
+use headcount::MemberState;
 use headcount_cluster::Origin;
 
 use super::Verdict;
 use super::stability::Stability;
 use crate::history::{Asked, End, History, Process, Sample, Seen};
+use crate::model::words;
 
 /// How long a leave takes at most: what others lack goes to them and is confirmed, then the goodbye, each by messages that take half a second at most, and all is
 /// seen a moment later.
@@ -38,6 +41,7 @@ fn judge(stability: &Stability, history: &History, leaver: &Process, verdict: &m
     if !is_alone
         || leaver.from + ALONE_MS > left_at
         || !before.is_whole()
+        || awaits_the_dead(history, leaver, before)
         || !stability.is_undisturbed(left_at - ALONE_MS, after.at)
     {
         return;
@@ -63,6 +67,17 @@ fn judge(stability: &Stability, history: &History, leaver: &Process, verdict: &m
             )
         });
     }
+}
+
+/// Whether somebody who leaves holds a node for Down, and has not been given what it popped.
+fn awaits_the_dead(history: &History, leaver: &Process, before: &Sample) -> bool {
+    let holds_for_down = |seen: &Seen| seen.members.values().any(|state| *state == MemberState::Down);
+    let is_unanswered_pop = |asked: &Asked| {
+        asked.process == Some(leaver.origin)
+            && !matches!(asked.answer, Some((_, Ok(_))))
+            && words::command(&asked.ask).is_some_and(|command| words::is_pop(&command))
+    };
+    before.nodes[leaver.node].as_ref().is_some_and(holds_for_down) && history.asked.iter().any(is_unanswered_pop)
 }
 
 /// Whether it was answered by this process, before it left, that something was written.

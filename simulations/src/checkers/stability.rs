@@ -1,21 +1,27 @@
 //! When a cluster was whole and nothing was wrong, and which process is which: what promises for stable times are measured by.
 //!
 //! Samples show moments; what the plan's faults did between them is known from the plan. A time is *quiet* when every sample of it is whole, no process
-//! began or ended, and no fault was in force that can break a link or make anybody suspect anybody.
+//! began or ended, and no fault was in force that can break a link or make anybody suspect anybody. It is quiet *between two* nodes when all that
+//! is so of these two and of what lies between them, whatever happens to others: a time that is quiet is quiet between any two that run.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
 
 use headcount::MemberState;
+use headcount::node::LEAVE_DEADLINE;
 use headcount_cluster::Origin;
 
-use crate::history::{End, History, Sample, Seen};
-use crate::plan::{Fault, HomeRequires};
+use crate::history::{Asked, End, History, Process, Sample, Seen};
+use crate::plan::{Ask, Fault, HomeRequires, Via};
 
 /// How long before and after a time nothing may be wrong for it to be quiet: as long as a silent link is believed in, and a sample more.
 const MARGIN_MS: u64 = 5_000;
 
 /// Nodes are looked at at least as often as this, and what is there is known from then on.
 pub(super) const LOOKED_AT_EVERY_MS: u64 = 1_000;
+
+/// How long a process that leaves may still be there.
+const LEAVES_WITHIN_MS: u64 = LEAVE_DEADLINE.as_millis() as u64;
 
 /// The longest delay of messages that leaves links and the failure detector alone.
 const LONGEST_DELAY_MS: u32 = 500;
@@ -42,13 +48,29 @@ impl Sample {
     }
 
     fn are_together(&self, counts: impl Fn(&Seen) -> bool) -> bool {
-        let holds = |seen: &Seen, other: &Seen| {
-            seen.origin == other.origin
-                || (seen.members.get(&other.origin) == Some(&MemberState::Up)
-                    && seen.linked.binary_search(&other.origin).is_ok())
-        };
-        let counted = || self.running().map(|(_, seen)| seen).filter(|seen| counts(seen));
-        counted().all(|seen| seen.ready && !seen.paused && counted().all(|other| holds(seen, other)))
+        are_together(|| self.running().map(|(_, seen)| seen).filter(|seen| counts(seen)))
+    }
+
+    /// Whether two nodes run, are ready, hold each other for Up, are linked, and neither stands still.
+    fn has_both(&self, pair: [usize; 2]) -> bool {
+        let seen = || pair.iter().filter_map(|node| self.nodes[*node].as_ref());
+        seen().count() == pair.len() && are_together(seen)
+    }
+}
+
+fn are_together<'a, I: Iterator<Item = &'a Seen>>(counted: impl Fn() -> I) -> bool {
+    let holds = |seen: &Seen, other: &Seen| {
+        seen.origin == other.origin
+            || (seen.members.get(&other.origin) == Some(&MemberState::Up)
+                && seen.linked.binary_search(&other.origin).is_ok())
+    };
+    counted().all(|seen| seen.ready && !seen.paused && counted().all(|other| holds(seen, other)))
+}
+
+impl Process {
+    /// Whether it took what came at some moment or later. Who leaves takes it until it has said goodbye, and is not looked at any more.
+    pub(super) fn was_there(&self, at: u64) -> bool {
+        self.until.is_none_or(|(until, end)| at <= until + if end == End::Left { LEAVES_WITHIN_MS } else { 0 })
     }
 }
 
@@ -91,6 +113,14 @@ impl History {
         }
     }
 
+    /// The later asks by which a client ended the session of this one; none if this is no session's.
+    pub(super) fn ends_of_session<'a>(&'a self, by: &'a Asked) -> impl Iterator<Item = &'a Asked> {
+        let is_of_session = matches!(by.ask, Ask::Command { via: Via::Session, .. });
+        let later = is_of_session.then(|| self.asked.iter().skip_while(|asked| !std::ptr::eq(*asked, by)));
+        let ends = |asked: &&Asked| asked.client == by.client && asked.at >= by.at && asked.ask == Ask::EndSession;
+        later.into_iter().flatten().filter(ends)
+    }
+
     /// When the process of an origin ended, under whatever incarnation; `None` when it ran to the end.
     pub(super) fn ended(&self, origin: Origin) -> Option<u64> {
         let last = *self.lineage(origin).last()?;
@@ -101,58 +131,58 @@ impl History {
 /// What was wrong when in a history. What does not depend on the times that are asked for is found out once, because it is asked of every two answers.
 pub(super) struct Stability<'a> {
     pub(super) history: &'a History,
-    /// When processes began and ended, in order.
-    turns: Vec<u64>,
-    faults: Spans,
+    /// The faults, each with its time and until when it can break or hold up something.
+    faults: Vec<(u64, u64, &'a Fault)>,
     /// The faults that are more than a process's beginning or end.
     disturbances: Spans,
-    /// Of each sample, how many until then were not whole.
-    apart: OnceCell<Vec<usize>>,
+    /// All nodes.
+    all: Company,
+    /// Two nodes each, as far as they were asked for.
+    pairs: RefCell<BTreeMap<[usize; 2], Company>>,
 }
 
 impl<'a> Stability<'a> {
     pub(super) fn of(history: &'a History) -> Self {
-        let faults: Vec<(u64, &Fault)> = history.plan.faults().collect();
-        let spans: Vec<(u64, u64, &Fault)> =
-            faults.iter().map(|(at, fault)| (*at, until(&faults, history.calm_at, *at, fault), *fault)).collect();
+        let planned: Vec<(u64, &Fault)> = history.plan.faults().collect();
+        let ends = |at: u64, fault: &Fault| until(&planned, history.calm_at, at, fault);
+        let faults: Vec<(u64, u64, &Fault)> =
+            planned.iter().map(|(at, fault)| (*at, ends(*at, fault), *fault)).collect();
         let is_of_processes = |fault: &Fault| {
             matches!(fault, Fault::Start { .. } | Fault::Crash { .. } | Fault::PowerOff { .. } | Fault::Leave { .. })
         };
-        let turns = history.processes.iter().flat_map(|process| [Some(process.from), process.until.map(|(at, _)| at)]);
-        let mut turns: Vec<u64> = turns.flatten().collect();
-        turns.sort_unstable();
         Self {
             history,
-            turns,
-            faults: Spans::of(spans.iter().map(|(at, until, _)| (*at, *until))),
-            disturbances: Spans::of(
-                spans.iter().filter(|(.., fault)| !is_of_processes(fault)).map(|(at, until, _)| (*at, *until)),
-            ),
-            apart: OnceCell::new(),
+            disturbances: Spans::of(faults.iter().filter(|(.., fault)| !is_of_processes(fault))),
+            all: Company::of(history, &faults, None),
+            pairs: RefCell::default(),
+            faults,
         }
     }
 
     /// Whether the cluster was whole and undisturbed from one time to another.
     pub(super) fn is_quiet(&self, from: u64, to: u64) -> bool {
-        self.is_whole_and_steady(from.saturating_sub(MARGIN_MS), to + MARGIN_MS)
+        self.all.is_steady(self.history, from.saturating_sub(MARGIN_MS), to + MARGIN_MS)
     }
 
     /// The same, whatever went wrong once that time was over: what was done by then was done without it.
     pub(super) fn is_quiet_so_far(&self, from: u64, to: u64) -> bool {
-        self.is_whole_and_steady(from.saturating_sub(MARGIN_MS), to)
+        self.all.is_steady(self.history, from.saturating_sub(MARGIN_MS), to)
     }
 
-    fn is_whole_and_steady(&self, begin: u64, end: u64) -> bool {
-        !self.faults.any_in_force(begin, end)
-            && self.turns.partition_point(|at| *at < begin) >= self.turns.partition_point(|at| *at <= end)
-            && self.is_seen_whole(begin, end)
-            && !self.breaks_a_snapshot(begin, end)
+    /// The same of two nodes, which may be one and the same, and of what lies between them, whatever goes wrong elsewhere. They may load a snapshot:
+    /// who does lacks what is in it, and hears the other all the same.
+    pub(super) fn is_quiet_between(&self, one: usize, other: usize, from: u64, to: u64) -> bool {
+        let pair = [one.min(other), one.max(other)];
+        let mut pairs = self.pairs.borrow_mut();
+        let company = pairs.entry(pair).or_insert_with(|| Company::of(self.history, &self.faults, Some(pair)));
+        company.is_steady(self.history, from.saturating_sub(MARGIN_MS), to)
     }
 
     /// Whether no fault was in force, from one time to another, that can break or hold up anything between processes that live.
     pub(super) fn is_undisturbed(&self, from: u64, to: u64) -> bool {
         let is_over = from.checked_sub(MARGIN_MS).is_some_and(|begin| !self.disturbances.any_in_force(begin, to));
-        (is_over || !self.disturbances.any_begun(to)) && !self.breaks_a_snapshot(from.saturating_sub(MARGIN_MS), to)
+        (is_over || !self.disturbances.any_begun(to))
+            && !self.all.breaks_a_snapshot(self.history, from.saturating_sub(MARGIN_MS), to)
     }
 
     /// Whether no more happened than that processes began and left.
@@ -162,29 +192,84 @@ impl<'a> Stability<'a> {
         };
         self.is_undisturbed(from, to) && !self.history.plan.faults().any(died)
     }
+}
+
+/// Nodes, all or two of them, and when something was wrong among them.
+struct Company {
+    /// Which; `None` for all.
+    pair: Option<[usize; 2]>,
+    /// When their processes began and ended, in order.
+    turns: Vec<u64>,
+    faults: Spans,
+    /// Since when a fault may break a snapshot between them.
+    breaks_from: Option<u64>,
+    /// Of each sample, how many until then were not whole.
+    apart: OnceCell<Vec<usize>>,
+}
+
+impl Company {
+    fn of(history: &History, faults: &[(u64, u64, &Fault)], pair: Option<[usize; 2]>) -> Self {
+        let own = || faults.iter().filter(|(.., fault)| pair.is_none_or(|pair| is_among(pair, fault)));
+        let processes = history.processes.iter().filter(|process| pair.is_none_or(|pair| pair.contains(&process.node)));
+        let turns = processes.flat_map(|process| [Some(process.from), process.until.map(|(at, _)| at)]);
+        let mut turns: Vec<u64> = turns.flatten().collect();
+        turns.sort_unstable();
+        let mut breaks = own().filter(|(.., fault)| matches!(fault, Fault::BreakSnapshot { .. }));
+        let breaks_from = breaks.next().map(|(at, ..)| *at);
+        Self { pair, turns, faults: Spans::of(own()), breaks_from, apart: OnceCell::new() }
+    }
+
+    fn is_steady(&self, history: &History, begin: u64, end: u64) -> bool {
+        !self.faults.any_in_force(begin, end)
+            && self.turns.partition_point(|at| *at < begin) >= self.turns.partition_point(|at| *at <= end)
+            && self.is_seen_whole(history, begin, end)
+            && !self.breaks_a_snapshot(history, begin, end)
+    }
 
     /// Whether somebody looked at these times, and all samples were whole.
-    fn is_seen_whole(&self, from: u64, to: u64) -> bool {
-        let samples = &self.history.samples;
+    fn is_seen_whole(&self, history: &History, from: u64, to: u64) -> bool {
+        let is_whole = |sample: &Sample| self.pair.map_or_else(|| sample.is_whole(), |pair| sample.has_both(pair));
         let apart = self.apart.get_or_init(|| {
-            let apart = samples.iter().scan(0, |apart, sample| {
-                *apart += usize::from(!sample.is_whole());
+            let apart = history.samples.iter().scan(0, |apart, sample| {
+                *apart += usize::from(!is_whole(sample));
                 Some(*apart)
             });
             apart.collect()
         });
-        let (before, end) = (self.history.before(from).len(), self.history.until(to).len());
+        let (before, end) = (history.before(from).len(), history.until(to).len());
         let until = |end: usize| end.checked_sub(1).map_or(0, |last| apart[last]);
         before < end && until(before) == until(end)
     }
 
-    /// Whether a snapshot was broken by a fault, which breaks a link for a moment, between the samples around these times.
-    fn breaks_a_snapshot(&self, from: u64, to: u64) -> bool {
-        let samples = &self.history.samples;
+    /// Whether a snapshot may have been broken among them by a fault, which breaks a link for a moment, between the samples around these times. Whose
+    /// it was is not known.
+    fn breaks_a_snapshot(&self, history: &History, from: u64, to: u64) -> bool {
         let broken = |sample: Option<&Sample>| sample.map(|sample| sample.broken_snapshots);
-        let first = self.history.before(from).last().or(samples.first());
-        let last = samples.get(self.history.until(to).len()).or(samples.last());
-        broken(first) != broken(last)
+        let first = || history.before(from).last().or(history.samples.first());
+        let last = || history.samples.get(history.until(to).len()).or(history.samples.last());
+        self.breaks_from.is_some_and(|begun| begun <= to) && broken(first()) != broken(last())
+    }
+}
+
+/// Whether a fault is one of two nodes, or of what lies between them.
+fn is_among(pair: [usize; 2], fault: &Fault) -> bool {
+    match *fault {
+        Fault::Start { node }
+        | Fault::Crash { node }
+        | Fault::PowerOff { node }
+        | Fault::Leave { node }
+        | Fault::Pause { node }
+        | Fault::Resume { node }
+        | Fault::SetClock { node, .. } => pair.contains(&node),
+        Fault::Cut { from, to }
+        | Fault::Mend { from, to }
+        | Fault::Lose { from, to, .. }
+        | Fault::Repeat { from, to, .. }
+        | Fault::Delay { from, to, .. }
+        | Fault::Clog { from, to, .. }
+        | Fault::Narrow { from, to, .. }
+        | Fault::Widen { from, to, .. }
+        | Fault::BreakSnapshot { from, to } => pair == [from.min(to), from.max(to)],
     }
 }
 
@@ -192,10 +277,11 @@ impl<'a> Stability<'a> {
 struct Spans(Vec<(u64, u64)>);
 
 impl Spans {
-    fn of(spans: impl Iterator<Item = (u64, u64)>) -> Self {
-        let last_ends = spans.scan(0, |last, (at, until)| {
-            *last = until.max(*last);
-            Some((at, *last))
+    /// Those of faults.
+    fn of<'a>(faults: impl Iterator<Item = &'a (u64, u64, &'a Fault)>) -> Self {
+        let last_ends = faults.scan(0, |last, (at, until, _)| {
+            *last = (*until).max(*last);
+            Some((*at, *last))
         });
         Self(last_ends.collect())
     }

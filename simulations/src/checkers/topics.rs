@@ -1,7 +1,7 @@
 //! G7: a subscription hears what was published to its topic, or to the topics of its pattern, of each publisher in order to each topic, each message at most
 //! once; and what it does not hear was counted ([`losses`]). Messages are told apart by their words; one that was published twice is judged by how often.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use headcount::{Command, Event};
@@ -163,22 +163,51 @@ pub(super) fn subscriptions(history: &History) -> Vec<Subscribed<'_>> {
             sought,
             number: *number,
             confirmed: asked.answer.as_ref().filter(|(_, answer)| answer.is_ok()).map(|(at, _)| *at),
-            ended: unsubscribed.unwrap_or(end).min(died.map_or(end, |died| heard_until(history, asked.client, died))),
+            ended: unsubscribed.unwrap_or(end).min(died.map_or(end, |died| heard_until(history, asked, process, died))),
         });
         *number += 1;
     }
     found
 }
 
-/// Until when a client reads what reaches a process that died: one that had stopped reading takes with it what it did not read.
-fn heard_until(history: &History, client: u32, died: u64) -> u64 {
-    let of_client = history.asked.iter().filter(|asked| asked.client == client && asked.at <= died);
-    let habits = of_client.filter(|asked| matches!(asked.ask, Ask::Dawdle | Ask::Listen));
-    let mut stopped = None;
-    for habit in habits {
-        stopped = if habit.ask == Ask::Dawdle { stopped.or(Some(habit.at)) } else { None };
+/// What keeps a client from reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Hindrance {
+    /// It does not want to.
+    Dawdles,
+    /// Its process stands still: reading is done there, so that who begins again meanwhile reads only once it goes on.
+    StandsStill,
+}
+
+/// Until when a client reads what reaches a process that died: what it had not read by then goes with the process. To begin to read takes no time, but
+/// a moment in which nothing keeps it from reading has to be more than an instant.
+fn heard_until(history: &History, subscribed: &Asked, process: Origin, died: u64) -> u64 {
+    let is_there = |asked: &&Asked| {
+        let there = asked.process.map(|of| history.lineage(of));
+        asked.at <= died && there.is_some_and(|there| there.last() == history.lineage(process).last())
+    };
+    let habits = history.asked.iter().filter(|asked| matches!(asked.ask, Ask::Dawdle | Ask::Listen));
+    let habits = habits.filter(|asked| asked.client == subscribed.client).filter(is_there);
+    let pauses = history.within(subscribed.at, died).iter().filter_map(|sample| {
+        let seen = sample.nodes[subscribed.node].as_ref()?;
+        Some((sample.at, Hindrance::StandsStill, seen.paused))
+    });
+    let mut changes: Vec<(u64, Hindrance, bool)> =
+        habits.map(|asked| (asked.at, Hindrance::Dawdles, asked.ask == Ask::Dawdle)).chain(pauses).collect();
+    changes.sort_by_key(|(at, ..)| *at);
+    let (mut hindered, mut since, mut read_until) = (BTreeSet::new(), 0, 0);
+    for (at, hindrance, is_so) in changes {
+        if hindered.is_empty() && since < at {
+            read_until = at;
+        }
+        if is_so {
+            hindered.insert(hindrance)
+        } else {
+            hindered.remove(&hindrance)
+        };
+        since = at;
     }
-    stopped.unwrap_or(died)
+    if hindered.is_empty() && since < died { died } else { read_until }
 }
 
 /// What somebody is subscribed to at the end, by process, and how many such subscriptions each process has.

@@ -155,9 +155,8 @@ impl Process {
         for seed in missing {
             self.seed_accepted(net, &seed);
         }
-        let anybody = self.membership.members().next().is_some();
-        self.seeds.may_be_alone &= self.seeds.accepted() == 0 && self.seeds.wanted() > 0 && !anybody;
-        if self.seeds.may_be_alone && self.since_start(net) >= self.config.join_timeout {
+        let is_over = self.since_start(net) >= self.config.join_timeout;
+        if self.seeds.may_be_alone && is_over && self.seeds.accepted() == 0 {
             self.seeds.may_be_alone = false;
             self.tell_alone();
         }

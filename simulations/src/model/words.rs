@@ -57,3 +57,8 @@ pub(crate) fn keys(command: &Command) -> Vec<Bytes> {
         _ => Vec::new(),
     }
 }
+
+/// Whether a command takes an element out of a list, at its home.
+pub(crate) fn is_pop(command: &Command) -> bool {
+    matches!(command, Command::Rpop { .. } | Command::Lpop { .. } | Command::Brpop { .. } | Command::Blpop { .. })
+}

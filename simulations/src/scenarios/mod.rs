@@ -18,6 +18,7 @@ mod lock_race;
 mod long_partition_past_grace;
 mod one_way_partition;
 mod parting;
+mod popped_twice;
 mod races;
 mod reply_channel;
 mod rolling_deploy;
@@ -55,7 +56,7 @@ impl Scenario {
 }
 
 /// All of them, `storm` first.
-pub const ALL: [Scenario; 22] = [
+pub const ALL: [Scenario; 23] = [
     storm::SCENARIO,
     split_brain::SCENARIO,
     flapping_link::SCENARIO,
@@ -78,6 +79,7 @@ pub const ALL: [Scenario; 22] = [
     flood::SCENARIO,
     first_read::SCENARIO,
     parting::SCENARIO,
+    popped_twice::SCENARIO,
 ];
 
 /// The one of this name.

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use headcount::{MemberState, Presence};
 use headcount_simulations::plan::{Fault, FaultKind, Plan, Settings};
+use headcount_simulations::scenarios::by_name;
 use headcount_simulations::stage::Stage;
+use headcount_simulations::trial::{Trial, Where};
 use headcount_simulations::{Simulation, World};
 
 use crate::reading::{LONG, members, value};
@@ -16,6 +18,20 @@ const NODES: usize = 3;
 fn plan(seed: u64) -> Plan {
     let settings = Settings { grace_ms: 60_000, ..Settings::default() };
     Plan { scenario: "faults".to_owned(), seed, nodes: NODES, settings, storm_ms: 0, calm_ms: 0, steps: Vec::new() }
+}
+
+/// Found by a review: whole nodes began to run only where a plan started one again, or in the calm.
+#[test]
+fn whoever_is_asked_before_the_calm_runs() {
+    let plan = by_name("split-brain").unwrap().plan(0, NODES, Duration::from_mins(1));
+    let trial = Trial::of(&plan, Where::Full);
+    assert!(trial.is_good(), "{:?}", trial.verdicts);
+    let history = trial.history.unwrap();
+    let asked = || history.asked.iter().filter(|asked| asked.at < history.calm_at);
+    assert!(asked().count() > 0 && asked().all(|asked| asked.process.is_some()));
+    assert!(
+        history.samples.iter().any(|sample| sample.at < history.calm_at && sample.nodes.iter().all(Option::is_some))
+    );
 }
 
 /// Lets a story happen on the stage of a plan, once all nodes are ready.

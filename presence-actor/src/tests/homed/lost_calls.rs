@@ -239,14 +239,6 @@ fn answers_to_those_whom_a_snapshot_says_are_forgotten_are_forgotten_too() {
     world.assert_at_rest();
 }
 
-/// A node's log reaches back to nothing: whoever lacks something of it loads a snapshot.
-fn forget_history(world: &mut World, node: usize) {
-    let node = &mut world.nodes[node];
-    for ix in node.origins.indices() {
-        node.origins.get_mut(ix).log.clear();
-    }
-}
-
 /// Found by a review: a snapshot told what one home had answered and not what the other had, of which the caller knew that it was confirmed.
 #[test]
 fn a_snapshot_tells_what_each_of_two_homes_has_answered() {
@@ -269,7 +261,7 @@ fn a_snapshot_tells_what_each_of_two_homes_has_answered() {
     confirmed.collect::<Vec<Sent>>().iter().for_each(|sent| world.hand(sent));
     assert_eq!(call.outcome(), None, "confirmed, and not known yet");
     world.cut(0, 1);
-    forget_history(&mut world, 2);
+    world.forget_history(2);
     world.link(1, 2);
     world.rounds_of(&[1, 2], 5);
     assert!(world.nodes[1].stats.snapshots_loaded > 0);
@@ -317,15 +309,12 @@ fn taken_for_who_was_given_up(mut world: World, blocks: bool, forgets_history: b
     }
     world.tell(1, 0);
     assert_eq!(world.elements(0, &name), ["b"], "taken");
-    world.isolate(1);
-    for node in [0, 2] {
-        world.gone_at(node, 1);
-    }
+    world.lose(1, GoneReason::GraceOver, &[0, 2]);
     world.rounds_of(&[0, 2], 10);
     world.reincarnate(1);
     if forgets_history {
         for node in [0, 2] {
-            forget_history(&mut world, node);
+            world.forget_history(node);
         }
     }
     for node in [0, 2] {
@@ -394,14 +383,10 @@ fn an_element_of_a_pop_goes_back_when_the_home_that_took_it_is_forgotten() {
     let call = world.call(1, pop(&name));
     world.tell(1, 0);
     world.tell(0, 1);
-    world.isolate(0);
-    let (home, now) = (world.members[0].clone(), world.now);
-    for node in [1, 2] {
-        world.nodes[node].handle_member_gone(&home, GoneReason::Left, now);
-    }
+    world.lose(0, GoneReason::Left, &[1, 2]);
     let rows: Vec<Blob> = world.nodes[1].keyspace.keys.iter().map(|(key, _)| key.clone()).collect();
     for key in &rows {
-        assert_eq!(world.nodes[1].del(&[key], now), Ok(1), "what 0 had written");
+        assert_eq!(world.nodes[1].del(&[key], world.now), Ok(1), "what 0 had written");
     }
     // Who is the home now does not hear the question.
     for _ in 0..100 {
@@ -413,7 +398,9 @@ fn an_element_of_a_pop_goes_back_when_the_home_that_took_it_is_forgotten() {
         }
         world.work();
     }
-    assert!(world.nodes[1].origins.find(home.origin()).is_none(), "forgotten");
+    for node in [1, 2] {
+        assert!(world.nodes[node].origins.find(world.origin(0)).is_none(), "forgotten by {node}");
+    }
     assert_eq!(world.give_up(1, call), Error::TryAgain(TryAgain::NoAnswer));
     world.rest();
     assert_eq!(world.elements(1, &name), ["a"]);
@@ -503,20 +490,14 @@ fn left_when_home_is_heard_after(world: &mut World, name: &str, nodes: &[usize])
         world.rounds_of(nodes, 5);
         assert!(world.nodes[1].is_flushed());
     }
-    world.isolate(1);
-    let (member, now) = (world.members[1].clone(), world.now);
     let others: Vec<usize> = nodes.iter().copied().filter(|node| *node != 1).collect();
-    for node in &others {
-        world.nodes[*node].handle_member_gone(&member, GoneReason::Left, now);
-    }
+    world.lose(1, GoneReason::Left, &others);
     world.rounds_of(&others, 5);
     world.elements(0, name)
 }
 
-/// Found by a review: the link broke after the home had popped, so the call counted as asked of nobody, and the leaving node did not wait for what its home had
-/// done.
-#[test]
-fn who_leaves_waits_for_a_home_whose_link_broke_a_moment_ago() {
+/// A home, 0, has popped the one element of a list for 1, and their link breaks before 1 has heard of that.
+fn popped_and_cut_off() -> (World, String, Call) {
     let mut world = World::new(3);
     let name = world.key_of(0);
     world.push(0, &name, &["a"]);
@@ -529,6 +510,14 @@ fn who_leaves_waits_for_a_home_whose_link_broke_a_moment_ago() {
     world.tell(1, 0);
     assert!(world.elements(0, &name).is_empty(), "popped");
     world.cut(0, 1);
+    (world, name, call)
+}
+
+/// Found by a review: the link broke after the home had popped, so the call counted as asked of nobody, and the leaving node did not wait for what its home had
+/// done.
+#[test]
+fn who_leaves_waits_for_a_home_whose_link_broke_a_moment_ago() {
+    let (mut world, name, _call) = popped_and_cut_off();
     assert_eq!(left_when_home_is_heard_after(&mut world, &name, &[0, 1, 2]), ["a"]);
 }
 
@@ -558,17 +547,7 @@ fn who_leaves_waits_for_the_home_before_the_one_that_it_asked_last() {
 /// Found by reading: a call that had been given up was forgotten when its link broke, so the leaving node waited for nobody.
 #[test]
 fn who_leaves_waits_for_what_may_be_popped_for_a_call_that_was_given_up_before() {
-    let mut world = World::new(3);
-    let name = world.key_of(0);
-    world.push(0, &name, &["a"]);
-    world.settle();
-    world.until_serving(0, &[0, 1, 2]);
-    world.rest();
-    world.until_serving(0, &[0, 1, 2]);
-    let call = world.call(1, pop(&name));
-    world.tell(1, 0);
-    assert!(world.elements(0, &name).is_empty(), "popped");
-    world.cut(0, 1);
+    let (mut world, name, call) = popped_and_cut_off();
     assert_eq!(world.give_up(1, call), Error::TryAgain(TryAgain::NoAnswer));
     world.gossip_unheard(&[1]);
     assert_eq!(left_when_home_is_heard_after(&mut world, &name, &[0, 1, 2]), ["a"]);
@@ -602,11 +581,7 @@ fn a_withdrawal_of_before_says_nothing_of_what_was_asked_again() {
     if !world.nodes[1].is_flushed() {
         world.rounds_of(&[0, 1, 2], 10);
     }
-    world.isolate(1);
-    let (member, now) = (world.members[1].clone(), world.now);
-    for node in [0, 2] {
-        world.nodes[node].handle_member_gone(&member, GoneReason::Left, now);
-    }
+    world.lose(1, GoneReason::Left, &[0, 2]);
     world.rounds_of(&[0, 2], 20);
     assert_eq!(world.elements(0, &name), ["a"]);
 }

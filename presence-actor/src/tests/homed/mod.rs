@@ -19,6 +19,7 @@ use crate::homed::{Answer, Carried, HomeRequires, HomedCommand, Popped, Started}
 use crate::limits::Limits;
 use crate::reply::Type;
 use crate::shared::list::End;
+use crate::tests::far::Far;
 use crate::tests::world::{World, member};
 
 /// A call on its way, or its outcome.
@@ -379,6 +380,23 @@ fn a_side_without_a_majority_says_so_and_serves_again_after_the_heal() {
     assert_eq!(healed.outcome(), Some(Ok(value("b"))));
     world.rest();
     world.assert_at_rest();
+}
+
+/// Found by a review: the no of who was so far away that it came when the question did not count any more was not heeded, and both served after a while.
+#[test]
+fn no_two_serve_while_somebody_far_away_talks_to_both() {
+    let mut far = Far::new(World::new(3), 3);
+    far.rounds(20);
+    far.world.cut(0, 1);
+    far.world.believe(0, 1, false);
+    far.world.believe(1, 0, false);
+    far.rounds(20);
+    let name = steps::key_where(|key| far.world.home(0, key) == 0 && far.world.home(1, key) == 1);
+    let set = |who: &str| HomedCommand::SetNx { key: key(&name), value: key(who), seconds: None };
+    let mut calls = [0, 1].map(|node| far.world.call(node, set("taken")));
+    far.rounds(100);
+    let granted = calls.iter_mut().filter_map(Call::outcome).filter(|it| *it == Ok(Answer::Flag(true))).count();
+    assert!(granted <= 1, "of two locks of one name");
 }
 
 #[test]

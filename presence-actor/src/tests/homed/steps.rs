@@ -5,16 +5,15 @@
 //! shell. Frames that are handed over come straight from their sender; none may be on the link at the same time.
 
 use bytes::Bytes;
-use headcount_cluster::ring;
+use headcount_cluster::{GoneReason, ring};
 
 use super::{Call, count};
 use crate::error::Error;
+use crate::homed::Take;
 use crate::state::State;
+pub(super) use crate::tests::world::ROUND_MS;
 use crate::tests::world::World;
 use crate::wire::{self, Frame};
-
-/// Milliseconds between two gossip rounds.
-pub(super) const ROUND_MS: u64 = 200;
 
 /// A frame that has left its sender and not arrived.
 #[derive(Debug)]
@@ -31,6 +30,11 @@ impl Sent {
 
     pub(super) fn is_question(&self) -> bool {
         matches!(wire::decode(&mut &self.frame[..]), Ok(Frame::Ask { .. }))
+    }
+
+    /// What it tells of who took an element, if it does.
+    pub(super) fn takes(&self) -> Option<Vec<Take>> {
+        if let Ok(Frame::Taken { takes, .. }) = wire::decode(&mut &self.frame[..]) { Some(takes) } else { None }
     }
 
     pub(super) fn is_confirmation(&self) -> bool {
@@ -73,6 +77,23 @@ impl World {
             self.nodes[at].handle_member_down(&member, now);
         }
         self.settle_calls(at);
+    }
+
+    /// A node is cut off, and the membership of some others says that it is Gone.
+    pub(super) fn lose(&mut self, node: usize, reason: GoneReason, at: &[usize]) {
+        self.isolate(node);
+        let (member, now) = (self.members[node].clone(), self.now);
+        for other in at {
+            self.nodes[*other].handle_member_gone(&member, reason, now);
+        }
+    }
+
+    /// A node's log reaches back to nothing: whoever lacks something of it loads a snapshot.
+    pub(super) fn forget_history(&mut self, node: usize) {
+        let origins = &mut self.nodes[node].origins;
+        for ix in origins.indices() {
+            origins.get_mut(ix).log.clear();
+        }
     }
 
     /// The stamps of a node's writes are so far ahead from now on.
@@ -142,9 +163,14 @@ impl World {
 
     /// A frame that was taken arrives.
     pub(super) fn hand(&mut self, sent: &Sent) {
+        self.hand_unsettled(sent);
+        self.settle_calls(sent.to);
+    }
+
+    /// A frame that was taken arrives, with more to come in the same moment.
+    pub(super) fn hand_unsettled(&mut self, sent: &Sent) {
         let (from, now) = (self.origin(sent.from), self.now);
         self.nodes[sent.to].handle_frame(from, &sent.frame, now).unwrap();
-        self.settle_calls(sent.to);
     }
 
     /// A node hears something that another did not say.

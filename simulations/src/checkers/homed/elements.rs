@@ -9,9 +9,9 @@ use headcount::{Command, Error, Reply};
 use super::excuses::{Excuses, span};
 use super::{Done, Key, all_differ, done, is_read, told};
 use crate::checkers::Verdict;
-use crate::history::{Asked, History, Shown};
+use crate::history::{Asked, Shown};
 use crate::model::words;
-use crate::plan::{Ask, HomeRequires, Via};
+use crate::plan::HomeRequires;
 
 /// How long a home may take to hear that a caller has given up.
 const SETTLED_MS: u64 = 2_000;
@@ -31,7 +31,7 @@ struct Queue<'a> {
 pub(super) fn judge(excuses: &Excuses, key: &Key, verdict: &mut Verdict) {
     let (key, Some(asks)) = (key.name, key.commands()) else { return };
     let is_queue = asks.iter().all(|(_, command)| {
-        is_pop(command) || is_read(command) || matches!(command, Command::Rpush { .. } | Command::Lpush { .. })
+        words::is_pop(command) || is_read(command) || matches!(command, Command::Rpush { .. } | Command::Lpush { .. })
     });
     if !is_queue {
         return;
@@ -72,11 +72,7 @@ pub(super) fn judge(excuses: &Excuses, key: &Key, verdict: &mut Verdict) {
 /// Whether a pop may have taken something that is put back, because its caller did not get it.
 fn may_be_returned(asked: &Asked, command: &Command) -> bool {
     let is_empty = matches!(asked.answer, Some((_, Ok(Reply::Nil))));
-    is_pop(command) && (done(asked) != Done::Yes || is_empty)
-}
-
-fn is_pop(command: &Command) -> bool {
-    matches!(command, Command::Rpop { .. } | Command::Lpop { .. } | Command::Brpop { .. } | Command::Blpop { .. })
+    words::is_pop(command) && (done(asked) != Done::Yes || is_empty)
 }
 
 fn is_blocking(command: &Command) -> bool {
@@ -122,7 +118,9 @@ fn judge_rest(Queue { excuses, key, asks, pushed, popped }: &Queue, verdict: &mu
         }
     }
     let taken: BTreeSet<&Bytes> = popped.iter().map(|(element, _)| element).collect();
-    let stays = |push: &Asked| push.wrote.is_some() && is_author_alive(push) && !is_over(history, push);
+    // What a session pushed ends with it.
+    let has_ended = |push: &Asked| history.ends_of_session(push).next().is_some();
+    let stays = |push: &Asked| push.wrote.is_some() && is_author_alive(push) && !has_ended(push);
     let is_written = |pushes: &[&Asked]| pushes.iter().any(|push| stays(push));
     let is_missing = |element: &Bytes| !left.contains(element) && !taken.contains(element);
     let written = pushed.iter().filter(|(_, pushes)| is_written(pushes));
@@ -140,23 +138,19 @@ fn judge_rest(Queue { excuses, key, asks, pushed, popped }: &Queue, verdict: &mu
     });
 }
 
-/// Whether a push was a session's that has ended since, and its elements with it.
-fn is_over(history: &History, push: &Asked) -> bool {
-    let ends = |asked: &&Asked| matches!(asked.ask, Ask::EndSession) && asked.client == push.client;
-    matches!(push.ask, Ask::Command { via: Via::Session, .. })
-        && history.asked.iter().filter(ends).any(|end| push.at <= end.at)
-}
-
 /// Whether it is not known what a pop took.
 fn is_unknown_pop(excuses: &Excuses, asked: &Asked, command: &Command) -> bool {
     let history = excuses.history;
-    // Given up by its client, it is put back; by a process that died then, nobody knows.
+    // Given up by its client, it is put back; by a process that died then, or might not hear what was popped for it and died, nobody knows.
     let is_put_back = || {
         let died = asked.process.and_then(|process| history.ended(process));
-        let lived_on = |given_up: u64| died.is_none_or(|died| given_up + SETTLED_MS < died);
+        let lived_on = |given_up: u64| {
+            let settled = given_up + SETTLED_MS;
+            died.is_none_or(|died| settled < died && excuses.is_orderly(given_up, settled))
+        };
         asked.given_up.is_some_and(lived_on)
     };
-    is_pop(command) && (done(asked) == Done::Perhaps && !is_put_back() || is_left_behind(excuses, asked))
+    words::is_pop(command) && (done(asked) == Done::Perhaps && !is_put_back() || is_left_behind(excuses, asked))
 }
 
 /// Whether a process may have left without hearing in time what was popped for it: its home died, or was hard to reach.
@@ -176,7 +170,7 @@ fn served(Queue { excuses, key, asks, pushed, popped }: &Queue, verdict: &mut Ve
         let Some((at, Ok(_))) = push.answer else { continue };
         let until = at + SERVED_MS;
         let may_have_taken = |(asked, command): &(&Asked, &Command)| {
-            is_pop(command) && asked.at <= until && done(asked) == Done::Perhaps && !is_blocking(command)
+            words::is_pop(command) && asked.at <= until && done(asked) == Done::Perhaps && !is_blocking(command)
         };
         let is_taken =
             popped.iter().any(|(taken, by)| taken == element && span(by).1 <= until) || asks.iter().any(may_have_taken);

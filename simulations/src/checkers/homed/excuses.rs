@@ -167,8 +167,8 @@ impl<'a> Excuses<'a> {
         };
         let readied = self.history.readied.iter().filter(|it| since.at <= it.at && it.at <= to);
         let lacks_at_first = |it: &Readied| {
-            let then = later.iter().find(|sample| sample.at >= it.at);
-            then.is_some_and(|then| lacks(&|origin| it.knew.get(&origin).copied(), then))
+            let before = self.history.until(it.at).last();
+            before.is_some_and(|before| lacks(&|origin| it.knew.get(&origin).copied(), before))
         };
         let lacks_later = |sample: &Sample| {
             let joiners = sample.running().filter(|(_, seen)| seen.ready && !there.contains(&seen.origin));

@@ -82,8 +82,11 @@ fn homes_answer_once_while_nodes_come_and_go_and_who_was_answered_lives() {
 
 #[test]
 fn what_a_pop_took_is_unknown_when_its_process_dies_around_its_giving_up() {
-    let lost = |died: Option<u64>| {
+    let lost = |(died, is_disturbed): (Option<u64>, bool)| {
         let mut history = truth();
+        if is_disturbed {
+            disturb(&mut history, 14_100);
+        }
         shown_in_the_end(&mut history, "queue", |shown| *shown = Shown::List(vec!["e2".into(), "e3".into()]));
         let pop = asked(&mut history, "BLPOP queue more 1");
         (pop.answer, pop.given_up) = (None, Some(14_000));
@@ -92,7 +95,10 @@ fn what_a_pop_took_is_unknown_when_its_process_dies_around_its_giving_up() {
         of_it.for_each(|one| one.until = died.map(|at| (at, End::Died)));
         homed::check(&history).broken.iter().any(|breach| breach.words.contains("that nobody popped"))
     };
-    assert_eq!([None, Some(14_500), Some(19_000)].map(lost), [true, false, true]);
+    let deaths = [(None, false), (None, true), (Some(14_500), false), (Some(19_000), false)];
+    assert_eq!(deaths.map(lost), [true, true, false, true]);
+    // Found by storm 266 of the full world: it did not hear what was popped for it, and died.
+    assert!(!lost((Some(19_000), true)));
 }
 
 #[test]
@@ -160,15 +166,20 @@ fn an_answer_that_all_had_is_not_given_again_whatever_parted_them_afterwards() {
     }
     assert!(homed::check(&history).is_kept());
     // Somebody was ready without it, between two looks at all nodes.
-    for (knew, is_kept) in [(true, false), (false, true)] {
+    for knows in [true, false] {
         let mut history = truth();
         again(&mut history);
         let at = asked(&mut history, "GETSET swap s3").answer.as_ref().unwrap().0;
-        let before = history.samples.iter().rfind(|sample| sample.at <= at).unwrap();
+        let before = history.until(at).last().unwrap();
         let all = before.nodes[0].as_ref().unwrap().vector.clone();
-        let knew = if knew { all } else { Vector::new() };
+        let knew = if knows { all } else { Vector::new() };
         history.readied.push(Readied { origin: Origin(77), at, knew });
-        assert_eq!(homed::check(&history).is_kept(), is_kept);
+        assert_eq!(homed::check(&history).is_kept(), !knows);
+        // Found by storm 8932: who had it left before the next look.
+        for sample in history.samples.iter_mut().filter(|sample| sample.at > at) {
+            sample.nodes.iter_mut().flatten().for_each(|seen| seen.vector.clear());
+        }
+        assert_eq!(homed::check(&history).is_kept(), !knows);
     }
 }
 

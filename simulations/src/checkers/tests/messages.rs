@@ -67,16 +67,208 @@ fn a_message_whose_loss_was_counted_is_not_held_against_anybody() {
     assert!(!topics::check(&history).is_kept(), "however much it says");
 }
 
+/// Something that goes wrong, and what it does to a history.
+type Trouble = (&'static str, fn(&mut History));
+
+/// What is seen of a node that is not together with another.
+type Sight = fn(&mut Seen, Origin);
+
+/// A lie: what n0 told n1 at 15.2 s was lost, and nobody counted it.
+fn without_a_message() -> History {
+    let mut history = truth();
+    history.heard.remove(2);
+    history
+}
+
+/// Something goes wrong, as the plan has it.
+fn goes_wrong(history: &mut History, at_ms: u64, fault: Fault) {
+    history.plan.steps.push(Step { at_ms, event: plan::Event::Fault(fault) });
+    history.plan.steps.sort_by_key(|step| step.at_ms);
+}
+
+/// The samples around the time of the message.
+fn samples_then(history: &mut History) -> impl Iterator<Item = &mut Sample> {
+    history.samples.iter_mut().filter(|sample| (12_000..20_000).contains(&sample.at))
+}
+
+/// n0 is not linked to n2 then, and both hold each other for Down.
+fn are_apart_of_the_third(history: &mut History) {
+    for sample in samples_then(history) {
+        for (one, other) in [(0, 2), (2, 0)] {
+            let other = seen(sample, other).origin;
+            let seen = seen(sample, one);
+            seen.linked.retain(|peer| *peer != other);
+            seen.members.insert(other, MemberState::Down);
+        }
+    }
+}
+
 #[test]
-fn what_a_client_had_not_read_when_its_process_died_is_not_missed() {
+fn what_two_lose_is_held_against_them_whatever_happens_to_a_third() {
+    let troubles: [Trouble; 6] = [
+        ("is cut off", |history| {
+            goes_wrong(history, 13_000, Fault::Cut { from: 0, to: 2 });
+            goes_wrong(history, 13_000, Fault::Cut { from: 2, to: 0 });
+            are_apart_of_the_third(history);
+        }),
+        ("is behind a narrow link, and stands still", |history| {
+            goes_wrong(history, 13_000, Fault::Narrow { from: 0, to: 2, bytes_per_second: 200 });
+            goes_wrong(history, 14_000, Fault::Pause { node: 2 });
+            samples_then(history).for_each(|sample| seen(sample, 2).paused = true);
+        }),
+        ("restarts", |history| {
+            goes_wrong(history, 13_000, Fault::Crash { node: 2 });
+            goes_wrong(history, 18_000, Fault::Start { node: 2 });
+            let before = history.processes.iter_mut().find(|process| process.node == 2).unwrap();
+            let mut after = before.clone();
+            before.until = Some((13_000, End::Died));
+            (after.origin, after.from) = (Origin(99), 18_000);
+            history.processes.push(after);
+            samples_then(history).filter(|sample| sample.at < 18_000).for_each(|sample| sample.nodes[2] = None);
+        }),
+        ("leaves", |history| goes_wrong(history, 14_000, Fault::Leave { node: 2 })),
+        ("loads a snapshot that breaks", |history| {
+            goes_wrong(history, 13_000, Fault::BreakSnapshot { from: 0, to: 2 });
+            samples_then(history).for_each(|sample| seen(sample, 2).loading = true);
+            let later = history.samples.iter_mut().filter(|sample| sample.at > 14_500);
+            later.for_each(|sample| sample.broken_snapshots = 1);
+        }),
+        ("has a subscriber that waits for what it has to load", |history| {
+            are_apart_of_the_third(history);
+            samples_then(history).for_each(|sample| seen(sample, 1).loading = true);
+        }),
+    ];
+    for (words, trouble) in troubles {
+        let mut history = truth();
+        trouble(&mut history);
+        assert!(topics::check(&history).is_kept(), "nothing is lost while it {words}");
+        history.heard.remove(2);
+        assert!(!topics::check(&history).is_kept(), "while it {words}");
+        let peer = history.processes.iter().find(|process| process.node == 1).unwrap().origin;
+        for sample in history.samples.iter_mut().filter(|sample| sample.at > 15_000) {
+            seen(sample, 0).dropped_for.insert(peer, 1);
+        }
+        assert!(topics::check(&history).is_kept(), "it was counted while it {words}");
+    }
+}
+
+#[test]
+fn what_two_lose_while_something_is_wrong_between_them_is_nobodys_fault() {
+    for fault in [
+        Fault::Cut { from: 0, to: 1 },
+        Fault::Cut { from: 1, to: 0 },
+        Fault::Lose { from: 0, to: 1, percent: 5 },
+        Fault::Narrow { from: 0, to: 1, bytes_per_second: 200 },
+        Fault::Delay { from: 1, to: 0, min_ms: 1, max_ms: 4_000 },
+        Fault::Clog { from: 0, to: 1, ms: 500 },
+        Fault::Pause { node: 1 },
+        Fault::Leave { node: 0 },
+    ] {
+        let mut history = without_a_message();
+        goes_wrong(&mut history, 15_100, fault);
+        assert!(topics::check(&history).is_kept(), "{fault}");
+    }
+    let sights: [Sight; 4] = [
+        |seen, other| *seen.members.get_mut(&other).unwrap() = MemberState::Down,
+        |seen, other| seen.linked.retain(|peer| *peer != other),
+        |seen, _| seen.ready = false,
+        |seen, _| seen.paused = true,
+    ];
+    for (index, sight) in sights.iter().enumerate() {
+        for (node, other) in [(0, 1), (1, 0), (2, 0)] {
+            let mut history = without_a_message();
+            for sample in samples_then(&mut history) {
+                let other = seen(sample, other).origin;
+                sight(seen(sample, node), other);
+            }
+            assert_eq!(topics::check(&history).is_kept(), node < 2, "n{node} and n{other}, {index}");
+        }
+    }
+    for (pair, is_kept) in [([0, 1], true), ([1, 0], true), ([0, 2], false)] {
+        let mut history = without_a_message();
+        goes_wrong(&mut history, 13_000, Fault::BreakSnapshot { from: pair[0], to: pair[1] });
+        history.samples.iter_mut().filter(|sample| sample.at > 14_500).for_each(|sample| sample.broken_snapshots = 1);
+        assert_eq!(topics::check(&history).is_kept(), is_kept, "{pair:?}");
+    }
+    let mut history = without_a_message();
+    let process = history.processes.iter_mut().find(|process| process.node == 1).unwrap();
+    process.until = Some((18_100, End::Reincarnated));
+    let mut next = process.clone();
+    (next.origin, next.from, next.until) = (Origin(99), 18_100, None);
+    history.processes.push(next);
+    assert!(topics::check(&history).is_kept(), "others held it for Gone");
+}
+
+#[test]
+fn who_publishes_on_the_subscriber_s_node_needs_no_link() {
+    for (fault, is_kept) in [(Fault::Cut { from: 0, to: 1 }, false), (Fault::Pause { node: 1 }, true)] {
+        let mut history = without_a_message();
+        goes_wrong(&mut history, 13_000, fault);
+        let subscriber = history.processes.iter().find(|process| process.node == 1).unwrap().origin;
+        let lost = asked(&mut history, "PUBLISH news m2");
+        (lost.node, lost.process) = (1, Some(subscriber));
+        lost.saw.clear();
+        assert_eq!(topics::check(&history).is_kept(), is_kept, "{fault}");
+    }
+}
+
+/// A message waits with the subscriber's node until all is there that its publisher had written before, and that may wait for a third node's writes.
+#[test]
+fn what_waits_for_a_thirds_writes_is_not_missed_while_that_cannot_tell_of_them() {
+    let lags = |history: &mut History| {
+        for sample in samples_then(history) {
+            let author = seen(sample, 0).origin;
+            *seen(sample, 1).vector.get_mut(&author).unwrap() = 1;
+        }
+    };
+    let mut history = without_a_message();
+    lags(&mut history);
+    assert!(!topics::check(&history).is_kept(), "while all are well nothing is waited for so long");
+    are_apart_of_the_third(&mut history);
+    assert!(topics::check(&history).is_kept(), "{:?}", topics::check(&history));
+}
+
+/// The one who stops reading at 16.5 s never reads what came from then on, and its process dies at 25.5 s.
+fn dies_with_a_message_unread() -> History {
     let mut history = truth();
     let process = history.heard[0].process;
     history.processes.iter_mut().find(|of| of.origin == process).unwrap().until = Some((25_500, End::Died));
-    history.asked.retain(|asked| asked.ask != Ask::Listen);
     history.heard.retain(|heard| heard.at < 16_500 || heard.topic != "news");
+    history
+}
+
+#[test]
+fn what_a_client_had_not_read_when_its_process_died_is_not_missed() {
+    let mut history = dies_with_a_message_unread();
+    history.asked.retain(|asked| asked.ask != Ask::Listen);
     assert!(topics::check(&history).is_kept());
+    let dawdle = history.asked.iter_mut().find(|asked| asked.ask == Ask::Dawdle).unwrap();
+    dawdle.process = Some(Origin(99));
+    assert!(!topics::check(&history).is_kept(), "it did not read in another process, and this one's it reads");
     history.asked.retain(|asked| asked.ask != Ask::Dawdle);
     assert!(!topics::check(&history).is_kept());
+}
+
+/// Found by storms 158, 352 and 522: a client wanted to read again while its node stood still, and that died so.
+#[test]
+fn what_a_client_wanted_to_read_while_its_process_stood_still_until_it_died_is_not_missed() {
+    // When it wants to read again, and until when its process stands still, which begins at 21 s.
+    for (listens_at, still_until, is_kept) in [
+        (23_000, 30_000, true),
+        (21_000, 30_000, true),
+        (25_500, 24_000, true),
+        (20_500, 30_000, false),
+        (23_000, 24_000, false),
+        (24_500, 24_000, false),
+    ] {
+        let mut history = dies_with_a_message_unread();
+        history.asked.iter_mut().find(|asked| asked.ask == Ask::Listen).unwrap().at = listens_at;
+        goes_wrong(&mut history, 21_000, Fault::Pause { node: 1 });
+        goes_wrong(&mut history, still_until, Fault::Resume { node: 1 });
+        let meanwhile = history.samples.iter_mut().filter(|sample| (21_000..still_until).contains(&sample.at));
+        meanwhile.for_each(|sample| seen(sample, 1).paused = true);
+        assert_eq!(topics::check(&history).is_kept(), is_kept, "it reads from {listens_at}, still until {still_until}");
+    }
 }
 
 #[test]

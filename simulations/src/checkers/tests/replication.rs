@@ -65,6 +65,24 @@ fn the_living_are_not_given_up_before_the_grace_is_over() {
             seen(sample, 0).members.remove(&alive);
         });
     });
+    // Found by storm 1046 of four nodes: who was still leaving had not heard of him for the grace time, and told the others.
+    for (left_at, is_kept) in [(18_000, true), (9_000, false)] {
+        let mut history = truth();
+        let (alive, leaver) = (history.processes[1].origin, history.processes[2].origin);
+        history.processes[2].until = Some((left_at, End::Left));
+        for sample in history.samples.iter_mut().filter(|sample| sample.at > 5_000) {
+            let at = sample.at;
+            sample.nodes[2].take_if(|seen| seen.origin == leaver && at >= left_at);
+            let leaving = sample.nodes[2].iter_mut().filter(|seen| seen.origin == leaver);
+            leaving.for_each(|seen| seen.members.extend([(alive, MemberState::Down)]));
+            if at > 20_000 {
+                seen(sample, 0).members.remove(&alive);
+            }
+        }
+        let verdict = false_death::check(&history);
+        let is_told = verdict.broken.iter().any(|breach| breach.words.contains("gave it up"));
+        assert_eq!(!is_told, is_kept, "{verdict:?}");
+    }
 }
 
 #[test]

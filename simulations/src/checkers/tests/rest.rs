@@ -69,6 +69,21 @@ fn at_rest_nobody_speaks_of_the_dead_of_whom_no_row_is_left() {
     rejects(check, "for somebody who was silent, and nobody was", |history| {
         history.plan.settings.grace_ms = 600_000;
     });
+    // Found by storm 2914 of the full world: whoever had never met somebody gave him up, while one whom it had Up still held him for Up.
+    for has_met in [false, true] {
+        let mut history = truth();
+        for sample in &mut history.samples {
+            for (node, seen) in sample.nodes.iter_mut().take(2).enumerate() {
+                let Some(seen) = seen.as_mut().filter(|seen| seen.members.contains_key(&dead)) else { continue };
+                if node == 1 || has_met && sample.at < 27_000 {
+                    seen.members.insert(dead, MemberState::Up);
+                } else {
+                    seen.members.remove(&dead);
+                }
+            }
+        }
+        assert_eq!(check(&history).is_kept(), !has_met, "{:?}", check(&history));
+    }
 }
 
 #[test]
