@@ -41,7 +41,7 @@ fn three_nodes_find_each_other_through_one_seed() {
 #[test]
 fn two_nodes_with_each_other_as_the_only_seed_find_each_other() {
     run(async {
-        let (first, second) = (dead_addr().await, dead_addr().await);
+        let (first, second) = (dead_addr(), dead_addr());
         let mut left = config("a", &[second]);
         (left.listen, left.advertise) = (first, first);
         let mut right = config("b", &[first]);
@@ -56,7 +56,7 @@ fn two_nodes_with_each_other_as_the_only_seed_find_each_other() {
 fn a_member_is_announced_before_its_link_and_the_seeds_after_those_that_answered() {
     run(async {
         let a = Node::start("a", &[]).await;
-        let mut b = Node::start("b", &[a.addr(), dead_addr().await]).await;
+        let mut b = Node::start("b", &[a.addr(), dead_addr()]).await;
         assert!(matches!(b.next().await, ClusterEvent::MemberUp(member) if member.node.as_str() == "a"));
         assert!(matches!(b.next().await, ClusterEvent::SeedsTried { answered: 1 }));
         assert!(matches!(b.next().await, ClusterEvent::LinkUp { .. }));
@@ -66,7 +66,7 @@ fn a_member_is_announced_before_its_link_and_the_seeds_after_those_that_answered
 #[test]
 fn a_dead_seed_is_tried_on_and_found_when_it_appears() {
     run(async {
-        let addr = dead_addr().await;
+        let addr = dead_addr();
         let mut early = Node::start("early", &[addr]).await;
         assert!(matches!(early.next().await, ClusterEvent::SeedsTried { answered: 0 }));
         let ClusterEvent::Alone { tried } = early.next().await else {
@@ -85,7 +85,7 @@ fn a_dead_seed_is_tried_on_and_found_when_it_appears() {
 #[test]
 fn a_node_that_must_join_and_reaches_nobody_fails_and_lists_what_it_tried() {
     run(async {
-        let addr = dead_addr().await;
+        let addr = dead_addr();
         let mut config = config("a", &[addr]);
         config.require_join = true;
         let Err(StartError::NobodyReached { tried }) = Node::start_with(config).await else {
@@ -98,14 +98,14 @@ fn a_node_that_must_join_and_reaches_nobody_fails_and_lists_what_it_tried() {
 #[test]
 fn a_seed_that_is_the_node_itself_counts_for_nothing() {
     run(async {
-        let addr = dead_addr().await;
+        let addr = dead_addr();
         let mut config = config("a", &[addr]);
         (config.listen, config.advertise) = (addr, addr);
         config.seeds.push(format!("localhost:{}", addr.port()));
         let mut alone = Node::start_with(config.clone()).await.unwrap();
         assert!(matches!(alone.next().await, ClusterEvent::SeedsTried { answered: 0 }));
         assert!(matches!(alone.next().await, ClusterEvent::Alone { .. }), "there is nobody to wait for");
-        let addr = dead_addr().await;
+        let addr = dead_addr();
         (config.listen, config.advertise) = (addr, addr);
         config.seeds = vec![addr.to_string()];
         config.require_join = true;
@@ -119,7 +119,7 @@ fn a_seed_that_is_the_node_itself_counts_for_nothing() {
 #[test]
 fn a_seed_that_turns_out_later_to_be_the_node_itself_is_not_waited_for() {
     run(async {
-        let addr = dead_addr().await;
+        let addr = dead_addr();
         let mut config = config("a", &[]);
         (config.listen, config.advertise) = (addr, addr);
         config.seeds = vec![format!("localhost:{}", addr.port())];
@@ -136,7 +136,7 @@ fn a_seed_that_turns_out_later_to_be_the_node_itself_is_not_waited_for() {
 #[test]
 fn a_node_whose_seeds_are_dead_is_told_so_though_somebody_found_it() {
     run(async {
-        let mut found = Node::start("found", &[dead_addr().await]).await;
+        let mut found = Node::start("found", &[dead_addr()]).await;
         let mut other = Node::start("other", &[found.addr()]).await;
         other.linked("found").await;
         found.until("word of its seeds", |event| matches!(event, ClusterEvent::Alone { .. }).then_some(())).await;
@@ -148,7 +148,7 @@ fn a_node_whose_seeds_are_dead_is_told_so_though_somebody_found_it() {
 #[test]
 fn a_name_of_several_nodes_is_waited_for() {
     run(async {
-        let addr = dead_addr().await;
+        let addr = dead_addr();
         let mut config = config("a", &[]);
         (config.listen, config.advertise) = (addr, addr);
         config.seeds = vec![format!("{SEVERAL}:{}", addr.port())];
@@ -164,7 +164,7 @@ fn a_name_of_several_nodes_is_waited_for() {
 fn a_newcomer_that_nobody_knows_stops_when_its_name_is_in_use() {
     run(async {
         let first = Node::start("a", &[]).await;
-        let meeting = dead_addr().await;
+        let meeting = dead_addr();
         let mut late = config("a", &[meeting]);
         late.join_timeout = Duration::from_millis(100);
         let mut late = Node::start_with(late).await.unwrap();
@@ -188,7 +188,7 @@ fn a_newcomer_that_nobody_knows_stops_when_its_name_is_in_use() {
 fn a_seed_of_another_cluster_is_an_error_in_words() {
     run(async {
         let other = Node::start("a", &[]).await;
-        let mut config = config("b", &[other.addr(), dead_addr().await]);
+        let mut config = config("b", &[other.addr(), dead_addr()]);
         config.cluster = "another".into();
         let error = Node::start_with(config).await.map(drop).unwrap_err();
         let StartError::Refused { refusals } = &error else {

@@ -6,6 +6,8 @@
 #![allow(dead_code)]
 
 pub(crate) mod cut;
+#[path = "../ports/mod.rs"]
+mod ports;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -15,6 +17,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cut::{CutNetwork, Switch};
 use headcount_cluster::{Class, Cluster, ClusterConfig, ClusterEvent, Link, Member, NodeId, StartError, World};
+use ports::free_port;
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 use tokio::time::timeout;
@@ -44,9 +47,8 @@ pub(crate) fn config(name: &str, seeds: &[SocketAddr]) -> ClusterConfig {
 }
 
 /// An address on which nothing listens.
-pub(crate) async fn dead_addr() -> SocketAddr {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    listener.local_addr().unwrap()
+pub(crate) fn dead_addr() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], free_port()))
 }
 
 pub(crate) struct Node {

@@ -10,6 +10,8 @@ mod call;
 #[allow(dead_code)] // the other benchmarks use more of it
 #[path = "../measure/mod.rs"]
 mod measure;
+#[path = "../../../cluster/tests/ports/mod.rs"]
+mod ports;
 #[allow(dead_code, clippy::unwrap_used)] // the tests of presence over a Redis use more of it
 #[path = "../../tests/redis/server.rs"]
 mod server;

@@ -4,8 +4,9 @@ use std::process::{Output, Stdio};
 
 use rustix::process::Signal;
 
+use crate::ports::free_port;
 use crate::process::{Node, Plan, cluster, program, state_of};
-use crate::server::{Server, free_port};
+use crate::server::Server;
 
 fn url(server: &Server) -> String {
     format!("redis://127.0.0.1:{}/0", server.port)

@@ -4,7 +4,7 @@
 //! No test here relies on a span of time being long enough: everything is waited for, and what must not happen is
 //! looked for in each answer on the way. When something fails, the logs of all processes of the test are shown.
 //!
-//! - `process`: one `headcount node`, and the ports for it
+//! - `process`: one `headcount node`, and the addresses for it
 //! - `commands`: what is written on one node is read on the others
 //! - `joining`: seeds, dead or alive, and who is refused
 //! - `faults`: crashes, stops, returns, goodbyes
@@ -24,6 +24,8 @@ mod faults;
 #[cfg(feature = "redis")]
 mod import;
 mod joining;
+#[path = "../../../cluster/tests/ports/mod.rs"]
+mod ports;
 mod process;
 #[cfg(feature = "redis")]
 mod redis;

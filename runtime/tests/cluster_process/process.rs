@@ -5,15 +5,15 @@
 
 use std::collections::VecDeque;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
-use std::net::{TcpListener, UdpSocket};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+
+use crate::ports::free_port;
 
 /// How long anything may take. It is long because machines that run tests are slow at times, and costs nothing when
 /// they are not.
@@ -324,16 +324,7 @@ pub(crate) fn values(lines: &[String]) -> Vec<&str> {
     values
 }
 
-/// An address that nothing listens on, neither by TCP nor by UDP. The ports are below those that the system hands out
-/// for connections, and begin at another number in each test process.
+/// An address that nothing listens on, neither by TCP nor by UDP.
 pub(crate) fn free_address() -> String {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = 10_000 + (std::process::id() % 200) as u16 * 100;
-    loop {
-        let port = first + NEXT.fetch_add(1, Ordering::Relaxed) % 2_000;
-        let address = format!("127.0.0.1:{port}");
-        if TcpListener::bind(&address).is_ok() && UdpSocket::bind(&address).is_ok() {
-            return address;
-        }
-    }
+    format!("127.0.0.1:{}", free_port())
 }

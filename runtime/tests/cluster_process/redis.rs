@@ -2,8 +2,9 @@
 
 use rustix::process::Signal;
 
+use crate::ports::free_port;
 use crate::process::{Node, Plan, program, state_of, values};
-use crate::server::{Server, free_port};
+use crate::server::Server;
 
 /// Leases that end soon, so that a death is noticed soon.
 const LEASE: (&str, &str) = ("HEADCOUNT_REDIS_LEASE", "900ms");

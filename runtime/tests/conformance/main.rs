@@ -42,6 +42,9 @@ mod local;
 #[cfg(feature = "redis")]
 mod over_redis;
 #[cfg(feature = "redis")]
+#[path = "../../../cluster/tests/ports/mod.rs"]
+mod ports;
+#[cfg(feature = "redis")]
 #[allow(dead_code)] // the tests of presence over a Redis use more of it
 #[path = "../redis/server.rs"]
 mod server;

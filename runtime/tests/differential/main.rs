@@ -11,6 +11,8 @@ mod differences;
 mod local;
 mod over_there;
 mod patterns;
+#[path = "../../../cluster/tests/ports/mod.rs"]
+mod ports;
 mod sequence;
 #[allow(dead_code)] // the tests of presence over a Redis use more of it
 #[path = "../redis/server.rs"]

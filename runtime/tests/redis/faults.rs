@@ -7,8 +7,9 @@ use std::time::Duration;
 use headcount::{Error, Event, Presence, RedisClients, RedisPresence};
 use tokio::time::Instant;
 
+use crate::ports::free_port;
 use crate::proxy::Proxy;
-use crate::server::{DEADLINE, Server, free_port, next, until};
+use crate::server::{DEADLINE, Server, next, until};
 
 /// The words of a backend's error.
 fn message(error: Error) -> String {

@@ -10,6 +10,8 @@ mod losses;
 mod node;
 mod ownership;
 mod pops;
+#[path = "../../../cluster/tests/ports/mod.rs"]
+mod ports;
 mod proxy;
 mod server;
 mod sweeping;

@@ -1,11 +1,13 @@
 //! A real Redis for one test.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use headcount::{Event, RedisBuilder, RedisPresence, Subscription};
 use tempfile::TempDir;
+
+use crate::ports::free_port;
 
 /// What nothing should take. Reaching it is a failure, so no test waits for it.
 pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
@@ -148,10 +150,6 @@ fn spawn(port: u16, directory: &TempDir, extra: &[String]) -> Child {
     let hint =
         "`redis-server` 6.2 or later is needed for these tests; install it, for example: apt-get install redis-server";
     command.spawn().expect(hint)
-}
-
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 /// What a subscriber hears next.

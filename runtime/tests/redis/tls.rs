@@ -4,7 +4,8 @@ use headcount::config::{Config, Layers};
 use headcount::{Error, Event, Node, Presence, RedisPresence};
 use tempfile::TempDir;
 
-use crate::server::{Server, free_port, next};
+use crate::ports::free_port;
+use crate::server::{Server, next};
 
 /// A server with a certificate of its own, on a port for TLS beside the plain one.
 struct Secured {
