@@ -86,10 +86,7 @@ fn played(plan: &Plan, world: Where) -> Result<(History, Vec<Verdict>), String> 
 fn play(plan: &Plan, world: Where) -> History {
     match world {
         Where::Core => play::play(plan, &mut CoreWorld::of(plan)),
-        Where::Full => Simulation::of_plan(plan).run(|world| {
-            world.boot_all();
-            play::play(plan, world)
-        }),
+        Where::Full => Simulation::of_plan(plan).run(|world| play::play(plan, world)),
     }
 }
 

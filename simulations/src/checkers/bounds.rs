@@ -119,9 +119,6 @@ impl<'a> Caps<'a> {
 }
 
 fn is_homed(ask: &Ask) -> bool {
-    if let Ask::CompareAndSet { .. } = ask {
-        return true;
-    }
     let is_counted = matches!(ask, Ask::Command { via: Via::Homed, .. });
     if matches!(ask, Ask::CompareAndSet { .. }) {
         return true;

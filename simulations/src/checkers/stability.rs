@@ -253,24 +253,8 @@ impl Company {
 
 /// Whether a fault is one of two nodes, or of what lies between them.
 fn is_among(pair: [usize; 2], fault: &Fault) -> bool {
-    match *fault {
-        Fault::Start { node }
-        | Fault::Crash { node }
-        | Fault::PowerOff { node }
-        | Fault::Leave { node }
-        | Fault::Pause { node }
-        | Fault::Resume { node }
-        | Fault::SetClock { node, .. } => pair.contains(&node),
-        Fault::Cut { from, to }
-        | Fault::Mend { from, to }
-        | Fault::Lose { from, to, .. }
-        | Fault::Repeat { from, to, .. }
-        | Fault::Delay { from, to, .. }
-        | Fault::Clog { from, to, .. }
-        | Fault::Narrow { from, to, .. }
-        | Fault::Widen { from, to, .. }
-        | Fault::BreakSnapshot { from, to } => pair == [from.min(to), from.max(to)],
-    }
+    let (from, to) = fault.ends();
+    pair.contains(&from) && pair.contains(&to)
 }
 
 /// Times that may overlap: of each, in the order of their beginnings, when it begins, and the last end until then.

@@ -80,10 +80,11 @@ impl<'a> Sought<'a> {
         }
     }
 
-    /// Whether an ask ends subscriptions to it.
-    fn is_ended_by(self, ask: &'a Ask) -> bool {
-        match ask {
-            Ask::Unsubscribe { topic } => self == Self::Topic(topic),
+    /// Whether something asked ends subscriptions to it. What was given up before the node took it does not; reading a pattern ends at once.
+    fn is_ended_by(self, asked: &'a Asked) -> bool {
+        let never_taken = asked.begun.is_none() && asked.given_up.is_some();
+        match &asked.ask {
+            Ask::Unsubscribe { topic } => self == Self::Topic(topic) && !never_taken,
             Ask::UnsubscribePattern { pattern } => self == Self::Pattern(pattern),
             _ => false,
         }
@@ -155,7 +156,7 @@ pub(super) fn subscriptions(history: &History) -> Vec<Subscribed<'_>> {
     for (index, asked) in history.asked.iter().enumerate() {
         let (Some(sought), Some(process)) = (Sought::of(&asked.ask), asked.process) else { continue };
         let number = numbers.entry((asked.client, sought)).or_default();
-        let ends = |later: &&Asked| later.client == asked.client && sought.is_ended_by(&later.ask);
+        let ends = |later: &&Asked| later.client == asked.client && sought.is_ended_by(later);
         let unsubscribed = history.asked[index..].iter().find(ends).map(|later| later.at);
         let died = history.ended(process);
         found.push(Subscribed {

@@ -46,6 +46,8 @@ pub struct Simulation {
     pub(crate) latency: (Duration, Duration),
     pub(crate) program: Option<Program>,
     pub(crate) keeps_trace: bool,
+    /// Whether all machines run before the story begins.
+    boots: bool,
 }
 
 impl Simulation {
@@ -66,11 +68,12 @@ impl Simulation {
             latency: (ms(1), ms(20)),
             program: None,
             keeps_trace: true,
+            boots: false,
         };
         simulation.named(names)
     }
 
-    /// The world of a plan, whose nodes are `n0`, `n1` and so on. It keeps the hash of its trace and not the events.
+    /// The world of a plan, whose nodes are `n0`, `n1` and so on and have been started. It keeps the hash of its trace and not the events.
     pub fn of_plan(plan: &Plan) -> Self {
         let mut simulation = Self::new(plan.seed).nodes(plan.nodes);
         let seeds = std::mem::take(&mut simulation.config.seeds);
@@ -80,6 +83,7 @@ impl Simulation {
         let ms = |ms: u32| Duration::from_millis(u64::from(ms));
         simulation.latency = (ms(least), ms(most));
         simulation.keeps_trace = false;
+        simulation.boots = true;
         simulation
     }
 
@@ -142,7 +146,12 @@ impl Simulation {
         let told = thread::scope(|scope| {
             let history = thread::Builder::new().name(format!("world-{seed}")).spawn_scoped(scope, move || {
                 entropy::arm(seed);
-                story(&mut World::new(self, its_time))
+                let boots = self.boots;
+                let mut world = World::new(self, its_time);
+                if boots {
+                    world.boot_all();
+                }
+                story(&mut world)
             });
             history.expect("the system gives a test one more thread").join()
         });

@@ -112,7 +112,7 @@ impl Stage for World {
 
 impl World {
     /// Starts all machines that do not run and waits for none: how a plan begins.
-    pub fn boot_all(&mut self) {
+    pub(super) fn boot_all(&mut self) {
         for index in 0..self.machines.len() {
             self.boot_machine(index);
         }

@@ -133,6 +133,28 @@ impl Fault {
             Self::BreakSnapshot { .. } => FaultKind::BreakSnapshot,
         }
     }
+
+    /// Between whom it lies: who speaks and who hears. A fault of a node is between that one and itself.
+    pub fn ends(&self) -> (usize, usize) {
+        match *self {
+            Self::Start { node }
+            | Self::Crash { node }
+            | Self::PowerOff { node }
+            | Self::Leave { node }
+            | Self::Pause { node }
+            | Self::Resume { node }
+            | Self::SetClock { node, .. } => (node, node),
+            Self::Cut { from, to }
+            | Self::Mend { from, to }
+            | Self::Lose { from, to, .. }
+            | Self::Repeat { from, to, .. }
+            | Self::Delay { from, to, .. }
+            | Self::Clog { from, to, .. }
+            | Self::Narrow { from, to, .. }
+            | Self::Widen { from, to, .. }
+            | Self::BreakSnapshot { from, to } => (from, to),
+        }
+    }
 }
 
 impl fmt::Display for Fault {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::page::escape;
 use super::{clock, open_svg};
 use crate::history::{End, History};
-use crate::plan::{Fault, FaultKind};
+use crate::plan::FaultKind;
 
 const WIDTH: f64 = 1000.0;
 const LEFT: f64 = 40.0;
@@ -63,8 +63,8 @@ pub(super) fn svg(history: &History) -> String {
         put(format!(
             "<line x1=\"{0:.1}\" x2=\"{0:.1}\" y1=\"{1:.1}\" y2=\"{2:.1}\" stroke=\"var(--fault)\" opacity=\".7\"><title>{3}</title></line>",
             x(at),
-            lane(hit(fault)) - 3.0,
-            lane(hit(fault)) + LANE - 5.0,
+            lane(fault.ends().1) - 3.0,
+            lane(fault.ends().1) + LANE - 5.0,
             escape(&words)
         ));
     }
@@ -110,28 +110,6 @@ fn pauses(history: &History, end: u64) -> Vec<(usize, u64, u64)> {
         spans.extend(since.map(|from| (node, from, end)));
     }
     spans
-}
-
-/// The node in whose lane a fault is drawn: a link's is the one that does not hear.
-fn hit(fault: &Fault) -> usize {
-    match *fault {
-        Fault::Start { node }
-        | Fault::Crash { node }
-        | Fault::PowerOff { node }
-        | Fault::Leave { node }
-        | Fault::Pause { node }
-        | Fault::Resume { node }
-        | Fault::SetClock { node, .. } => node,
-        Fault::Cut { to, .. }
-        | Fault::Mend { to, .. }
-        | Fault::Lose { to, .. }
-        | Fault::Repeat { to, .. }
-        | Fault::Delay { to, .. }
-        | Fault::Clog { to, .. }
-        | Fault::Narrow { to, .. }
-        | Fault::Widen { to, .. }
-        | Fault::BreakSnapshot { to, .. } => to,
-    }
 }
 
 fn legend(history: &History) -> String {

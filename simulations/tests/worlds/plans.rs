@@ -37,7 +37,6 @@ fn whoever_is_asked_before_the_calm_runs() {
 /// Lets a story happen on the stage of a plan, once all nodes are ready.
 fn on_stage<T: Send>(seed: u64, story: impl FnOnce(&mut World) -> T + Send) -> T {
     Simulation::of_plan(&plan(seed)).run(|world| {
-        world.boot_all();
         world.until("all are ready", LONG, |world| {
             (0..NODES).all(|node| world.look(node).is_some_and(|look| look.ready))
         });

@@ -14,6 +14,25 @@ fn at_rest_nothing_is_left_over() {
 }
 
 #[test]
+fn who_gives_up_an_unsubscribe_before_the_node_took_it_is_subscribed() {
+    let begun_at = |begun: Option<u64>| {
+        move |history: &mut History| {
+            let is_it = |asked: &&Asked| matches!(asked.ask, Ask::Subscribe { .. });
+            let mut later = history.asked.iter().rfind(is_it).unwrap().clone();
+            let Ask::Subscribe { topic } = later.ask else { unreachable!() };
+            let now = later.answer.take().unwrap().0 + 1;
+            (later.ask, later.at, later.begun, later.given_up) =
+                (Ask::Unsubscribe { topic }, now, begun, Some(now + 1));
+            history.asked.push(later);
+        }
+    };
+    let mut history = truth();
+    begun_at(None)(&mut history);
+    assert!(leaks::check(&history).is_kept(), "{:?}", leaks::check(&history));
+    rejects(leaks::check, "subscriptions is", begun_at(Some(0)));
+}
+
+#[test]
 fn caps_hold() {
     rejects(bounds::check, "memory_bytes", |history| last(history, 0).stats.memory_bytes = usize::MAX);
     rejects(bounds::check, "oplog_bytes", |history| {
