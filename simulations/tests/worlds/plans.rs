@@ -140,8 +140,7 @@ fn a_snapshot_that_breaks_is_loaded_all_the_same() {
         let mut plan = plan(seed);
         plan.settings.oplog_bytes = 20_000;
         Simulation::of_plan(&plan).run(|world| {
-            world.inject(&Fault::Start { node: 0 });
-            world.inject(&Fault::Start { node: 1 });
+            world.inject(&Fault::Crash { node: 2 });
             world.until("two are ready", LONG, |world| {
                 (0..2).all(|node| world.look(node).is_some_and(|look| look.ready))
             });
