@@ -3,7 +3,8 @@
 //! A probe is a handshake without a link. It tells a wrong seed from a dead one before any gossip flows, and finds out whether this node's name and
 //! incarnation are free. Names are resolved anew at each probe, and only addresses that answered as ours are given to gossip.
 //! Because probing never stops while a seed is missing, two halves that were started apart merge as soon as one seed of either is reached.
-//! Each trouble is logged once, and once more when it is over.
+//! Each trouble is logged once, and once more when it is over. A seed that does not answer is no trouble before `join_timeout`: of nodes that are
+//! started together none answers at first.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -33,6 +34,8 @@ pub(crate) struct Seeds {
 struct Seed {
     name: String,
     outcome: Option<Outcome>,
+    /// Since when nothing has answered there.
+    silent_since: Option<Duration>,
     is_reported_missing: bool,
 }
 
@@ -55,8 +58,7 @@ enum Verdict {
 
 impl Seeds {
     pub(crate) fn new(names: &[String]) -> Self {
-        let seed = |name: &String| Seed { name: name.clone(), outcome: None, is_reported_missing: false };
-        Self { seeds: names.iter().map(seed).collect() }
+        Self { seeds: names.iter().map(|name| Seed::new(name)).collect() }
     }
 
     /// Asks the seeds until it is clear whether and as whom this node may start. Returns after the first round unless the name is
@@ -87,7 +89,7 @@ impl Seeds {
     }
 
     /// Approaches the seeds that accepted, which makes them members, and then tells the layer above how the first round went.
-    pub(crate) fn start_gossip(&self, hub: &Rc<Hub>) {
+    pub(crate) fn start_gossip(&mut self, hub: &Rc<Hub>) {
         for seed in &self.seeds {
             seed.greet(hub);
         }
@@ -116,6 +118,7 @@ impl Seeds {
                 may_be_alone = false;
                 self.tell_alone(&hub);
             }
+            self.tell_missing(&hub);
         }
     }
 
@@ -128,18 +131,49 @@ impl Seeds {
         if may_be_alone && !left.is_zero() { wait.min(left) } else { wait }
     }
 
-    /// When no seed is named but this node itself, or others have found this node, there is nothing to warn of.
-    fn tell_alone(&self, hub: &Hub) {
+    /// Says that this node goes on alone. When others have found it, there is nothing to warn of.
+    fn tell_alone(&mut self, hub: &Hub) {
         let tried = self.tried();
-        if self.wanted() > 0 && hub.members().is_empty() {
-            let list: Vec<String> = tried.iter().map(|(seed, why)| format!("{seed}: {why}")).collect();
-            warn!(
-                node = %hub.config.node,
-                "no seed was reached within {:?}; this node goes on alone, keeps trying and merges when one appears. Tried {}",
-                hub.config.join_timeout, list.join("; ")
-            );
+        if hub.members().is_empty() {
+            self.log_alone(hub, &tried);
         }
         hub.events.emit(ClusterEvent::Alone { tried });
+    }
+
+    fn log_alone(&mut self, hub: &Hub, tried: &[(String, String)]) {
+        let node = &hub.config.node;
+        if self.seeds.is_empty() {
+            info!(
+                %node,
+                "no seeds are set: this node is alone until another names it as a seed, and will be again after a restart, whoever lives then; \
+                 give every node the same `seeds`, the first one too"
+            );
+        } else if self.wanted() == 0 {
+            let list: Vec<&str> = self.seeds.iter().map(|seed| seed.name.as_str()).collect();
+            warn!(
+                %node,
+                "the seed list has only this node itself ({}): it serves alone until another is found there or names it as a seed; add other nodes to `seeds`",
+                list.join(", ")
+            );
+        } else {
+            let list: Vec<String> = tried.iter().map(|(seed, why)| format!("{seed}: {why}")).collect();
+            warn!(
+                %node,
+                "no seed was reached within {:?}; this node goes on alone, keeps trying and merges when one appears. Check that the seeds \
+                 run, that `seeds` has their addresses, and that a firewall lets UDP and TCP through to their ports. Tried {}",
+                hub.config.join_timeout, list.join("; ")
+            );
+            for seed in &mut self.seeds {
+                seed.is_reported_missing = true;
+            }
+        }
+    }
+
+    /// Warns of each seed that has not answered for so long that it is not just starting.
+    fn tell_missing(&mut self, hub: &Hub) {
+        for seed in &mut self.seeds {
+            seed.tell_missing(hub);
+        }
     }
 
     /// Asks the seeds that are not members. Returns which those were.
@@ -236,6 +270,10 @@ impl Seeds {
 }
 
 impl Seed {
+    fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), outcome: None, silent_since: None, is_reported_missing: false }
+    }
+
     /// Whether the nodes behind this seed are members, so that it need not be asked.
     fn is_satisfied(&self, hub: &Hub) -> bool {
         match &self.outcome {
@@ -269,18 +307,33 @@ impl Seed {
         let seed = &self.name;
         match &outcome {
             Outcome::Accepted(_) => {
-                if std::mem::take(&mut self.is_reported_missing) {
+                self.is_reported_missing = false;
+                if self.silent_since.take().is_some() {
                     info!(%node, addr = %seed, "seed {seed} is reached now");
                 }
             }
             Outcome::Unreachable(why) => {
-                if !std::mem::replace(&mut self.is_reported_missing, true) {
-                    warn!(%node, addr = %seed, "seed {seed} is not reached: {why}; this is said once, and retried quietly");
+                if self.silent_since.is_none() {
+                    self.silent_since = Some(hub.since_start());
+                    info!(%node, addr = %seed, "seed {seed} does not answer: {why}; it is asked again and again");
                 }
             }
-            Outcome::Refused(_) | Outcome::Yourself => {}
+            Outcome::Refused(_) | Outcome::Yourself => self.silent_since = None,
         }
         self.outcome = Some(outcome);
+    }
+
+    fn tell_missing(&mut self, hub: &Hub) {
+        let bound = hub.config.join_timeout;
+        let (Some(Outcome::Unreachable(why)), Some(since)) = (&self.outcome, self.silent_since) else { return };
+        if hub.since_start() >= since + bound && !std::mem::replace(&mut self.is_reported_missing, true) {
+            let seed = &self.name;
+            warn!(
+                node = %hub.config.node, addr = %seed,
+                "seed {seed} has not been reached for {bound:?}: {why}; this node does without and asks on, quietly. Start it, mend `seeds`, or \
+                 open its port for UDP and TCP"
+            );
+        }
     }
 }
 

@@ -47,7 +47,8 @@ pub struct Config {
     /// The `ip:port` at which other nodes reach this one. Default: `listen`, which then must not be `0.0.0.0` or
     /// `[::]`.
     pub advertise: Option<String>,
-    /// Nodes to find the cluster by, as `host:port`; names are resolved anew at each attempt. Default: none.
+    /// Nodes to find the cluster by, as `host:port`: any few, the same for all nodes, so that each finds the others when it starts again.
+    /// Names are resolved anew at each attempt. Default: none.
     pub seeds: Vec<String>,
     /// How long to look for a first seed before going on alone, 100 ms to 10 min. Default 10 s.
     pub join_timeout: Duration,

@@ -283,6 +283,11 @@ impl Node {
         self.log.lock().unwrap().clone()
     }
 
+    /// The lines of the log that have a text.
+    pub(crate) fn log_lines(&self, text: &str) -> Vec<String> {
+        self.log().lines().filter(|line| line.contains(text)).map(str::to_owned).collect()
+    }
+
     /// What an ended process said of why it failed: the end of its log from `error:` on.
     pub(crate) fn error(&self) -> String {
         let log = self.log();

@@ -38,9 +38,9 @@ HEADCOUNT_LIMITS_MAX_KEY_BYTES, ..), then flags; the later one wins.
 Standard input is a console: one command a line in Redis's words; HELP lists them. Ctrl-D on a terminal leaves; the end of \
 any other input closes the console and the node runs on. SIGINT and SIGTERM leave gracefully, a second one stops at once.
 
-Two nodes on one machine:
-  headcount node --name a --listen 127.0.0.1:7946
-  headcount node --name b --listen 127.0.0.1:7947 --seeds 127.0.0.1:7946
+Two nodes on one machine, which have the same seeds, so that each finds the other whichever starts again:
+  headcount node --name a --listen 127.0.0.1:7946 --seeds 127.0.0.1:7946,127.0.0.1:7947
+  headcount node --name b --listen 127.0.0.1:7947 --seeds 127.0.0.1:7946,127.0.0.1:7947
 
 The same over a Redis:
   headcount node --name a --backend redis://127.0.0.1:6379/0";
@@ -73,7 +73,7 @@ pub(crate) struct ClusterFlags {
     /// Where other nodes reach this one [default: the listen address]
     #[arg(long, value_name = "IP:PORT")]
     pub(crate) advertise: Option<String>,
-    /// Nodes to find the cluster by, separated by commas
+    /// Nodes to find the cluster by, separated by commas: any few, the same for all nodes
     #[arg(long, value_name = "HOST:PORT,..")]
     pub(crate) seeds: Option<String>,
     /// The cluster's name; nodes of different clusters refuse each other [default: headcount]
