@@ -308,25 +308,6 @@ pub struct LeaveReport {
     pub unconfirmed: Vec<NodeId>,
 }
 
-impl fmt::Display for LeaveReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "left; {} of {} members confirmed",
-            self.confirmed.len(),
-            self.confirmed.len() + self.unconfirmed.len()
-        )?;
-        if let Some(first) = self.unconfirmed.first() {
-            write!(f, "; not confirmed: {first}")?;
-        }
-        self.unconfirmed.iter().skip(1).try_for_each(|node| write!(f, ", {node}"))?;
-        if self.confirmed.is_empty() && !self.unconfirmed.is_empty() {
-            f.write_str("; the last writes of this node may be lost, nobody has said that it has them")?;
-        }
-        Ok(())
-    }
-}
-
 impl LeaveReport {
     fn of(links: &[Link], unlinked: &[Member]) -> Self {
         let (confirmed, unconfirmed): (Vec<&Link>, Vec<&Link>) =

@@ -129,6 +129,8 @@ pub struct State {
     pub(crate) interest_version: u64,
     pub(crate) homed: Homed,
     pub(crate) peers: Peers,
+    /// Up to where some peer, which may be Gone since, has said to have this node's operations.
+    pub(crate) heard_by_somebody: u64,
     /// Own operations that erased what this node's vector does not cover yet.
     pub(crate) early_erasures: Vec<EarlyErasure>,
     /// Origins whose streams wait for something.
@@ -197,6 +199,7 @@ impl State {
             interest_version: 0,
             homed: Homed::default(),
             peers: Peers::default(),
+            heard_by_somebody: 0,
             early_erasures: Vec::new(),
             blocked: BTreeSet::new(),
             doomed: VecDeque::new(),
@@ -478,6 +481,7 @@ impl State {
             peer.confirmed = 0;
             peer.cursor = None;
         }
+        self.heard_by_somebody = 0;
         self.view_changed();
     }
 
@@ -614,6 +618,11 @@ impl State {
         let counted = self.peers.values().filter(|peer| peer.up || !anybody_up);
         let confirmed = counted.map(Peer::confirmed).min();
         confirmed.map_or(0, |seq| self.origins.get(self.me).applied.saturating_sub(seq))
+    }
+
+    /// This node's operations that no peer has ever confirmed.
+    pub fn unheard(&self) -> u64 {
+        self.written() - self.heard_by_somebody
     }
 
     /// Whether every live peer has confirmed all operations, all that waits for linked peers was handed to their links, and homes have said what became

@@ -14,8 +14,9 @@ use std::time::Duration;
 use actix::Actor;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt};
-pub use headcount_cluster::LeaveReport;
-use headcount_cluster::{Cluster, ClusterConfig, ClusterStats, GoneReason, Member, MemberState, StartError, World};
+use headcount_cluster::{
+    Cluster, ClusterConfig, ClusterStats, GoneReason, Member, MemberState, NodeId, StartError, World,
+};
 use headcount_presence::actor::{PresenceActor, PresenceEvent};
 use headcount_presence::handle::Shared;
 use headcount_presence::state::State;
@@ -359,7 +360,9 @@ impl Life {
         while !self.shared.read(|state, _| state.is_flushed()) && Instant::now() < flushed_by {
             tokio::time::sleep(FLUSH_INTERVAL).await;
         }
-        self.cluster.leave(LEAVE_DEADLINE / 2).await
+        let parting = self.cluster.leave(LEAVE_DEADLINE / 2).await;
+        let unheard_writes = self.shared.read(|state, _| state.unheard());
+        LeaveReport { confirmed: parting.confirmed, unconfirmed: parting.unconfirmed, unheard_writes }
     }
 }
 
@@ -379,6 +382,35 @@ impl View {
     fn note_me(&self, me: Member) {
         *self.me.lock() = me.clone();
         self.members.lock()[0].0 = me;
+    }
+}
+
+/// How a graceful leave went.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LeaveReport {
+    /// The peers that confirmed the goodbye, sorted: they hold this node for Gone.
+    pub confirmed: Vec<NodeId>,
+    /// The members that did not, sorted: they learn it by gossip, or when the grace time is over.
+    pub unconfirmed: Vec<NodeId>,
+    /// This node's last writes that no other node has ever said that it has.
+    pub unheard_writes: u64,
+}
+
+impl fmt::Display for LeaveReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { confirmed, unconfirmed, unheard_writes } = self;
+        write!(f, "left; {} of {} members confirmed", confirmed.len(), confirmed.len() + unconfirmed.len())?;
+        if let Some(first) = unconfirmed.first() {
+            write!(f, "; not confirmed: {first}")?;
+        }
+        unconfirmed.iter().skip(1).try_for_each(|node| write!(f, ", {node}"))?;
+        if confirmed.is_empty() && !unconfirmed.is_empty() && *unheard_writes > 0 {
+            write!(
+                f,
+                "; the last writes of this node ({unheard_writes}) may be lost, nobody has said that it has them"
+            )?;
+        }
+        Ok(())
     }
 }
 

@@ -167,7 +167,8 @@ pub enum Refusal {
     },
     /// The dialer's incarnation is Gone here.
     #[error(
-        "it has given this node up as gone after a long silence; this node comes back under a new incarnation by itself"
+        "it holds this node for gone, because it was silent for the whole grace time or said goodbye; unless this node is leaving, it \
+         comes back under a new incarnation by itself"
     )]
     Gone,
     /// Too many incarnations are known.

@@ -273,7 +273,9 @@ impl Hub {
             | Refusal::Unready
             | Refusal::Yourself => {}
         }
-        if !matches!(refusal, Refusal::Unready | Refusal::Yourself)
+        // Peers that have heard its goodbye refuse a node rightly.
+        if self.phase() != Phase::Leaving
+            && !matches!(refusal, Refusal::Unready | Refusal::Yourself)
             && self.is_news(format!("{peer} refuses: {refusal}"))
         {
             warn!(node = %used.node, peer = %peer, "{peer} refused this node: {refusal}");

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 
-use super::hub::Hub;
+use super::hub::{Hub, Phase};
 use super::{Listener, Stream, session};
 use crate::event::Member;
 use crate::limits::MAX_PENDING_HANDSHAKES;
@@ -103,7 +103,9 @@ async fn greet(hub: &Hub, stream: &mut Box<dyn Stream>, from: SocketAddr) -> Res
             Ok(()) | Err(Refusal::Gone | Refusal::StaleIncarnation { .. } | Refusal::Unready),
             Some(Notice { highest, .. }),
         ) => {
-            info!(node = %me.node, peer = %hello.member.node, "{} has given this node up as gone, or knows a newer incarnation of it; it goes on under a new one", hello.member.node);
+            if hub.phase() != Phase::Leaving {
+                info!(node = %me.node, peer = %hello.member.node, "{} has given this node up as gone, or knows a newer incarnation of it; it goes on under a new one", hello.member.node);
+            }
             hub.want_incarnation_above(highest, me.incarnation);
             Err(Refusal::Unready)
         }
@@ -125,7 +127,11 @@ async fn greet(hub: &Hub, stream: &mut Box<dyn Stream>, from: SocketAddr) -> Res
 
 async fn refuse(hub: &Hub, stream: &mut Box<dyn Stream>, peer: &str, refusal: Refusal) -> Result<(), String> {
     hub.count_refusal(&refusal);
-    if !matches!(refusal, Refusal::Unready | Refusal::Yourself) && hub.is_news(format!("refused {peer}: {refusal:?}")) {
+    // Nodes that leave at once refuse each other rightly, and none of them comes back.
+    if hub.phase() != Phase::Leaving
+        && !matches!(refusal, Refusal::Unready | Refusal::Yourself)
+        && hub.is_news(format!("refused {peer}: {refusal:?}"))
+    {
         info!(node = %hub.config.node, peer, "refused {peer}, and told it: {refusal}");
     }
     let answer = encode(&Answer::Refused(refusal));

@@ -172,6 +172,7 @@ impl State {
         peer.confirmed = peer.confirmed.max(seq);
         let known = peer.vector.entry(me).or_default();
         *known = seq.max(*known);
+        self.heard_by_somebody = self.heard_by_somebody.max(seq);
     }
 
     /// A peer says what it knows. `resync` also places its cursor into this node's stream; so does any vector where there is none, because

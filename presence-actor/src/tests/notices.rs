@@ -68,6 +68,21 @@ fn a_majority_is_spoken_of_when_it_is_lost_and_when_it_is_there_again() {
     assert_eq!(told(&mut world.nodes[0]), [back]);
 }
 
+/// Found by an operator's review: the last to leave, beside a dead node that had it all, was told that its writes may be lost.
+#[test]
+fn writes_that_a_node_confirmed_before_it_died_are_not_unheard() {
+    let mut world = World::new(2);
+    world.sadd(0, "lobby", "alice");
+    assert_eq!(world.nodes[0].unheard(), 1);
+    world.settle();
+    world.down(1);
+    assert_eq!(world.nodes[0].unheard(), 0);
+    world.sadd(0, "lobby", "bob");
+    assert_eq!(world.nodes[0].unheard(), 1, "of the two nobody has the second");
+    world.gone_at(0, 1);
+    assert_eq!(world.nodes[0].unheard(), 1);
+}
+
 #[test]
 fn a_joiner_says_for_whom_it_waits() {
     let mut world = World::new(2);

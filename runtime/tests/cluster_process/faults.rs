@@ -127,6 +127,40 @@ fn signals_that_keep_coming_end_a_leave_that_waits_for_a_stopped_peer() {
     assert_eq!(a.exit().code(), Some(130));
 }
 
+/// Found by an operator's review: each was told that the other had given it up, and would be back, and that its last writes may be lost.
+#[test]
+fn nodes_that_leave_at_once_beside_a_dead_one_tell_neither_that_they_were_given_up_nor_that_writes_may_be_lost() {
+    let [mut a, mut b, c] = cluster(["a", "b", "c"]);
+    a.ask("SADD lobby alice");
+    b.eventually_shows("SMEMBERS lobby", &["\"alice\""]);
+    a.eventually("STATS", "b has it", |lines| lines.contains(&"unconfirmed_ops:0".to_owned()));
+    c.kill();
+    for node in [&mut a, &mut b] {
+        node.eventually("MEMBERS", "c is down", |lines| state_of(lines, "c") == Some("down"));
+    }
+    for node in [&a, &b] {
+        node.signal(Signal::TERM);
+    }
+    for node in [&mut a, &mut b] {
+        assert!(node.exit().success());
+        let log = node.log();
+        assert!(log.contains("not confirmed: c"), "{log}");
+        for untrue in ["given this node up", "long silence", "new incarnation", "goes on under", "may be lost"] {
+            assert!(!log.contains(untrue), "{log}");
+        }
+    }
+}
+
+#[test]
+fn a_node_that_leaves_beside_a_stopped_one_tells_of_the_writes_that_nobody_has() {
+    let [mut a, b] = cluster(["a", "b"]);
+    b.stop();
+    a.ask("SADD lobby alice");
+    a.signal(Signal::TERM);
+    assert!(a.exit().success());
+    assert!(a.log().contains("the last writes of this node (1) may be lost"), "{}", a.log());
+}
+
 #[test]
 fn quit_leaves_as_a_signal_does() {
     let [mut a, mut b] = cluster(["a", "b"]);
