@@ -50,6 +50,8 @@ pub enum PresenceEvent {
 /// Moves what peers send and get.
 pub struct PresenceActor {
     shared: Arc<Shared>,
+    /// This node's name, for the log: several nodes may write into one.
+    node: String,
     links: BTreeMap<Origin, Link>,
     cluster: Option<mpsc::Receiver<ClusterEvent>>,
     tell: mpsc::UnboundedSender<PresenceEvent>,
@@ -69,7 +71,8 @@ impl PresenceActor {
         cluster: mpsc::Receiver<ClusterEvent>,
         tell: mpsc::UnboundedSender<PresenceEvent>,
     ) -> Self {
-        Self { shared, links: BTreeMap::new(), cluster: Some(cluster), tell, working: false }
+        let node = shared.read(|state, _| state.name().to_owned());
+        Self { shared, node, links: BTreeMap::new(), cluster: Some(cluster), tell, working: false }
     }
 
     fn tell(&self, event: PresenceEvent) {
@@ -85,7 +88,7 @@ impl PresenceActor {
             self.pump_class(origin, link, Class::Stream);
             self.pump_class(origin, link, Class::Bulk);
             if self.shared.read(|state, _| state.is_overwhelmed(origin)) {
-                warn!(peer = %link.peer().node, "{} does not read what it is sent; closing the link", link.peer().node);
+                warn!(node = %self.node, peer = %link.peer().node, "{} does not read what it is sent; closing the link", link.peer().node);
                 link.close("the peer does not read");
             }
         }
@@ -105,7 +108,7 @@ impl PresenceActor {
                 Err(LinkFull::Closed(_)) => break,
                 Err(refused) => {
                     // Room was asked for, and every cap of a command is below the frame's: only our own mistake gets here.
-                    error!(peer = %link.peer().node, ?class, "a frame was refused by its link: {refused}");
+                    error!(node = %self.node, peer = %link.peer().node, ?class, "a frame was refused by its link: {refused}");
                     link.close("a frame could not be sent");
                     break;
                 }
@@ -122,29 +125,33 @@ impl PresenceActor {
                 StateEvent::ClockAhead { peer, ahead_ms } => {
                     let peer =
                         self.links.get(&peer).map_or_else(|| peer.to_string(), |link| link.peer().node.to_string());
-                    warn!(%peer, ahead_ms, "the clock of {peer} is {ahead_ms} ms ahead of ours; its writes win over \
+                    warn!(node = %self.node, %peer, ahead_ms, "the clock of {peer} is {ahead_ms} ms ahead of ours; its writes win over \
                         concurrent ones until that is mended - check its time synchronisation");
                 }
-                StateEvent::Memory { memory, used, limit } => report_memory(memory, used, limit),
+                StateEvent::Memory { memory, used, limit } => report_memory(&self.node, memory, used, limit),
                 StateEvent::Majority { lacks: true, known, absent } => warn!(
+                    node = %self.node,
                     known,
                     "not more than half of the {known} nodes are up here, and home_requires is majority: pops, SET NX, GETSET and homed \
                      counters answer TRYAGAIN until enough of these are back: {}",
                     names(&absent)
                 ),
                 StateEvent::Majority { lacks: false, known, .. } => {
-                    info!(known, "more than half of the {known} nodes are up again; keys' homes serve");
+                    info!(node = %self.node, known, "more than half of the {known} nodes are up again; keys' homes serve");
                 }
                 StateEvent::ServesWithout { silent } => warn!(
+                    node = %self.node,
                     "this node serves as a home of keys without {}, which do not answer though they count as up",
                     names(&silent)
                 ),
                 StateEvent::StillJoining { waits_for } => info!(
+                    node = %self.node,
                     "joining: waiting for {}, of which the cluster says that they are up; without an answer this node is ready some \
                      five seconds later",
                     names(&waits_for)
                 ),
                 StateEvent::IdentityReused { peer } => error!(
+                    node = %self.node,
                     %peer,
                     "a peer knows writes of this node that this node has not made: two processes run under one \
                      incarnation (a copied disk or a cloned machine?); stop one of them and start it again"
@@ -195,16 +202,18 @@ impl Actor for PresenceActor {
     }
 }
 
-fn report_memory(memory: Memory, used: usize, limit: usize) {
+fn report_memory(node: &str, memory: Memory, used: usize, limit: usize) {
     match memory {
-        Memory::Roomy => info!(used, limit, "keys and rows take {used} bytes; there is room again"),
+        Memory::Roomy => info!(%node, used, limit, "keys and rows take {used} bytes; there is room again"),
         Memory::Short => info!(
+            %node,
             used,
             limit,
             "keys and rows take {used} bytes of the {limit} that they may (max_memory_bytes); beyond it writes that may add \
              data fail with OOM"
         ),
         Memory::Full => warn!(
+            %node,
             used,
             limit,
             "keys and rows take {used} bytes, over the limit of {limit} (max_memory_bytes): writes that may add data fail with OOM \
@@ -253,7 +262,7 @@ impl StreamHandler<ClusterEvent> for PresenceActor {
                 if let Err(garbage) = handled
                     && let Some(link) = self.links.get(&from)
                 {
-                    warn!(peer = %link.peer().node, addr = %link.peer().addr, "closing the link: {garbage}");
+                    warn!(node = %self.node, peer = %link.peer().node, addr = %link.peer().addr, "closing the link: {garbage}");
                     link.close(format!("a frame could not be understood: {garbage}"));
                 }
                 self.start_work(context);
@@ -273,17 +282,17 @@ impl StreamHandler<ClusterEvent> for PresenceActor {
                 self.tell(PresenceEvent::Member { member, state: MemberState::Gone, reason: Some(reason) });
             }
             ClusterEvent::LinkUp { peer, link } => {
-                debug!(node = %peer.node, "link up");
+                debug!(node = %self.node, peer = %peer.node, "link up");
                 self.links.insert(peer.origin(), link);
                 self.shared.write(|state, _| state.handle_link_up(&peer));
             }
             ClusterEvent::LinkDown { peer, reason } => {
-                debug!(node = %peer.node, reason, "link down");
+                debug!(node = %self.node, peer = %peer.node, reason, "link down");
                 self.links.remove(&peer.origin());
                 self.shared.write(|state, now| state.handle_link_down(peer.origin(), now));
             }
             ClusterEvent::Reincarnated { old, new } => {
-                warn!(old = %old.incarnation, new = %new.incarnation, "peers had given this node up; it goes on under \
+                warn!(node = %self.node, old = %old.incarnation, new = %new.incarnation, "peers had given this node up; it goes on under \
                     a new incarnation and asserts what it owns again");
                 self.links.clear();
                 self.shared.write(|state, now| state.handle_reincarnated(&new, now));

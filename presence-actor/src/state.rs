@@ -232,6 +232,11 @@ impl State {
         self.origins.get(self.me).origin
     }
 
+    /// This node's name, for the log; empty for one that will never have peers.
+    pub(crate) fn name(&self) -> &str {
+        self.node.as_ref().map_or("", NodeId::as_str)
+    }
+
     /// The caps in force.
     pub fn limits(&self) -> &Limits {
         &self.limits

@@ -49,7 +49,7 @@ pub(crate) async fn run(hub: &Rc<Hub>, stream: Box<dyn Stream>, link: &Link) {
         tokio::select! {
             biased;
             reason = link.stopped() => {
-                debug!(peer = %link.peer().node, reason, "a link was stopped");
+                debug!(node = %hub.config.node, peer = %link.peer().node, reason, "a link was stopped");
                 End::Lost(reason)
             }
             end = &mut reading => end,

@@ -107,7 +107,7 @@ impl State {
     pub(crate) fn give_up_slow_load(&mut self) {
         let is_slow = |load: &mut Load| !load.is_merging() && self.gossip_round >= load.heard_in + PATIENCE_ROUNDS;
         if let Some(load) = self.load.take_if(is_slow) {
-            tracing::warn!(peer = %load.from, "a snapshot does not come; another is asked for");
+            tracing::warn!(node = %self.name(), peer = %load.from, "a snapshot does not come; another is asked for");
             self.litter = Some(load);
         }
     }
@@ -157,7 +157,7 @@ impl State {
                 Ok(merged) => *chunk = chunk.slice(merged..),
                 Err(error) => {
                     // The rest is as good as what came; the vector is not joined, so nothing is taken for known.
-                    tracing::warn!(%error, "a snapshot could not be understood and is dropped");
+                    tracing::warn!(node = %self.name(), %error, "a snapshot could not be understood and is dropped");
                     self.stats.garbage_frames += 1;
                     self.litter = Some(load);
                     return;

@@ -269,7 +269,7 @@ impl State {
     /// A slice of what is left, when nobody hears which link it came on.
     pub(crate) fn work_on_rest(&mut self, now: WallMs) {
         if let Err(error) = self.handle_rest(now) {
-            tracing::warn!(%error, "a waiting operation could not be understood");
+            tracing::warn!(node = %self.name(), %error, "a waiting operation could not be understood");
         }
     }
 

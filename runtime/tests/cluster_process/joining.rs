@@ -5,7 +5,7 @@
 
 use std::net::TcpListener;
 
-use crate::process::{Node, Plan, plans, state_of};
+use crate::process::{Node, Plan, cluster, plans, state_of};
 
 fn see_each_other(nodes: &mut [Node]) {
     let names: Vec<String> = nodes.iter().map(|node| node.plan.name.clone()).collect();
@@ -144,6 +144,15 @@ fn with_require_join_a_node_that_reaches_nobody_fails_and_lists_what_it_tried() 
     assert_eq!(node.exit().code(), Some(1));
     let error = node.error();
     assert!(error.contains(&dead.address) && error.contains(&other.address), "{error}");
+}
+
+#[test]
+fn a_node_that_waits_for_one_that_has_just_died_says_so_under_its_own_name() {
+    let [a, _b, c] = cluster(["a", "b", "c"]);
+    c.kill();
+    let joiner = Plan::new("joiner").seeds([&a.plan]).start();
+    let told = joiner.log_lines("joining: waiting for c");
+    assert!(told.len() == 1 && told[0].contains("node=joiner"), "{told:#?}\n{}", joiner.log());
 }
 
 #[test]
