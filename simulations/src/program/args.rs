@@ -1,5 +1,6 @@
 //! What the program takes.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -38,16 +39,16 @@ pub(super) enum Task {
 #[derive(Debug, Clone, Args)]
 pub(super) struct Story {
     /// What decides everything that is left to chance
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = whole::<u64>(0..=u64::MAX))]
     pub(super) seed: u64,
     /// A scenario's name; `list` has them all [default: storm]
     #[arg(long)]
     pub(super) scenario: Option<String>,
     /// How many nodes, 2 or more [default: the scenario's]
-    #[arg(long, value_parser = clap::value_parser!(u32).range(2..=2000))]
+    #[arg(long, value_parser = whole::<u32>(2..=2000))]
     pub(super) nodes: Option<u32>,
     /// How many minutes of virtual time things go wrong
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    #[arg(long, default_value_t = 10, value_parser = whole::<u64>(1..=10_000))]
     pub(super) minutes: u64,
     /// Pure cores (fast), or whole nodes on a simulated network
     #[arg(long, value_enum, default_value_t = World::Core)]
@@ -87,25 +88,25 @@ pub(super) struct Output {
 #[derive(Debug, Args)]
 pub(super) struct SwarmTask {
     /// How many seeds
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, default_value_t = 1000, value_parser = whole::<u64>(1..=u64::MAX))]
     pub(super) seeds: u64,
     /// The first
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = whole::<u64>(0..=u64::MAX))]
     pub(super) from: u64,
     /// Only this scenario [default: every other seed a storm, the rest in turns]
     #[arg(long)]
     pub(super) scenario: Option<String>,
     /// How many nodes [default: each scenario's]
-    #[arg(long, value_parser = clap::value_parser!(u32).range(2..=2000))]
+    #[arg(long, value_parser = whole::<u32>(2..=2000))]
     pub(super) nodes: Option<u32>,
     /// Minutes of virtual time of each
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    #[arg(long, default_value_t = 10, value_parser = whole::<u64>(1..=10_000))]
     pub(super) minutes: u64,
     /// Pure cores (fast), or whole nodes on a simulated network
     #[arg(long, value_enum, default_value_t = World::Core)]
     pub(super) world: World,
     /// How many at the same time [default: as many as there are cores]
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_parser = whole::<u16>(1..=1024))]
     pub(super) jobs: Option<u16>,
     /// End with the first seed that breaks a promise
     #[arg(long)]
@@ -132,7 +133,7 @@ pub(super) struct ShrinkTask {
     #[command(flatten)]
     pub(super) story: Story,
     /// How many smaller plans are played at most
-    #[arg(long, default_value_t = 400)]
+    #[arg(long, default_value_t = 400, value_parser = whole::<usize>(0..=u64::MAX))]
     pub(super) tries: usize,
     /// Where the smallest is written
     #[arg(long, value_name = "FILE.json", default_value = "shrunk.json")]
@@ -142,13 +143,13 @@ pub(super) struct ShrinkTask {
 #[derive(Debug, Args)]
 pub(super) struct MetaTask {
     /// How many seeds of each scenario
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = whole::<u64>(1..=u64::MAX))]
     pub(super) seeds: u64,
     /// Only this scenario [default: all]
     #[arg(long)]
     pub(super) scenario: Option<String>,
     /// Minutes of virtual time of each
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    #[arg(long, default_value_t = 1, value_parser = whole::<u64>(1..=10_000))]
     pub(super) minutes: u64,
     /// Only this world [default: both]
     #[arg(long, value_enum)]
@@ -158,11 +159,22 @@ pub(super) struct MetaTask {
 #[derive(Debug, Args)]
 pub(super) struct ScaleTask {
     /// Numbers of nodes; computing grows faster than with their square
-    #[arg(long, value_delimiter = ',', default_values_t = [10, 30, 100, 300], value_parser = clap::value_parser!(u32).range(2..=2000))]
+    #[arg(long, value_delimiter = ',', default_values_t = [10, 30, 100, 300], value_parser = whole::<u32>(2..=2000))]
     pub(super) nodes: Vec<u32>,
     /// Where the plots are written
     #[arg(long, value_name = "FILE.html", default_value = "scale.html")]
     pub(super) report: PathBuf,
+}
+
+/// Takes a whole number of this range, and says so of anything else.
+fn whole<T: TryFrom<u64>>(range: RangeInclusive<u64>) -> impl Fn(&str) -> Result<T, String> + Clone {
+    move |text| {
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        number.and_then(|number| T::try_from(number).ok()).ok_or_else(|| match (range.start(), range.end()) {
+            (least, &u64::MAX) => format!("a whole number is expected, {least} or more"),
+            (least, most) => format!("a whole number is expected, from {least} to {most}"),
+        })
+    }
 }
 
 impl From<World> for Where {
@@ -193,10 +205,25 @@ mod tests {
             "swarm --world moon",
             "run --minutes 0",
             "swarm --regressions --seeds 3",
+            "swarm --seeds 0",
+            "meta --seeds 0",
             "fly",
         ] {
             let error = Arguments::try_parse_from(format!("x {line}").split(' ')).unwrap_err().to_string();
             assert!(error.starts_with("error:"), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn who_gives_no_number_is_told_which_ones_there_are() {
+        for (line, expected) in [
+            ("swarm --seeds abc", "'abc' for '--seeds <SEEDS>': a whole number is expected, 1 or more"),
+            ("swarm --seeds 0", "'0' for '--seeds <SEEDS>': a whole number is expected, 1 or more"),
+            ("run --seed 1.5", "'1.5' for '--seed <SEED>': a whole number is expected, 0 or more"),
+            ("run --nodes 1", "'1' for '--nodes <NODES>': a whole number is expected, from 2 to 2000"),
+        ] {
+            let error = Arguments::try_parse_from(format!("x {line}").split(' ')).unwrap_err().to_string();
+            assert!(error.contains(expected), "{line}: {error}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One plan, played once, and all that is to say about it.
 
+use headcount_simulations::checkers::Verdict;
 use headcount_simulations::plan::Plan;
 use headcount_simulations::report;
 use headcount_simulations::trial::{Trial, Where};
@@ -36,8 +37,7 @@ fn play(plan: &Plan, world: Where, command: &str, output: &Output) -> Result<boo
         answers(&trial);
     }
     for verdict in &trial.verdicts {
-        let outcome = if verdict.is_kept() { "kept" } else { "BROKEN" };
-        say!("{:<9} {outcome:<7} {:>9} judged  {}", verdict.promise, verdict.judged, verdict.words);
+        say!("{:<9} {:<24}  {}", verdict.promise, outcome(verdict), verdict.words);
     }
     say!("trace {:016x}", trial.trace_hash());
     if !trial.is_good() {
@@ -48,6 +48,15 @@ fn play(plan: &Plan, world: Where, command: &str, output: &Output) -> Result<boo
         say!("report: {}", file.display());
     }
     Ok(trial.is_good())
+}
+
+/// How a promise fared. One of which nothing was judged was not kept either.
+fn outcome(verdict: &Verdict) -> String {
+    match (verdict.is_kept(), verdict.judged) {
+        (true, 0) => "not put to the test".to_owned(),
+        (true, judged) => format!("kept    {judged:>9} judged"),
+        (false, judged) => format!("BROKEN  {judged:>9} judged"),
+    }
 }
 
 /// What clients asked and were answered, and what they heard, in the order of the answers.

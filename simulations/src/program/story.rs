@@ -1,6 +1,7 @@
 //! Which plan is meant, and the command that names it.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -35,11 +36,25 @@ impl Story {
             return Ok((plan, command));
         };
         let shown = file.display();
-        let text = fs::read_to_string(file).map_err(|error| format!("{shown} cannot be read: {error}"))?;
+        let text = fs::read_to_string(file).map_err(|error| unreadable(file, &error))?;
         let plan: Plan = serde_json::from_str(&text)
             .map_err(|error| format!("{shown} is no plan: {error}; `run --plan FILE.json` and `shrink` write plans"))?;
+        if plan.nodes == 0 {
+            return Err(format!("{shown} is a plan of 0 nodes, which tests nothing; its `nodes` has to be 1 or more"));
+        }
         check_nodes(plan.nodes, self.world.into())?;
         Ok((plan, format!("{} replay {shown} --world {}", program(), Where::from(self.world))))
+    }
+}
+
+/// Why there is no plan in a file. Who gives a number means a seed.
+fn unreadable(file: &Path, error: &io::Error) -> Failure {
+    let shown = file.display();
+    match file.to_str().and_then(|name| name.parse::<u64>().ok()) {
+        Some(seed) => {
+            format!("{shown} cannot be read: {error}; a plan's file is expected here, and a seed as `--seed {seed}`")
+        }
+        None => format!("{shown} cannot be read: {error}"),
     }
 }
 

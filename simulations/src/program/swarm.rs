@@ -1,6 +1,6 @@
 //! Many seeds: each its own history, and together enough that everything occurs at least once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,11 +16,11 @@ use headcount_simulations::sometimes::{self, Occurrence};
 use headcount_simulations::trial::{Trial, Where};
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
-use super::Failure;
 use super::args::SwarmTask;
 use super::play::failure;
 use super::stdout::say;
-use super::story::{check_nodes, command_of, scenario};
+use super::story::{self, check_nodes, command_of, scenario};
+use super::{End, Failure};
 
 /// One history to be.
 struct Seed {
@@ -42,7 +42,8 @@ struct Outcome {
 
 /// What the swarm hears while seeds are played.
 enum News {
-    Played(Box<Outcome>),
+    /// The seed at this place was.
+    Played(usize, Box<Outcome>),
     /// Somebody has pressed Ctrl-C.
     Interrupted,
 }
@@ -51,7 +52,7 @@ enum News {
 const ENOUGH_SEEDS: u64 = 100;
 const ENOUGH_MINUTES: u64 = 100;
 
-pub(super) fn run(task: &SwarmTask) -> Result<bool, Failure> {
+pub(super) fn run(task: &SwarmTask) -> Result<End, Failure> {
     let seed = seeds(task)?;
     let count = if task.regressions { regressions::all().len() as u64 } else { task.seeds };
     let jobs = task.jobs.map_or_else(|| thread::available_parallelism().map_or(1, usize::from), usize::from);
@@ -59,7 +60,9 @@ pub(super) fn run(task: &SwarmTask) -> Result<bool, Failure> {
     #[allow(clippy::disallowed_methods)] // How fast the machine is, is no part of any history.
     let began = Instant::now();
     let mut sum = Sum::default();
-    let is_interrupted = play_all(&seed, count as usize, jobs, |outcome| {
+    let mut judged = Judged::default();
+    let is_interrupted = play_all(&seed, count as usize, jobs, |place, outcome| {
+        judged.add(place);
         if let Some(words) = &outcome.broken {
             bar.suspend(|| say!("{words}\n"));
         }
@@ -71,13 +74,54 @@ pub(super) fn run(task: &SwarmTask) -> Result<bool, Failure> {
     bar.finish_and_clear();
     sum.print(began.elapsed());
     if is_interrupted {
-        return Err(format!("interrupted after {} of {count} seeds", sum.played));
+        say!("interrupted: {} of {count} seeds were judged; {}", sum.played, how_to_go_on(task, judged.before as u64));
+        return Ok(End::Interrupted);
     }
     let all_must_occur = sum.played >= ENOUGH_SEEDS
         && sum.played.saturating_mul(task.minutes) >= ENOUGH_MINUTES
         && task.scenario.as_deref().is_none_or(|name| name == "storm");
     let complete = sum.print_missing(all_must_occur);
-    Ok(sum.failed == 0 && complete)
+    Ok(End::from(sum.failed == 0 && complete))
+}
+
+/// The command that plays the seeds which an interrupted swarm has not judged, the first `judged` being done.
+fn how_to_go_on(task: &SwarmTask, judged: u64) -> String {
+    if task.regressions {
+        return "the noted seeds can only be played from the first".to_owned();
+    }
+    let from = task.from.saturating_add(judged);
+    let (seeds, minutes, world) = (task.seeds - judged, task.minutes, Where::from(task.world));
+    let mut command =
+        format!("{} swarm --from {from} --seeds {seeds} --minutes {minutes} --world {world}", story::program());
+    for (flag, value) in [
+        ("--scenario", task.scenario.clone()),
+        ("--nodes", task.nodes.map(|nodes| nodes.to_string())),
+        ("--jobs", task.jobs.map(|jobs| jobs.to_string())),
+    ] {
+        command.extend(value.into_iter().flat_map(|value| [" ".to_owned(), flag.to_owned(), " ".to_owned(), value]));
+    }
+    if task.until_broken {
+        command.push_str(" --until-broken");
+    }
+    format!("go on with --from {from}: {command}")
+}
+
+/// Which seeds have been judged: several are played at a time, and they end in any order.
+#[derive(Debug, Default)]
+struct Judged {
+    /// All before this place,
+    before: usize,
+    /// and these after it.
+    beyond: BTreeSet<usize>,
+}
+
+impl Judged {
+    fn add(&mut self, place: usize) {
+        self.beyond.insert(place);
+        while self.beyond.remove(&self.before) {
+            self.before += 1;
+        }
+    }
 }
 
 fn bar(count: u64) -> ProgressBar {
@@ -123,17 +167,17 @@ fn seeds(task: &SwarmTask) -> Result<Seeds, Failure> {
     }))
 }
 
-/// Plays all, so many at a time, and tells each outcome as it comes, for as long as `tell` wants more. Returns whether Ctrl-C ended it.
-/// What is being played at an early end is left behind.
-fn play_all(seed: &Seeds, count: usize, jobs: usize, mut tell: impl FnMut(&Outcome) -> bool) -> bool {
+/// Plays all, so many at a time, and tells each outcome and its place as it comes, for as long as `tell` wants more. Returns whether
+/// Ctrl-C ended it. What is being played at an early end is left behind.
+fn play_all(seed: &Seeds, count: usize, jobs: usize, mut tell: impl FnMut(usize, &Outcome) -> bool) -> bool {
     let next = Arc::new(AtomicUsize::new(0));
     let (news, heard) = mpsc::channel();
     for _ in 0..jobs {
         let (news, next, seed) = (news.clone(), Arc::clone(&next), Arc::clone(seed));
         thread::spawn(move || {
             loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= count || news.send(News::Played(Box::new(outcome_of(&seed(number))))).is_err() {
+                let place = next.fetch_add(1, Ordering::Relaxed);
+                if place >= count || news.send(News::Played(place, Box::new(outcome_of(&seed(place))))).is_err() {
                     return;
                 }
             }
@@ -142,8 +186,8 @@ fn play_all(seed: &Seeds, count: usize, jobs: usize, mut tell: impl FnMut(&Outco
     thread::spawn(move || hear_interrupt(&news));
     for one in heard.iter().take(count) {
         match one {
-            News::Played(outcome) if tell(&outcome) => {}
-            News::Played(_) => return false,
+            News::Played(place, outcome) if tell(place, &outcome) => {}
+            News::Played(..) => return false,
             News::Interrupted => return true,
         }
     }
@@ -256,5 +300,19 @@ impl Sum {
             say!("so many seeds must have seen each of these at least once: the swarm tests less than it says");
         }
         !all_must_occur
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_that_were_judged_out_of_turn_do_not_hide_one_that_was_not() {
+        let mut judged = Judged::default();
+        for (place, before) in [(1, 0), (3, 0), (0, 2), (4, 2), (2, 5)] {
+            judged.add(place);
+            assert_eq!(judged.before, before);
+        }
     }
 }
