@@ -69,15 +69,28 @@ fn judge(stability: &Stability, history: &History, leaver: &Process, verdict: &m
     }
 }
 
-/// Whether somebody who leaves holds a node for Down, and has not been given what it popped.
+/// Whether somebody who leaves holds a node for Down that it may have asked to pop something and that has not said what it popped.
 fn awaits_the_dead(history: &History, leaver: &Process, before: &Sample) -> bool {
-    let holds_for_down = |seen: &Seen| seen.members.values().any(|state| *state == MemberState::Down);
-    let is_unanswered_pop = |asked: &Asked| {
-        asked.process == Some(leaver.origin)
-            && !matches!(asked.answer, Some((_, Ok(_))))
-            && words::command(&asked.ask).is_some_and(|command| words::is_pop(&command))
+    let holds_for_down = |sample: &&Sample, dead: Origin| {
+        let seen = sample.nodes[leaver.node].as_ref().filter(|seen| seen.origin == leaver.origin);
+        seen.is_some_and(|seen| seen.members.get(&dead) == Some(&MemberState::Down))
     };
-    before.nodes[leaver.node].as_ref().is_some_and(holds_for_down) && history.asked.iter().any(is_unanswered_pop)
+    let pops: Vec<&Asked> = history.asked.iter().filter(|asked| is_pop_of(asked, leaver.origin)).collect();
+    before.nodes[leaver.node].iter().flat_map(|seen| seen.members.keys()).any(|&dead| {
+        let until = history.samples.partition_point(|sample| sample.at <= before.at);
+        let down = history.samples[..until].iter().rev().take_while(|sample| holds_for_down(sample, dead));
+        let died = history.ended(dead).unwrap_or_default();
+        // Who answers after its death was asked in its stead, or is the next home.
+        let may_have_asked_it = |pop: &&Asked, down_at: u64| match pop.answer {
+            Some((answered, Ok(_))) => pop.at <= down_at && answered >= died,
+            _ => true,
+        };
+        down.last().is_some_and(|first| pops.iter().any(|pop| may_have_asked_it(pop, first.at)))
+    })
+}
+
+fn is_pop_of(asked: &Asked, process: Origin) -> bool {
+    asked.process == Some(process) && words::command(&asked.ask).is_some_and(|command| words::is_pop(&command))
 }
 
 /// Whether it was answered by this process, before it left, that something was written.
