@@ -122,6 +122,7 @@ pub struct State {
     pub(crate) portions: Portions,
     pub(crate) clock: HlcClock,
     pub(crate) life: Life,
+    suspicions: u64,
     pub(crate) origins: Origins,
     pub(crate) keyspace: Keyspace,
     pub(crate) topics: Topics,
@@ -190,6 +191,7 @@ impl State {
             node,
             clock: HlcClock::new(limits.max_clock_skew.as_millis() as u64),
             life,
+            suspicions: 0,
             limits,
             portions: Portions::default(),
             origins,
@@ -250,6 +252,11 @@ impl State {
     /// How often rows here may have changed: while it stands still, so does [`digest`](Self::digest).
     pub fn changes(&self) -> u64 {
         self.keyspace.changes
+    }
+
+    /// How often members have gone Down here: while it stands still, whoever was Up has stayed so or is Gone.
+    pub fn suspicions(&self) -> u64 {
+        self.suspicions
     }
 
     /// The version vector: per origin the last operation that was applied here.
@@ -422,6 +429,7 @@ impl State {
         if let Some(ix) = self.origins.find(member.origin())
             && self.origins.get(ix).standing == Standing::Up
         {
+            self.suspicions += 1;
             self.change_standing(ix, Standing::Hidden { since: self.life.age() }, now);
         }
         self.homed_member_changed();

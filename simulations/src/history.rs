@@ -225,6 +225,8 @@ pub struct Seen {
     pub loading: bool,
     /// What it holds of the others that are not Gone, by their origins.
     pub members: BTreeMap<Origin, MemberState>,
+    /// How often any of them has gone Down there: some are Up again before anybody looks.
+    pub suspicions: u64,
     /// The peers that it is linked to.
     pub linked: Vec<Origin>,
     /// A number that is equal where the same rows are held.

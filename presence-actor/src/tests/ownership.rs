@@ -1,5 +1,7 @@
 //! Whose row it is when two write it: who wrote last, having seen the other, owns it alone.
 
+use headcount_cluster::GoneReason;
+
 use super::world::World;
 use crate::dot::Owner;
 
@@ -95,4 +97,18 @@ fn a_session_that_ends_leaves_what_others_have_overwritten() {
         assert_eq!(shown(&world, node), both("yours"));
     }
     world.check_invariants();
+}
+
+#[test]
+fn whoever_goes_down_is_counted_though_it_is_soon_up_again() {
+    let mut world = World::new(2);
+    let (member, now) = (world.members[1].clone(), world.now);
+    let node = &mut world.nodes[0];
+    for times in 1..=2 {
+        node.handle_member_down(&member, now);
+        node.handle_member_up(&member, now);
+        assert_eq!(node.suspicions(), times);
+    }
+    node.handle_member_gone(&member, GoneReason::Left, now);
+    assert_eq!(node.suspicions(), 2, "who leaves was never Down");
 }

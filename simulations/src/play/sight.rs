@@ -92,6 +92,7 @@ pub(super) fn see(look: &Look, keys: &BTreeSet<String>, before: Option<&Seen>) -
         paused: look.paused,
         loading: state.is_loading(),
         members: look.members.iter().map(|(member, state)| (member.origin(), *state)).collect(),
+        suspicions: state.suspicions(),
         linked,
         digest: digest(state, before),
         changes: state.changes(),

@@ -210,6 +210,7 @@ mod tests {
             paused: false,
             loading: false,
             members: BTreeMap::new(),
+            suspicions: 0,
             linked: Vec::new(),
             digest,
             changes: 0,

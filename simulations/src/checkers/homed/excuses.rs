@@ -121,7 +121,7 @@ impl<'a> Excuses<'a> {
         Some(self.settled[..until].last()?.sample.at)
     }
 
-    /// When all held the same for the last time before `from`, if the same processes run and hold each other for Up until `to`.
+    /// When all held the same for the last time before `from`, if the same processes run and hold each other for Up until `to`, between samples too.
     pub(super) fn steady_since(&self, from: u64, to: u64) -> Option<u64> {
         let begin = self.settled[..self.settled.partition_point(|settled| settled.sample.at <= from)].last()?.sample;
         let there: Vec<Origin> = begin.running().map(|(_, seen)| seen.origin).collect();
@@ -134,7 +134,13 @@ impl<'a> Excuses<'a> {
         };
         let after = self.history.samples.partition_point(|sample| sample.at < begin.at);
         let mut samples = self.history.samples[after..].iter().take_while(|sample| sample.at <= to);
-        samples.all(is_steady).then_some(begin.at)
+        // Who goes Down between the last of these and `to` is counted in the next.
+        let next = self.history.samples.iter().find(|sample| sample.at >= to).or(self.history.samples.last())?;
+        let suspects = |(node, before): (usize, &Seen)| {
+            let goes_on = next.nodes[node].as_ref().filter(|seen| seen.origin == before.origin);
+            goes_on.is_some_and(|seen| seen.suspicions > before.suspicions)
+        };
+        (samples.all(is_steady) && !begin.running().any(suspects)).then_some(begin.at)
     }
 
     /// The last time before then at which all that ran had what an answer stands for: its caller has it when it is answered.

@@ -346,14 +346,29 @@ fn somebody_may_wait_beside_an_element_while_no_majority_runs() {
     }
 }
 
+fn counted_too_much(history: &mut History) {
+    let is_count = |asked: &&mut Asked| matches!(&asked.ask, Ask::Command { words, .. } if words == "INCRBY tickets 1");
+    let counts = history.asked.iter_mut().filter(is_count);
+    counts.last().unwrap().answer.as_mut().unwrap().1 = Ok(Reply::Integer(5));
+}
+
+/// Found by cut-off 5049: a home was cut off and Down for a moment between two looks, and what it had counted unheard came to light.
+#[test]
+fn what_two_homes_counted_is_no_breach_where_one_went_down_between_two_looks() {
+    for (went_down, is_kept) in [(11_500, false), (12_500, true), (13_500, false)] {
+        let mut history = truth();
+        counted_too_much(&mut history);
+        let later = history.samples.iter_mut().filter(|sample| sample.at > went_down);
+        later.flat_map(|sample| &mut sample.nodes[1]).for_each(|seen| seen.suspicions += 1);
+        let verdict = homed::check(&history);
+        let grew = verdict.broken.iter().any(|breach| breach.words.contains("grew by more than"));
+        assert_eq!(!grew, is_kept, "{went_down}: {verdict:?}");
+    }
+}
+
 #[test]
 fn homes_count_once_and_serve_in_turn() {
-    rejects(homed::check, "grew by more than", |history| {
-        let is_count =
-            |asked: &&mut Asked| matches!(&asked.ask, Ask::Command { words, .. } if words == "INCRBY tickets 1");
-        let counts = history.asked.iter_mut().filter(is_count);
-        counts.last().unwrap().answer.as_mut().unwrap().1 = Ok(Reply::Integer(5));
-    });
+    rejects(homed::check, "grew by more than", counted_too_much);
     rejects(homed::check, "has to be at least", |history| {
         answer(history, "INCRBY spanning 3", Reply::Integer(0));
     });
