@@ -83,6 +83,15 @@ fn who_asks_in_a_whole_cluster_is_answered() {
         let mut subscriptions = history.asked.iter_mut().filter(|asked| matches!(asked.ask, Ask::Subscribe { .. }));
         subscriptions.next_back().unwrap().answer = None;
     });
+    // What the plan asks in the calm's first moment may find nothing (deadline-race 14501).
+    for (after, is_kept) in [(0, true), (truth().plan.calm_ms / 2, false)] {
+        let mut history = truth();
+        let mut last = asked(&mut history, lock).clone();
+        last.at = history.calm_at + after;
+        last.answer = Some((last.at, Ok(Reply::Nil)));
+        history.asked.push(last);
+        assert_eq!(calm::check(&history).is_kept(), is_kept, "{after}");
+    }
     // Where something is wrong at the time, or the home may have no room for it, nothing is said.
     let mut history = truth();
     let (at, before) = (asked(&mut history, lock).at, calm::check(&history).judged);
