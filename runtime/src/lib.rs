@@ -1,8 +1,8 @@
 //! Who is here, on which node, and who must hear about it: presence for a fleet of game servers, without a server for
 //! it.
 //!
-//! A [`Node`] joins its peers through a seed list and replicates sets, hashes, counters and strings with them; topic
-//! messages go straight from node to node. What it knows is read and written through [`Presence`].
+//! A [`Node`] joins its peers through a seed list and replicates sets, hashes, counters, strings and lists with them;
+//! topic messages go straight from node to node. What it knows is read and written through [`Presence`].
 //!
 //! ```
 //! use headcount::{Node, Presence};

@@ -148,7 +148,8 @@ pub enum Refusal {
     /// Another live process has the dialer's name.
     #[error(
         "a live node at {addr} (incarnation {incarnation}) already has this node's name; every node needs its own: \
-         change `name` here, or stop the other process"
+         change `name` here, or stop the other process; a starting \
+         node asks again for `join_timeout`, in case that one has just died"
     )]
     NameInUse {
         /// Where the other process is.

@@ -404,7 +404,7 @@ impl Hub {
                     self.came_up.notify_waiters();
                 }
                 Some(MembershipEvent::Down(member)) => {
-                    warn!(node = %self.config.node, peer = %member.node, addr = %member.addr, "{} is not heard of any more; what it owns is hidden until it returns", member.node);
+                    warn!(node = %self.config.node, peer = %member.node, addr = %member.addr, "{} is not heard of any more; what it owns is hidden until it returns, and dropped when it has not within {:?}", member.node, self.config.grace);
                     self.events.emit(ClusterEvent::MemberDown(member));
                 }
                 Some(MembershipEvent::Gone(member, reason)) => self.member_gone(member, reason),

@@ -132,7 +132,7 @@ async fn refuse(hub: &Hub, stream: &mut Box<dyn Stream>, peer: &str, refusal: Re
         && !matches!(refusal, Refusal::Unready | Refusal::Yourself)
         && hub.is_news(format!("refused {peer}: {refusal:?}"))
     {
-        info!(node = %hub.config.node, peer, "refused {peer}, and told it: {refusal}");
+        info!(node = %hub.config.node, peer, "refused {peer}, and told it: \"{refusal}\"");
     }
     let answer = encode(&Answer::Refused(refusal));
     stream.write_all(&answer).await.map_err(|error| error.to_string())?;

@@ -174,8 +174,9 @@ async fn an_import_that_cannot_begin_says_why() {
     let server = Server::start_with(&["--requirepass", "secret"]).await;
     let [a] = cluster(["a"]);
     let nowhere = format!("redis://127.0.0.1:{}/0", free_port());
-    let (code, _, error) = told(&import(&nowhere, &a, &[]));
+    let (code, summary, error) = told(&import(&nowhere, &a, &[]));
     assert!(code == Some(1) && error.contains("cannot be reached"), "{error}");
+    assert_eq!(summary, "", "nothing was read");
     let wrong = format!("redis://:wrong@127.0.0.1:{}/0", server.port);
     let (code, _, error) = told(&import(&wrong, &a, &["--dry-run"]));
     assert!(code == Some(1) && error.contains("refuses user or password") && !error.contains("wrong@"), "{error}");

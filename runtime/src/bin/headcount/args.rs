@@ -130,10 +130,10 @@ pub(crate) struct ImportTask {
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoTask {
-    /// How many nodes
+    /// How many nodes, 2 to 16
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(2..=16))]
     pub(crate) nodes: u8,
-    /// How long the players play; the crash and the checks take the time they need
+    /// How many seconds the players play, 4 to 3600; the crash and the checks take the time they need
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(4..=3600))]
     pub(crate) seconds: u16,
 }

@@ -71,7 +71,9 @@ pub(crate) async fn run(task: &ImportTask) -> Result<ExitCode, Failure> {
             }
         }
         Ok(Err(failed)) => {
-            tell(&summary(&failed.report, task.dry_run));
+            if failed.report.seen() > 0 {
+                tell(&summary(&failed.report, task.dry_run));
+            }
             Err(failure(failed))
         }
     }
