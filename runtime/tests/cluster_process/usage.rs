@@ -3,13 +3,17 @@
 //! Settings that cannot work exit with 1 and one line that says where the mistake is, wrong usage exits with 2. Input
 //! that ends, output that nobody reads and garbage from the network end nothing.
 
+use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpStream, UdpSocket};
 use std::process::{Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
-use crate::process::{Node, Plan, program};
+use crate::process::{Node, PATIENCE, Plan, free_address, program};
 
 /// Runs the program to its end.
 fn run(args: &[&str], environment: &[(&str, &str)]) -> Output {
@@ -95,7 +99,7 @@ fn flags_are_above_the_environment_and_that_above_the_file() {
 
 #[test]
 fn without_a_name_a_node_is_called_by_its_host_and_port() {
-    let address = crate::process::free_address();
+    let address = free_address();
     let port = address.rsplit(':').next().unwrap().to_owned();
     let mut command = program();
     command.args(["node", "--listen", &address]);
@@ -149,6 +153,29 @@ fn a_closed_standard_output_does_not_end_the_node() {
     assert!(child.try_wait().unwrap().is_none());
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+#[test]
+fn ctrl_d_on_a_terminal_leaves_also_while_a_command_waits() {
+    for typed in ["", "BLPOP nothing 0\n", "PING\nBLPOP nothing 0\n"] {
+        let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&terminal).unwrap();
+        unlockpt(&terminal).unwrap();
+        let name = ptsname(&terminal, Vec::new()).unwrap();
+        let keyboard = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
+        let mut command = program();
+        command.args(["node", "--name", "a", "--listen", &free_address()]);
+        let mut child = command.stdin(keyboard).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut terminal = File::from(terminal);
+        terminal.write_all(format!("{typed}\x04").as_bytes()).unwrap();
+        let begun = Instant::now();
+        while child.try_wait().unwrap().is_none() && begun.elapsed() < PATIENCE {
+            thread::sleep(Duration::from_millis(5));
+        }
+        let status = child.try_wait().unwrap();
+        let _ = child.kill();
+        assert!(status.is_some_and(|status| status.success()), "{typed:?}: {status:?}");
+    }
 }
 
 #[test]

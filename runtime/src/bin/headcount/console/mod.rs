@@ -19,6 +19,8 @@ pub(crate) mod report;
 mod request;
 mod subscriptions;
 
+use std::future::pending;
+
 use headcount::{Error, Presence as _};
 use tokio::sync::watch;
 
@@ -60,13 +62,23 @@ impl<'a, N: Served> Console<'a, N> {
         Self { node, presence, output, subscriptions, ready }
     }
 
-    /// Answers lines until there are no more, or one of them ends the console. Its subscriptions outlive an input that
+    /// Answers lines until there are no more, or one of them ends the console. Ctrl-D on a terminal ends it also while a command waits. Its subscriptions outlive an input that
     /// is not a terminal: `echo 'SUBSCRIBE chat' | headcount node` goes on printing messages.
     pub(crate) async fn run(mut self, mut input: Input) -> End {
-        while let Some(line) = input.next().await {
-            let answer = match line {
-                Line::Text(text) => self.answer(&text).await,
-                Line::TooLong => Ok(reply::error(&format!("ERR a line has at most {} bytes", input::MAX_LINE_BYTES))),
+        let mut typed_ahead = None;
+        loop {
+            let line = match typed_ahead.take() {
+                Some(line) => line,
+                None => match input.next().await {
+                    Some(line) => line,
+                    None => break,
+                },
+            };
+            let is_terminal = input.is_terminal();
+            let answer = tokio::select! {
+                biased;
+                answer = self.answer_line(line) => answer,
+                () = closed(&mut input, &mut typed_ahead), if is_terminal => return End::TerminalClosed,
             };
             match answer {
                 Ok(text) => self.output.print(&text).await,
@@ -78,6 +90,13 @@ impl<'a, N: Served> Console<'a, N> {
         }
         self.subscriptions.detach();
         End::InputClosed
+    }
+
+    async fn answer_line(&mut self, line: Line) -> Result<String, Quit> {
+        match line {
+            Line::Text(text) => self.answer(&text).await,
+            Line::TooLong => Ok(reply::error(&format!("ERR a line has at most {} bytes", input::MAX_LINE_BYTES))),
+        }
     }
 
     /// The text that answers a line; empty when the line is.
@@ -118,6 +137,14 @@ impl<'a, N: Served> Console<'a, N> {
             Request::Help => report::HELP.to_owned(),
             Request::Quit => unreachable!("`answer` ends the console on QUIT before anything is executed"),
         })
+    }
+}
+
+/// Returns when an input has ended and no line of it waits.
+async fn closed(input: &mut Input, typed_ahead: &mut Option<Line>) {
+    *typed_ahead = input.next().await;
+    if typed_ahead.is_some() {
+        pending::<()>().await;
     }
 }
 

@@ -22,7 +22,7 @@ Topics     SUBSCRIBE topic.., PSUBSCRIBE pattern.., UNSUBSCRIBE [topic..], PUNSU
            PUBLISH topic message, CHANNELS [pattern]
 Presence   OWNED command..   the same command, but its rows leave with this node
 Cluster    MEMBERS, STATS, DIGEST, PING [message]
-Console    HELP, QUIT (leaves the cluster, as Ctrl-D on a terminal; while a pop waits, Ctrl-C does)
+Console    HELP, QUIT (leaves the cluster, as Ctrl-D on a terminal, also while a pop waits)
 Quote values with blanks: \"hello all\" with \\n \\t \\xHH \\\" inside, or 'single quotes'.
 ";
 
