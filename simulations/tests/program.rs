@@ -9,6 +9,8 @@ use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
+
 fn program(line: &str) -> Output {
     let words = line.split(' ').filter(|word| !word.is_empty());
     Command::new(env!("CARGO_BIN_EXE_headcount-simulations")).args(words).output().unwrap()
@@ -33,27 +35,22 @@ fn a_storm_is_one_history_in_the_world_of_whole_nodes_in_any_process_and_surroun
 
 #[test]
 fn who_asks_for_what_makes_no_sense_is_told_what_does() {
-    let empty = concat!(env!("CARGO_TARGET_TMPDIR"), "/no-nodes.json");
-    let plan = concat!(env!("CARGO_TARGET_TMPDIR"), "/some-nodes.json");
-    assert!(program(&format!("run --seed 1 --nodes 3 --minutes 1 --plan {plan}")).status.success());
-    let text = fs::read_to_string(plan).unwrap();
-    let nodes = text.find("\"nodes\": ").unwrap() + "\"nodes\": ".len();
-    let end = nodes + text[nodes..].find(',').unwrap();
-    fs::write(empty, format!("{}0{}", &text[..nodes], &text[end..])).unwrap();
     let no_plan = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     for (line, told) in [
         ("run --scenario split-brian", "did you mean \"split-brain\"?"),
         ("swarm --scenario zzz", "There are storm, "),
         ("run --seed minus", "invalid value 'minus' for '--seed"),
         ("run --report /nowhere/at/all.html", "/nowhere/at/all.html cannot be written"),
+        (&format!("replay {no_plan}"), "Cargo.toml is not JSON: expected value at line 1 column 2"),
         (&format!("replay {no_plan}"), "`run --plan FILE.json` and `shrink` write plans"),
+        (&format!("replay {no_plan} --seed 9"), "cannot be used with"),
+        (&format!("shrink {no_plan} --nodes 3"), "cannot be used with"),
         ("replay /nowhere/plan.json", "/nowhere/plan.json cannot be read"),
         (
             "replay 7",
             "7 cannot be read: No such file or directory (os error 2); a plan's file is expected here, and a seed as `--seed 7`",
         ),
         ("swarm --seeds 0", "'0' for '--seeds <SEEDS>': a whole number is expected, 1 or more"),
-        (&format!("replay {empty}"), "is a plan of 0 nodes, which tests nothing"),
         ("shrink --seed 1 --minutes 1 --output /nowhere/x.json", "breaks no promise"),
         ("run --world full --nodes 50", "the full world takes at most 20 nodes"),
     ] {
@@ -61,6 +58,36 @@ fn who_asks_for_what_makes_no_sense_is_told_what_does() {
         let words = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{line}: {words}");
         assert!(words.contains(told), "{line}: {words}");
+    }
+}
+
+/// Found by a new user's review: each was played as if it made sense, and some were called broken promises.
+#[test]
+fn a_plan_that_cannot_be_played_is_refused_with_the_reason() {
+    let written = concat!(env!("CARGO_TARGET_TMPDIR"), "/sound.json");
+    let changed = concat!(env!("CARGO_TARGET_TMPDIR"), "/unsound.json");
+    assert!(program(&format!("run --seed 1 --nodes 3 --minutes 1 --plan {written}")).status.success());
+    assert!(program(&format!("replay {written}")).status.success());
+    let plan: Value = serde_json::from_str(&fs::read_to_string(written).unwrap()).unwrap();
+    for (field, value, told) in [
+        ("/nodes", json!(0), "a plan of 0 nodes tests nothing; its `nodes` has to be 1 or more"),
+        ("/nodes", json!(1), "there is no node "),
+        ("/nodes", json!("three"), "is no plan: invalid type"),
+        ("/scenario", json!("strom"), "there is no scenario \"strom\"; did you mean \"storm\"?"),
+        ("/settings/gossip_ms", json!(0), "its `gossip_ms` is 0"),
+        ("/settings/max_memory_bytes", json!(0), "no node takes its settings"),
+        ("/settings/latency_ms", json!([10, 1]), "upside down"),
+        ("/steps/0/at_ms", json!(59_999), "step 2 of "),
+    ] {
+        let mut plan = plan.clone();
+        *plan.pointer_mut(field).unwrap() = value;
+        fs::write(changed, plan.to_string()).unwrap();
+        for line in [format!("replay {changed}"), format!("shrink {changed}")] {
+            let output = program(&line);
+            let words = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(2), "{line}: {words}");
+            assert!(words.contains("unsound.json is no plan: ") && words.contains(told), "{field}: {words}");
+        }
     }
 }
 

@@ -3,11 +3,12 @@
 //! A plan is complete: played twice it gives the same history, so it can be written to a file, handed on, replayed and made smaller.
 //! Nothing is drawn while it plays. Plans come from a scenario and a seed; what a seed draws is decided there and not here. Invariants:
 //! steps are in the order of their times, all of them before `storm_ms`; and a plan that ends with faults is healed by whoever plays
-//! it, so that every history ends with a calm in which all must come to rest.
+//! it, so that every history ends with a calm in which all must come to rest. [`Plan::check`] says whether a plan from elsewhere keeps them.
 
 mod ask;
 mod fault;
 mod settings;
+mod soundness;
 
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +24,7 @@ pub struct Plan {
     pub scenario: String,
     /// What decides everything that is left to chance while it plays: delays, losses, jitter.
     pub seed: u64,
-    /// How many nodes there are. They are numbered from 0; the first three are everybody's seeds.
+    /// How many nodes there are, 1 or more. They are numbered from 0; the first three are everybody's seeds.
     pub nodes: usize,
     /// What all nodes are configured with.
     pub settings: Settings,

@@ -4,7 +4,11 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use headcount_simulations::plan::Plan;
 use headcount_simulations::trial::Where;
+
+/// How many nodes a cluster may have that is drawn.
+const NODES: RangeInclusive<u64> = 2..=Plan::MOST_NODES as u64;
 
 /// Simulated clusters, one per seed: plays them, judges them, replays and shrinks what fails
 #[derive(Debug, Parser)]
@@ -44,8 +48,8 @@ pub(super) struct Story {
     /// A scenario's name; `list` has them all [default: storm]
     #[arg(long)]
     pub(super) scenario: Option<String>,
-    /// How many nodes, 2 or more [default: the scenario's]
-    #[arg(long, value_parser = whole::<u32>(2..=2000))]
+    /// How many nodes, 2 or more (a plan's file may have 1, as shrunk ones do) [default: the scenario's]
+    #[arg(long, value_parser = whole::<u32>(NODES))]
     pub(super) nodes: Option<u32>,
     /// How many minutes of virtual time things go wrong
     #[arg(long, default_value_t = 10, value_parser = whole::<u64>(1..=10_000))]
@@ -97,7 +101,7 @@ pub(super) struct SwarmTask {
     #[arg(long)]
     pub(super) scenario: Option<String>,
     /// How many nodes [default: each scenario's]
-    #[arg(long, value_parser = whole::<u32>(2..=2000))]
+    #[arg(long, value_parser = whole::<u32>(NODES))]
     pub(super) nodes: Option<u32>,
     /// Minutes of virtual time of each
     #[arg(long, default_value_t = 10, value_parser = whole::<u64>(1..=10_000))]
@@ -119,6 +123,7 @@ pub(super) struct SwarmTask {
 #[derive(Debug, Args)]
 pub(super) struct ReplayTask {
     /// A plan; without it, the seed's
+    #[arg(conflicts_with_all = ["seed", "scenario", "nodes", "minutes"])]
     pub(super) file: Option<PathBuf>,
     #[command(flatten)]
     pub(super) story: Story,
@@ -129,6 +134,7 @@ pub(super) struct ReplayTask {
 #[derive(Debug, Args)]
 pub(super) struct ShrinkTask {
     /// A plan; without it, the seed's
+    #[arg(conflicts_with_all = ["seed", "scenario", "nodes", "minutes"])]
     pub(super) file: Option<PathBuf>,
     #[command(flatten)]
     pub(super) story: Story,
@@ -159,7 +165,7 @@ pub(super) struct MetaTask {
 #[derive(Debug, Args)]
 pub(super) struct ScaleTask {
     /// Numbers of nodes; computing grows faster than with their square
-    #[arg(long, value_delimiter = ',', default_values_t = [10, 30, 100, 300], value_parser = whole::<u32>(2..=2000))]
+    #[arg(long, value_delimiter = ',', default_values_t = [10, 30, 100, 300], value_parser = whole::<u32>(NODES))]
     pub(super) nodes: Vec<u32>,
     /// Where the plots are written
     #[arg(long, value_name = "FILE.html", default_value = "scale.html")]
@@ -207,6 +213,9 @@ mod tests {
             "swarm --regressions --seeds 3",
             "swarm --seeds 0",
             "meta --seeds 0",
+            "replay x.json --seed 9 --scenario flood --nodes 3",
+            "replay x.json --minutes 10",
+            "shrink x.json --seed 0",
             "fly",
         ] {
             let error = Arguments::try_parse_from(format!("x {line}").split(' ')).unwrap_err().to_string();

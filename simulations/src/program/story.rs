@@ -8,6 +8,7 @@ use std::time::Duration;
 use headcount_simulations::plan::Plan;
 use headcount_simulations::scenarios::{self, Scenario};
 use headcount_simulations::trial::Where;
+use serde_json::error::Category;
 use strsim::jaro_winkler;
 
 use super::Failure;
@@ -35,16 +36,26 @@ impl Story {
             let command = command_of(&plan, self.minutes, self.world.into());
             return Ok((plan, command));
         };
-        let shown = file.display();
-        let text = fs::read_to_string(file).map_err(|error| unreadable(file, &error))?;
-        let plan: Plan = serde_json::from_str(&text)
-            .map_err(|error| format!("{shown} is no plan: {error}; `run --plan FILE.json` and `shrink` write plans"))?;
-        if plan.nodes == 0 {
-            return Err(format!("{shown} is a plan of 0 nodes, which tests nothing; its `nodes` has to be 1 or more"));
-        }
+        let plan = read(file)?;
         check_nodes(plan.nodes, self.world.into())?;
-        Ok((plan, format!("{} replay {shown} --world {}", program(), Where::from(self.world))))
+        Ok((plan, format!("{} replay {} --world {}", program(), file.display(), Where::from(self.world))))
     }
+}
+
+/// The plan in a file, one that can be played.
+fn read(file: &Path) -> Result<Plan, Failure> {
+    let shown = file.display();
+    let text = fs::read_to_string(file).map_err(|error| unreadable(file, &error))?;
+    let plan: Plan = serde_json::from_str(&text).map_err(|error| {
+        let what = match error.classify() {
+            Category::Data => "no plan",
+            Category::Syntax | Category::Eof | Category::Io => "not JSON",
+        };
+        format!("{shown} is {what}: {error}; `run --plan FILE.json` and `shrink` write plans")
+    })?;
+    let sound = scenario(&plan.scenario).and_then(|_| plan.check());
+    sound.map_err(|reason| format!("{shown} is no plan: {reason}"))?;
+    Ok(plan)
 }
 
 /// Why there is no plan in a file. Who gives a number means a seed.
