@@ -58,6 +58,10 @@ impl Simulation {
 
     /// A world of machines with these names, each with room for a node of the same name. The first three are everybody's
     /// seeds. At most 20 or so: all of them take their turn in each tick.
+    ///
+    /// # Panics
+    /// When there is no name, or one is there twice.
+    #[track_caller]
     pub fn of(names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         let ms = Duration::from_millis;
         let simulation = Self {
@@ -74,17 +78,20 @@ impl Simulation {
     }
 
     /// The world of a plan, whose nodes are `n0`, `n1` and so on and have been started. It keeps the hash of its trace and not the events.
+    ///
+    /// # Panics
+    /// When the plan has no nodes, or its latency is upside down: [`Plan::check`] says so beforehand.
+    #[track_caller]
     pub fn of_plan(plan: &Plan) -> Self {
         let mut simulation = Self::new(plan.seed).nodes(plan.nodes);
         let seeds = std::mem::take(&mut simulation.config.seeds);
         simulation.config = plan.settings.config();
         simulation.config.seeds = seeds;
-        let (least, most) = plan.settings.latency_ms;
-        let ms = |ms: u32| Duration::from_millis(u64::from(ms));
-        simulation.latency = (ms(least), ms(most));
         simulation.keeps_trace = false;
         simulation.boots = true;
-        simulation
+        let (least, most) = plan.settings.latency_ms;
+        let ms = |ms: u32| Duration::from_millis(u64::from(ms));
+        simulation.latency(ms(least)..ms(most))
     }
 
     /// The seed. Default 0.
@@ -94,12 +101,22 @@ impl Simulation {
     }
 
     /// So many machines, named `n0`, `n1` and so on.
+    ///
+    /// # Panics
+    /// When there are none.
+    #[track_caller]
     pub fn nodes(self, count: usize) -> Self {
         self.named((0..count).map(|index| format!("n{index}")))
     }
 
+    #[track_caller]
     fn named(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.names = names.into_iter().map(Into::into).collect();
+        assert!(!self.names.is_empty(), "a world has one machine or more");
+        let twice = (1..self.names.len()).find(|index| self.names[..*index].contains(&self.names[*index]));
+        if let Some(index) = twice {
+            panic!("there are two machines {:?}", self.names[index]);
+        }
         let seed_node = |index| format!("{}:{}", super::machine::ip(index), super::machine::PORT);
         self.config.seeds = (0..self.names.len().min(SEED_NODES)).map(seed_node).collect();
         self
@@ -113,14 +130,23 @@ impl Simulation {
 
     /// How much time one step takes, 1 ms or more. Longer steps are faster and coarser: two machines exchange at most one question
     /// and answer in a step. Default 5 ms.
+    ///
+    /// # Panics
+    /// When it is less than 1 ms.
+    #[track_caller]
     pub fn tick(mut self, tick: Duration) -> Self {
+        assert!(tick >= Duration::from_millis(1), "a step takes 1 ms or more, not {tick:?}");
         self.tick = tick;
         self
     }
 
     /// How long a message is under way at least and at most. Default 1 to 20 ms.
+    ///
+    /// # Panics
+    /// When it is longer at least than at most.
+    #[track_caller]
     pub fn latency(mut self, bounds: Range<Duration>) -> Self {
-        self.latency = (bounds.start, bounds.end);
+        self.latency = in_order(&bounds);
         self
     }
 
@@ -184,6 +210,17 @@ impl Simulation {
         }
         told
     }
+}
+
+/// The least and the most that a message takes.
+///
+/// # Panics
+/// When the least is more.
+#[track_caller]
+pub(super) fn in_order(bounds: &Range<Duration>) -> (Duration, Duration) {
+    let (least, most) = (bounds.start, bounds.end);
+    assert!(least <= most, "a message cannot take {least:?} at least and {most:?} at most");
+    (least, most)
 }
 
 /// Without the flag tokio's own choices do not follow from the seed.

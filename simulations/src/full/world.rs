@@ -6,6 +6,8 @@
 //! Two ways to lose a node are kept apart, because a cluster meets them differently. After a [`crash`](World::crash) the machine still
 //! answers for its dead process, so peers see their connections close. After [`power_off`](World::power_off) there is only silence. A third,
 //! [`pause`](World::pause), loses nothing: the process stands still while time goes on, as after SIGSTOP or in a long swap.
+//!
+//! A story that names a machine which is not there, or asks for what cannot be, panics at its own line.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -22,7 +24,7 @@ use headcount::{ClusterPresence, LeaveReport, Member, MemberState, Node};
 use super::clock::{EPOCH, MachineClock, VirtualTime};
 use super::fabric::Fabric;
 use super::machine::{Machine, Parts};
-use super::simulation::Simulation;
+use super::simulation::{Simulation, in_order};
 use super::trace::Trace;
 
 /// How long a started node may take to be ready, and a command to answer.
@@ -105,6 +107,7 @@ impl World {
     ///
     /// # Panics
     /// When it does not hold within `deadline`; the message says what was waited for and how the nodes are.
+    #[track_caller]
     pub fn until(&mut self, what: &str, deadline: Duration, mut condition: impl FnMut(&Self) -> bool) -> Duration {
         let begin = self.now();
         while !condition(self) {
@@ -116,6 +119,7 @@ impl World {
     }
 
     /// Starts all nodes that do not run, at once, and waits until each is ready.
+    #[track_caller]
     pub fn start_all(&mut self) {
         let names: Vec<String> = self
             .machines
@@ -130,6 +134,7 @@ impl World {
     }
 
     /// Starts a node, for the first time or again, and waits until it is ready.
+    #[track_caller]
     pub fn start(&mut self, name: &str) {
         self.boot(name);
         self.until(&format!("{name} is ready"), PATIENCE, |world| world.is_ready(name));
@@ -139,6 +144,7 @@ impl World {
     ///
     /// # Panics
     /// When it runs.
+    #[track_caller]
     pub fn boot(&mut self, name: &str) {
         let index = self.index(name);
         assert!(self.boot_machine(index), "{name} runs already");
@@ -148,12 +154,14 @@ impl World {
     ///
     /// # Panics
     /// When it does not run.
+    #[track_caller]
     pub fn crash(&mut self, name: &str) {
         let index = self.index(name);
         assert!(self.crash_machine(index), "{name} does not run");
     }
 
     /// Kills a node's process and starts it again at once, which needs no one's patience; returns when it is ready.
+    #[track_caller]
     pub fn restart(&mut self, name: &str) {
         self.crash(name);
         self.start(name);
@@ -163,6 +171,7 @@ impl World {
     ///
     /// # Panics
     /// When it does not run.
+    #[track_caller]
     pub fn power_off(&mut self, name: &str) {
         let index = self.index(name);
         assert!(self.power_off_machine(index), "{name} does not run");
@@ -174,6 +183,7 @@ impl World {
     ///
     /// # Panics
     /// When it does not run.
+    #[track_caller]
     pub fn pause(&mut self, name: &str) {
         let index = self.index(name);
         assert!(self.machines[index].is_started(), "{name} does not run");
@@ -181,6 +191,7 @@ impl World {
     }
 
     /// Lets a node's process go on.
+    #[track_caller]
     pub fn resume(&mut self, name: &str) {
         let index = self.index(name);
         self.set_paused(index, false);
@@ -191,6 +202,7 @@ impl World {
     ///
     /// # Panics
     /// When it does not run.
+    #[track_caller]
     pub fn leave(&mut self, name: &str) -> LeaveReport {
         self.note(format!("{name} leaves"));
         let index = self.index(name);
@@ -209,6 +221,7 @@ impl World {
 
     /// Cuts two groups of machines off from each other; within each all stays as it is. Streams wait for the end of the cut, until they
     /// time out; datagrams are lost.
+    #[track_caller]
     pub fn partition(&mut self, one: &[&str], other: &[&str]) {
         self.note(format!("{} | {} are cut off from each other", one.join(" "), other.join(" ")));
         for (from, to) in one.iter().flat_map(|a| other.iter().flat_map(move |b| [(a, b), (b, a)])) {
@@ -218,6 +231,7 @@ impl World {
     }
 
     /// Cuts what one group of machines says to another, which it still hears.
+    #[track_caller]
     pub fn partition_one_way(&mut self, from: &[&str], to: &[&str]) {
         self.note(format!("{} do not hear {} any more", to.join(" "), from.join(" ")));
         for (from, to) in from.iter().flat_map(|from| to.iter().map(move |to| (from, to))) {
@@ -227,6 +241,7 @@ impl World {
     }
 
     /// Cuts one direction: what `from` says does not reach `to`, which it still hears.
+    #[track_caller]
     pub fn cut(&mut self, from: &str, to: &str) {
         self.note(format!("{to} does not hear {from} any more"));
         let (from, to) = self.direction(from, to);
@@ -234,6 +249,7 @@ impl World {
     }
 
     /// Mends one direction. What was sent on connections meanwhile arrives, unless somebody lost patience.
+    #[track_caller]
     pub fn mend(&mut self, from: &str, to: &str) {
         self.note(format!("{to} hears {from} again"));
         let (from, to) = self.direction(from, to);
@@ -241,22 +257,37 @@ impl World {
     }
 
     /// What passes from `from` to `to` takes at least and at most so long. Where the bounds differ datagrams overtake each other.
+    ///
+    /// # Panics
+    /// When it would take longer at least than at most.
+    #[track_caller]
     pub fn slow_link(&mut self, from: &str, to: &str, bounds: Range<Duration>) {
         self.note(format!("{from} to {to} takes {bounds:?}"));
         let (from, to) = self.direction(from, to);
-        self.fabric.change(from, to, |route| route.slow_down(Some((bounds.start, bounds.end))));
+        let bounds = in_order(&bounds);
+        self.fabric.change(from, to, |route| route.slow_down(Some(bounds)));
     }
 
     /// Of a hundred datagrams from `from` to `to` so many are lost, and as many pieces of streams arrive as late as if they had been
     /// sent again.
+    ///
+    /// # Panics
+    /// When it is more than a hundred.
+    #[track_caller]
     pub fn lose(&mut self, from: &str, to: &str, percent: u8) {
+        assert!(percent <= 100, "{percent} of a hundred are too many");
         self.note(format!("{percent} % of what {from} sends {to} is lost"));
         let (from, to) = self.direction(from, to);
         self.fabric.change(from, to, |route| route.lose(percent));
     }
 
     /// Of a hundred datagrams from `from` to `to` so many arrive twice.
+    ///
+    /// # Panics
+    /// When it is more than a hundred.
+    #[track_caller]
     pub fn repeat(&mut self, from: &str, to: &str, percent: u8) {
+        assert!(percent <= 100, "{percent} of a hundred are too many");
         self.note(format!("{percent} % of what {from} sends {to} comes twice"));
         let (from, to) = self.direction(from, to);
         self.fabric.change(from, to, |route| route.repeat(percent));
@@ -269,6 +300,7 @@ impl World {
     }
 
     /// Sets a machine's wall clock so many milliseconds ahead of the true time, or behind it when negative. Called again, it jumps.
+    #[track_caller]
     pub fn set_clock(&mut self, name: &str, ahead_ms: i64) {
         self.note(format!("{name}'s clock is set {ahead_ms:+} ms"));
         self.machine(name).set_clock(ahead_ms);
@@ -278,6 +310,7 @@ impl World {
     ///
     /// # Panics
     /// When they are not within a minute.
+    #[track_caller]
     pub fn on<T: 'static>(&mut self, name: &str, commands: impl AsyncFnOnce(ClusterPresence) -> T + 'static) -> T {
         let machine = self.machine(name).clone();
         let presence = self.presence(name);
@@ -288,30 +321,42 @@ impl World {
     ///
     /// # Panics
     /// When an answer takes time: reading never does.
+    #[track_caller]
     pub fn read<T>(&self, name: &str, commands: impl AsyncFnOnce(ClusterPresence) -> T) -> T {
-        let answer = commands(self.presence(name)).now_or_never();
-        answer.unwrap_or_else(|| panic!("what was asked of {name} takes time: it is no read"))
+        let Some(answer) = commands(self.presence(name)).now_or_never() else {
+            panic!("what was asked of {name} takes time: it is no read");
+        };
+        answer
     }
 
     /// A node, to look at.
     ///
     /// # Panics
     /// When it does not run.
+    #[track_caller]
     pub fn node(&self, name: &str) -> Node {
-        self.machine(name).node().unwrap_or_else(|| panic!("{name} does not run"))
+        let Some(node) = self.machine(name).node() else { panic!("{name} does not run") };
+        node
     }
 
     /// A handle to a node's presence. It outlives the node, and then refuses commands or speaks to nobody.
+    ///
+    /// # Panics
+    /// When it does not run.
+    #[track_caller]
     pub fn presence(&self, name: &str) -> ClusterPresence {
-        self.machine(name).presence().unwrap_or_else(|| panic!("{name} does not run"))
+        let Some(presence) = self.machine(name).presence() else { panic!("{name} does not run") };
+        presence
     }
 
     /// Whether a node runs and is ready.
+    #[track_caller]
     pub fn is_ready(&self, name: &str) -> bool {
         self.machine(name).node().is_some_and(|node| node.ready().now_or_never().is_some())
     }
 
     /// What `name` holds of another node: its state, or `None` when it is Gone or was never seen.
+    #[track_caller]
     pub fn state_of(&self, other: &str, name: &str) -> Option<MemberState> {
         let members = self.node(name).members().current();
         members.into_iter().find(|(member, _)| member.node.as_str() == other).map(|(_, state)| state)
@@ -345,6 +390,7 @@ impl World {
     }
 
     /// Waits until [`is_settled`](Self::is_settled).
+    #[track_caller]
     pub fn settle(&mut self) -> Duration {
         self.until("the nodes hold each other for Up and the same rows", PATIENCE, Self::is_settled)
     }
@@ -354,6 +400,7 @@ impl World {
         self.fabric.trace(|trace| trace.clone())
     }
 
+    #[track_caller]
     fn run_on<T: 'static>(&mut self, machine: &Machine, what: &str, job: impl Future<Output = T> + 'static) -> T {
         let answer = Rc::new(RefCell::new(None));
         let place = Rc::clone(&answer);
@@ -381,16 +428,23 @@ impl World {
         self.now().saturating_sub(begin)
     }
 
+    #[track_caller]
     fn index(&self, name: &str) -> usize {
         let found = self.machines.iter().position(|machine| machine.name() == name);
-        found.unwrap_or_else(|| panic!("there is no machine {name:?} in this world"))
+        let Some(index) = found else {
+            let names: Vec<&str> = self.machines.iter().map(Machine::name).collect();
+            panic!("there is no machine {name:?} in this world; there are {}", names.join(", "));
+        };
+        index
     }
 
+    #[track_caller]
     fn machine(&self, name: &str) -> &Machine {
         &self.machines[self.index(name)]
     }
 
     /// The numbers of two machines.
+    #[track_caller]
     fn direction(&self, from: &str, to: &str) -> (usize, usize) {
         assert_ne!(from, to, "a machine cannot be cut from itself");
         (self.index(from), self.index(to))

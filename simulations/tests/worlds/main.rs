@@ -2,6 +2,7 @@
 //!
 //! - `determinism`, `getrandom`: one seed, one history
 //! - `joining`, `leaving`, `death`, `partition`: who comes and goes, and what happens to rows
+//! - `mistakes`: what a story gets wrong, told at its line
 //! - `plans`: each kind of fault, on the stage
 //! - `servers`: servers of a user's own
 //! - `topics`: messages
@@ -16,6 +17,7 @@ mod determinism;
 mod getrandom;
 mod joining;
 mod leaving;
+mod mistakes;
 mod partition;
 mod plans;
 mod reading;
