@@ -88,6 +88,23 @@ impl FaultKind {
         Self::BreakSnapshot,
     ];
 
+    /// Whether messages meet it, for as long as it lasts: each that does counts as one time. Of others each fault does.
+    pub fn is_met_by_messages(self) -> bool {
+        match self {
+            Self::Cut | Self::Lose | Self::Repeat | Self::Delay | Self::Clog | Self::Narrow => true,
+            Self::Start
+            | Self::Crash
+            | Self::PowerOff
+            | Self::Leave
+            | Self::Pause
+            | Self::Resume
+            | Self::Mend
+            | Self::Widen
+            | Self::SetClock
+            | Self::BreakSnapshot => false,
+        }
+    }
+
     /// What it is called in lists.
     pub fn name(self) -> &'static str {
         match self {

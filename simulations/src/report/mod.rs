@@ -247,7 +247,7 @@ mod tests {
             readied: Vec::new(),
             samples: samples.map(sample).to_vec(),
             calm_at: 60_000,
-            occurred: [(FaultKind::Crash, 1)].into(),
+            occurred: [(FaultKind::Crash, 1), (FaultKind::Cut, 4646), (FaultKind::Mend, 100)].into(),
             carried: carried(2_000),
             trace_hash: 1,
         }
@@ -258,9 +258,13 @@ mod tests {
         let mut trial = trial("x");
         trial.history = Some(history(trial.plan.clone()));
         let page = html(&trial, "c", "c");
-        for part in
-            ["n1 00:00.000 to 00:01.500: died", "crash 1", "seconds since all agreed", "In all 1 frames (2000 bytes)"]
-        {
+        for part in [
+            "n1 00:00.000 to 00:01.500: died",
+            "did something: crash 1, mend 100<",
+            "met a fault: cut 4646<",
+            "seconds since all agreed",
+            "In all 1 frames (2000 bytes)",
+        ] {
             assert!(page.contains(part), "{part}");
         }
     }

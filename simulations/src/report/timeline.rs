@@ -117,9 +117,20 @@ fn legend(history: &History) -> String {
     for (colour, words) in [("--up", "runs"), ("--pause", "stands still"), ("--fault", "a fault begins or ends")] {
         let _ = write!(legend, "<span class=\"key\" style=\"background:var({colour})\"></span>{words}");
     }
-    let count = |kind: &FaultKind| history.occurred.get(kind).filter(|count| **count > 0);
-    let counts: Vec<String> =
-        FaultKind::ALL.iter().filter_map(|kind| Some(format!("{} {}", kind.name(), count(kind)?))).collect();
-    let _ = write!(legend, "</p><p class=\"legend\">Faults that did something: {}</p>", escape(&counts.join(", ")));
+    legend.push_str("</p>");
+    for (title, met_by_messages) in [("Faults that did something", false), ("Messages that met a fault", true)] {
+        let counts = counts(history, |kind| kind.is_met_by_messages() == met_by_messages);
+        let _ = write!(legend, "<p class=\"legend\">{title}: {}</p>", escape(&counts));
+    }
     legend
+}
+
+/// How often faults of some kinds did something, in words.
+fn counts(history: &History, is_meant: impl Fn(FaultKind) -> bool) -> String {
+    let counts = FaultKind::ALL.into_iter().filter(|kind| is_meant(*kind)).filter_map(|kind| {
+        let count = history.occurred.get(&kind).filter(|count| **count > 0)?;
+        Some(format!("{} {count}", kind.name()))
+    });
+    let counts: Vec<String> = counts.collect();
+    if counts.is_empty() { "none".to_owned() } else { counts.join(", ") }
 }

@@ -292,6 +292,9 @@ fn at_some_time_expired(history: &History, counts: &mut BTreeMap<Occurrence, u64
 impl fmt::Display for Occurrence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Fault(kind) if kind.is_met_by_messages() => {
+                return write!(f, "fault: {}, each message that met it", kind.name());
+            }
             Self::Fault(kind) => return write!(f, "fault: {}", kind.name()),
             Self::OneCutOff => "one node and all others did not hear each other",
             Self::Halved => "two halves did not hear each other",
