@@ -39,6 +39,7 @@ fn who_asks_for_what_makes_no_sense_is_told_what_does() {
     for (line, told) in [
         ("run --scenario split-brian", "did you mean \"split-brain\"?"),
         ("swarm --scenario zzz", "There are storm, "),
+        ("run --scenario meta", "there is no scenario \"meta\"; that is a command of its own: "),
         ("run --seed minus", "invalid value 'minus' for '--seed"),
         ("run --report /nowhere/at/all.html", "/nowhere/at/all.html cannot be written"),
         (&format!("replay {no_plan}"), "Cargo.toml is not JSON: expected value at line 1 column 2"),

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use headcount_simulations::plan::Plan;
 use headcount_simulations::trial::Where;
 
@@ -37,6 +37,14 @@ pub(super) enum Task {
     /// Print the hash of all that is delivered in a seed's history
     #[command(hide = true)]
     Trace(Story),
+}
+
+impl Task {
+    /// Whether a task is called by this name.
+    pub(super) fn is_named(name: &str) -> bool {
+        let arguments = Arguments::command();
+        arguments.find_subcommand(name).is_some_and(|task| !task.is_hide_set())
+    }
 }
 
 /// Which story.
@@ -194,8 +202,6 @@ impl From<World> for Where {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

@@ -12,7 +12,7 @@ use serde_json::error::Category;
 use strsim::jaro_winkler;
 
 use super::Failure;
-use super::args::Story;
+use super::args::{Story, Task};
 
 /// From where on a name is taken for another one's misspelling; equal ones are 1.
 const ALIKE: f64 = 0.75;
@@ -72,6 +72,9 @@ fn unreadable(file: &Path, error: &io::Error) -> Failure {
 /// The scenario of this name.
 pub(super) fn scenario(name: &str) -> Result<&'static Scenario, Failure> {
     scenarios::by_name(name).ok_or_else(|| {
+        if Task::is_named(name) {
+            return format!("there is no scenario {name:?}; that is a command of its own: {} {name}", program());
+        }
         let names: Vec<&str> = scenarios::ALL.iter().map(|scenario| scenario.name).collect();
         let nearest = names.iter().max_by(|a, b| jaro_winkler(name, a).total_cmp(&jaro_winkler(name, b)));
         let nearest = nearest.filter(|nearest| jaro_winkler(name, nearest) > ALIKE);
