@@ -112,6 +112,23 @@ fn a_promise_of_which_nothing_was_judged_is_not_called_kept() {
     assert!(!said.contains(" 0 judged"), "{said}");
 }
 
+/// Found by a new user's review: the last lines of a good short swarm were twenty things that never occurred.
+#[test]
+fn a_short_swarm_says_in_a_line_that_it_is_short_and_each_promise_in_words() {
+    for (line, told) in [
+        ("swarm --seeds 2 --nodes 3", "2 seeds are too few for all kinds of faults and promises: "),
+        ("swarm --seeds 1 --scenario flood", "one scenario has not all kinds of faults and promises: "),
+    ] {
+        let output = program(&format!("{line} --minutes 1 --jobs 1"));
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{said}");
+        assert!(said.lines().last().unwrap().starts_with(told) && !said.contains("\nnever "), "{said}");
+        let run = String::from_utf8(program("run --nodes 3 --minutes 1").stdout).unwrap();
+        let words = run.lines().next().unwrap().rsplit("  ").next().unwrap();
+        assert!(said.lines().any(|line| line.contains("  G1 ") && line.ends_with(words)), "{words}: {said}");
+    }
+}
+
 /// Found by an operator's review: it ended as what makes no sense does, and did not say where to go on.
 #[test]
 fn a_swarm_that_ctrl_c_ends_says_with_which_seed_to_go_on() {
