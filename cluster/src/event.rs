@@ -115,7 +115,8 @@ pub enum ClusterEvent {
         /// How many seeds accepted this node.
         answered: usize,
     },
-    /// `join_timeout` has passed and no seed was reached, or there is none but this node itself. Unless it has met others, it goes on alone; it keeps trying.
+    /// `join_timeout` has passed and no seed is reached, those that were have gone, or there is none but this node itself. Unless it has met others, it goes on
+    /// alone; it keeps trying. Told once.
     Alone {
         /// Each seed that was tried, and why it was not reached, in words.
         tried: Vec<(String, String)>,

@@ -141,7 +141,7 @@ impl PresenceActor {
                 }
                 StateEvent::ServesWithout { silent } => warn!(
                     node = %self.node,
-                    "this node serves as a home of keys without {}, which do not answer though they count as up",
+                    "this node serves as a home of keys without {}, which count as up and do not answer in time",
                     names(&silent)
                 ),
                 StateEvent::StillJoining { waits_for } => info!(

@@ -392,7 +392,7 @@ pub struct LeaveReport {
     pub confirmed: Vec<NodeId>,
     /// The members that did not, sorted: they learn it by gossip, or when the grace time is over.
     pub unconfirmed: Vec<NodeId>,
-    /// This node's last writes that no other node has ever said that it has.
+    /// This node's last writes that no other node had said that it has when the goodbye began; one that confirmed it may have them.
     pub unheard_writes: u64,
 }
 

@@ -27,6 +27,8 @@ use crate::pace::{PROBE_MAX, PROBE_MIN};
 /// The configured seeds and what became of each.
 #[derive(Debug)]
 pub(crate) struct Seeds {
+    /// Whether any has accepted this node: then it was not alone because none was reached.
+    was_reached: bool,
     seeds: Vec<Seed>,
 }
 
@@ -58,7 +60,7 @@ enum Verdict {
 
 impl Seeds {
     pub(crate) fn new(names: &[String]) -> Self {
-        Self { seeds: names.iter().map(|name| Seed::new(name)).collect() }
+        Self { was_reached: false, seeds: names.iter().map(|name| Seed::new(name)).collect() }
     }
 
     /// Asks the seeds until it is clear whether and as whom this node may start. Returns after the first round unless the name is
@@ -131,10 +133,10 @@ impl Seeds {
         if may_be_alone && !left.is_zero() { wait.min(left) } else { wait }
     }
 
-    /// Says that this node goes on alone. When others have found it, there is nothing to warn of.
+    /// Says that this node goes on alone. When others have found it, or a seed was reached and has gone, there is nothing to warn of.
     fn tell_alone(&mut self, hub: &Hub) {
         let tried = self.tried();
-        if hub.members().is_empty() {
+        if hub.members().is_empty() && !self.was_reached {
             self.log_alone(hub, &tried);
         }
         hub.events.emit(ClusterEvent::Alone { tried });
@@ -164,7 +166,7 @@ impl Seeds {
                 hub.config.join_timeout, list.join("; ")
             );
             for seed in &mut self.seeds {
-                seed.is_reported_missing = true;
+                seed.is_reported_missing = seed.silent_since.is_some();
             }
         }
     }
@@ -184,6 +186,7 @@ impl Seeds {
         for (index, outcome) in missing.iter().zip(outcomes) {
             self.seeds[*index].note(hub, outcome);
         }
+        self.was_reached |= self.accepted() > 0;
         missing
     }
 
@@ -318,7 +321,10 @@ impl Seed {
                     info!(%node, addr = %seed, "seed {seed} does not answer: {why}; it is asked again and again");
                 }
             }
-            Outcome::Refused(_) | Outcome::Yourself => self.silent_since = None,
+            Outcome::Refused(_) | Outcome::Yourself => {
+                self.is_reported_missing = false;
+                self.silent_since = None;
+            }
         }
         self.outcome = Some(outcome);
     }

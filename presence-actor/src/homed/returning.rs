@@ -275,7 +275,8 @@ impl State {
                 continue;
             }
             self.homed.returning.note(element, take);
-            if !self.origins.is_gone(caller) {
+            let is_noted = self.homed.returning.taken.of(element).iter().any(|known| known.dot == take.dot);
+            if is_noted && !self.origins.is_gone(caller) {
                 self.origins.intern(caller, self.life.age()); // who is never met is given up some day
             }
         }

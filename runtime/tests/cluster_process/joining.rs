@@ -104,6 +104,21 @@ fn two_nodes_started_at_once_with_each_other_as_the_only_seed_find_each_other() 
     }
 }
 
+/// Found by a review: that its seed had left was told as *no seed was reached*, and not that it is missing.
+#[test]
+fn a_seed_that_has_left_is_missing_and_was_reached() {
+    let b = Plan::new("b");
+    let a = Plan::new("a").seeds([&b]).flags(&["--join-timeout", "2s"]);
+    let mut first = a.spawn();
+    first.logs(&format!("seed {} does not answer", b.address));
+    let mut second = b.seeds([&a]).start();
+    first.ready();
+    second.send("QUIT\n");
+    assert!(second.exit().success());
+    first.logs(&format!("seed {} has not been reached for 2s", second.plan.address));
+    assert_eq!(first.log_lines("no seed was reached"), Vec::<String>::new());
+}
+
 #[test]
 fn a_dead_seed_in_the_list_is_told_once_and_holds_nobody_up() {
     let dead = Plan::new("dead");

@@ -80,10 +80,9 @@ fn awaits_the_dead(history: &History, leaver: &Process, before: &Sample) -> bool
         let until = history.samples.partition_point(|sample| sample.at <= before.at);
         let down = history.samples[..until].iter().rev().take_while(|sample| holds_for_down(sample, dead));
         let died = history.ended(dead).unwrap_or_default();
-        // Who answers after its death was asked in its stead, or is the next home.
-        let may_have_asked_it = |pop: &&Asked, down_at: u64| match pop.answer {
-            Some((answered, Ok(_))) => pop.at <= down_at && answered >= died,
-            _ => true,
+        // Who is Down already is not asked, and who was answered before the death was answered by whom it had asked.
+        let may_have_asked_it = |pop: &&Asked, down_at: u64| {
+            pop.at <= down_at && !matches!(pop.answer, Some((answered, Ok(_))) if answered < died)
         };
         down.last().is_some_and(|first| pops.iter().any(|pop| may_have_asked_it(pop, first.at)))
     })

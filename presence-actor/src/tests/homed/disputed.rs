@@ -590,7 +590,9 @@ fn takers_that_nobody_could_remember_are_not_remembered() {
     let [element] = disputed.world.nodes[0].elements_in_doubt()[..] else { panic!("none is in doubt") };
     let take = |n| Take { dot: Dot { origin: Origin(n), seq: 1 }, call: (Origin(n), 1), fate: None };
     let takes = (1..1_000).map(|n| take(u64::MAX - n)).collect(); // to the least of them it would be left
+    let origins = disputed.world.nodes[0].stats().origins;
     disputed.world.hear_falsely(2, 0, &Frame::Taken { element, takes });
     assert!(disputed.world.nodes[0].takers_of(element) <= MAX_TAKERS);
+    assert!(disputed.world.nodes[0].stats().origins <= origins + MAX_TAKERS, "nor are those whom they name");
     assert!(disputed.world.nodes[0].elements_in_doubt().is_empty(), "it is nobody's to put back");
 }

@@ -171,9 +171,13 @@ fn who_leaves_is_gone_at_once_and_what_it_had_answered_is_not() {
     // Found by storm 2982 of the full world: the home of what it popped, unheard, is Down, and is waited for; by storm 2124: also when it died
     // while it was asked, and the next home has answered.
     let nothing = Some((14_500, Ok(Reply::Nil)));
-    for (answer, down_from, is_kept) in
-        [(None, 0, true), (None, 15_000, false), (nothing.clone(), 14_000, true), (nothing, 0, false)]
-    {
+    for (answer, down_from, is_kept) in [
+        (None, 14_000, true),
+        (None, 0, false),
+        (None, 15_000, false),
+        (nothing.clone(), 14_000, true),
+        (nothing, 0, false),
+    ] {
         let mut history = history.clone();
         *asked(&mut history, "SADD set a") = Asked {
             ask: Ask::Command { via: Via::Shared, words: "LPOP line".to_owned() },

@@ -78,7 +78,10 @@ impl<'a, N: Served> Console<'a, N> {
             let answer = tokio::select! {
                 biased;
                 answer = self.answer_line(line) => answer,
-                () = closed(&mut input, &mut typed_ahead), if is_terminal => return End::TerminalClosed,
+                () = closed(&mut input, &mut typed_ahead), if is_terminal => {
+                    self.output.print(&reply::error("ERR the terminal was closed before this command was answered")).await;
+                    return End::TerminalClosed;
+                }
             };
             match answer {
                 Ok(text) => self.output.print(&text).await,
@@ -140,7 +143,7 @@ impl<'a, N: Served> Console<'a, N> {
     }
 }
 
-/// Returns when an input has ended and no line of it waits.
+/// Returns when an input has ended; never when a line waits, which was meant to be answered.
 async fn closed(input: &mut Input, typed_ahead: &mut Option<Line>) {
     *typed_ahead = input.next().await;
     if typed_ahead.is_some() {
