@@ -247,12 +247,19 @@ impl State {
         }
     }
 
-    /// What was sent to a peer may be lost: it is sent again once there is a link.
+    /// What was sent to a peer may be lost: it is sent again once there is a link. The peer drops what it had not carried out, so of what was given up only
+    /// pops matter any more, which may have to go back.
     pub(super) fn reroute(&mut self, peer: Origin) {
-        for call in self.homed.calls.open.values_mut() {
-            if call.sent == Some(peer) && !call.given_up {
+        let mut over = Vec::new();
+        for (number, call) in self.homed.calls.open.iter_mut().filter(|(_, call)| call.sent == Some(peer)) {
+            if !call.given_up {
                 call.sent = None;
+            } else if !call.takes() {
+                over.push(*number);
             }
+        }
+        for number in over {
+            self.end_lapsed(number);
         }
         self.forget_wait_home(peer);
         self.route_all();

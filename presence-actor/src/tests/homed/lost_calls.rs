@@ -626,3 +626,21 @@ fn an_element_of_a_confirmed_pop_that_was_given_up_early_goes_back_beside_an_up_
     world.rounds_of(&[0, 1, 2, 3, 4], 300);
     assert_eq!(world.elements(0, &name), ["a"], "a minute later; held at node 1: {}", world.nodes[1].homed.calls.len());
 }
+
+/// Found by a review: the call stayed open until its home was Gone, held a leaver up, and counted against the cap.
+#[test]
+fn a_count_given_up_at_a_home_that_died_is_over() {
+    let mut world = World::new(3);
+    let name = world.key_of(0);
+    world.settle();
+    world.until_serving(0, &[0, 1, 2]);
+    let call = world.call(1, count(&name));
+    world.give_up(1, call);
+    world.isolate(0);
+    for node in [1, 2] {
+        world.believe(node, 0, false);
+    }
+    world.rounds_of(&[1, 2], 10);
+    assert_eq!(world.nodes[1].open_calls(), 0);
+    assert!(world.nodes[1].are_calls_over());
+}
