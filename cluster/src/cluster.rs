@@ -112,7 +112,7 @@ impl Cluster {
 
     /// Says goodbye: what is queued on the links goes out, then a goodbye, and each peer confirms it. Then, or at the deadline,
     /// everything stops. No events are told from here on, so that nobody needs to take them.
-    pub async fn leave(self, deadline: Duration) -> LeaveReport {
+    pub async fn leave(self, deadline: Duration) -> Parting {
         let until = Instant::now() + deadline;
         let hub = &self.hub;
         hub.set_phase(Phase::Leaving);
@@ -129,7 +129,7 @@ impl Cluster {
         }
         tell_left(hub, &unlinked, until).await;
         await_confirmations(hub, &links, until).await;
-        let report = LeaveReport::of(&links, &unlinked);
+        let report = Parting::of(&links, &unlinked);
         info!(node = %hub.config.node, confirmed = report.confirmed.len(), unconfirmed = report.unconfirmed.len(), "this node has left");
         let mut tasks = hub.take_tasks();
         tasks.shutdown().await;
@@ -301,14 +301,14 @@ async fn await_confirmations(hub: &Hub, links: &[Link], until: Instant) {
 
 /// How a graceful leave went.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LeaveReport {
+pub struct Parting {
     /// The peers that confirmed the goodbye, sorted: they hold this node for Gone.
     pub confirmed: Vec<NodeId>,
     /// The members that did not, sorted: they learn it by gossip, or when the grace time is over.
     pub unconfirmed: Vec<NodeId>,
 }
 
-impl LeaveReport {
+impl Parting {
     fn of(links: &[Link], unlinked: &[Member]) -> Self {
         let (confirmed, unconfirmed): (Vec<&Link>, Vec<&Link>) =
             links.iter().partition(|link| link.goodbye_confirmed());

@@ -39,7 +39,7 @@ pub mod pace;
 pub mod ring;
 
 pub use clock::{ClockAhead, Hlc, HlcClock, SystemClock, WallClock, WallMs};
-pub use cluster::{Cluster, LeaveReport, StartError};
+pub use cluster::{Cluster, Parting, StartError};
 pub use config::{ClusterConfig, ConfigError};
 pub use event::{Class, ClusterEvent, GoneReason, Member, MemberState};
 pub use id::{Incarnation, InvalidNodeId, NodeId, Origin};

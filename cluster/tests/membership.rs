@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headcount_cluster::link::handshake::{Hello, Intent, Notice, Refusal, encode};
-use headcount_cluster::{Class, Cluster, ClusterEvent, GoneReason, Incarnation, Member, MemberState, NodeId};
+use headcount_cluster::{
+    Class, Cluster, ClusterConfig, ClusterEvent, GoneReason, Incarnation, Member, MemberState, NodeId,
+};
 use headcount_cluster::{StartError, WallClock, WallMs, World};
 use node::cut::{SEVERAL, Switch};
 use node::{Node, config, dead_addr, run};
@@ -115,14 +117,20 @@ fn a_seed_that_is_the_node_itself_counts_for_nothing() {
     });
 }
 
+/// A node's settings, with its own port under this host's name as the only seed.
+fn with_its_own_port_for_seed(host: &str) -> ClusterConfig {
+    let addr = dead_addr();
+    let mut config = config("a", &[]);
+    (config.listen, config.advertise) = (addr, addr);
+    config.seeds = vec![format!("{host}:{}", addr.port())];
+    config
+}
+
 /// Found by reading: it waited for ever to be told that it is alone.
 #[test]
 fn a_seed_that_turns_out_later_to_be_the_node_itself_is_not_waited_for() {
     run(async {
-        let addr = dead_addr();
-        let mut config = config("a", &[]);
-        (config.listen, config.advertise) = (addr, addr);
-        config.seeds = vec![format!("localhost:{}", addr.port())];
+        let config = with_its_own_port_for_seed("localhost");
         let switch = Switch::default();
         switch.cut();
         let mut alone = Node::start_behind(&switch, config).await;
@@ -148,10 +156,7 @@ fn a_node_whose_seeds_are_dead_is_told_so_though_somebody_found_it() {
 #[test]
 fn a_name_of_several_nodes_is_waited_for() {
     run(async {
-        let addr = dead_addr();
-        let mut config = config("a", &[]);
-        (config.listen, config.advertise) = (addr, addr);
-        config.seeds = vec![format!("{SEVERAL}:{}", addr.port())];
+        let config = with_its_own_port_for_seed(SEVERAL);
         let mut alone = Node::start_behind(&Switch::default(), config).await;
         assert!(matches!(alone.next().await, ClusterEvent::SeedsTried { answered: 0 }));
         let ClusterEvent::Alone { tried } = alone.next().await else { panic!("it is alone") };

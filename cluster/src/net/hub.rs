@@ -254,6 +254,11 @@ impl Hub {
         *counter += 1;
     }
 
+    /// Whether a refusal, given or got, is to be told and was not yet. Around a goodbye nodes refuse each other rightly, and none of them comes back.
+    pub(crate) fn is_news_of(&self, refusal: &Refusal, news: String) -> bool {
+        self.phase() != Phase::Leaving && !matches!(refusal, Refusal::Unready | Refusal::Yourself) && self.is_news(news)
+    }
+
     /// What follows from being refused as `used`.
     pub(crate) fn refused(&self, peer: &dyn fmt::Display, used: &Member, refusal: &Refusal) {
         match refusal {
@@ -273,11 +278,7 @@ impl Hub {
             | Refusal::Unready
             | Refusal::Yourself => {}
         }
-        // Peers that have heard its goodbye refuse a node rightly.
-        if self.phase() != Phase::Leaving
-            && !matches!(refusal, Refusal::Unready | Refusal::Yourself)
-            && self.is_news(format!("{peer} refuses: {refusal}"))
-        {
+        if self.is_news_of(refusal, format!("{peer} refuses: {refusal}")) {
             warn!(node = %used.node, peer = %peer, "{peer} refused this node: {refusal}");
         }
     }

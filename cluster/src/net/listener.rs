@@ -127,11 +127,7 @@ async fn greet(hub: &Hub, stream: &mut Box<dyn Stream>, from: SocketAddr) -> Res
 
 async fn refuse(hub: &Hub, stream: &mut Box<dyn Stream>, peer: &str, refusal: Refusal) -> Result<(), String> {
     hub.count_refusal(&refusal);
-    // Nodes that leave at once refuse each other rightly, and none of them comes back.
-    if hub.phase() != Phase::Leaving
-        && !matches!(refusal, Refusal::Unready | Refusal::Yourself)
-        && hub.is_news(format!("refused {peer}: {refusal:?}"))
-    {
+    if hub.is_news_of(&refusal, format!("refused {peer}: {refusal:?}")) {
         info!(node = %hub.config.node, peer, "refused {peer}, and told it: \"{refusal}\"");
     }
     let answer = encode(&Answer::Refused(refusal));

@@ -90,11 +90,11 @@ impl Returning {
         self.doubts().any(|doubt| doubt.element == element && doubt.number == number)
     }
 
-    /// Takes note of a pop, or of what became of it. Elements in doubt are not forgotten.
-    fn note(&mut self, element: ElementKey, take: Take) {
+    /// Takes note of a pop, or of what became of it; returns whether there was room. Elements in doubt are not forgotten.
+    fn note(&mut self, element: ElementKey, take: Take) -> bool {
         let Self { elements, taken } = self;
         let doubts = || elements.iter().filter_map(|returned| returned.doubt.as_ref());
-        taken.note(element, take, |oldest| doubts().any(|doubt| doubt.element == oldest));
+        taken.note(element, take, |oldest| doubts().any(|doubt| doubt.element == oldest))
     }
 }
 
@@ -274,9 +274,7 @@ impl State {
             if self.is_own(caller) {
                 continue;
             }
-            self.homed.returning.note(element, take);
-            let is_noted = self.homed.returning.taken.of(element).iter().any(|known| known.dot == take.dot);
-            if is_noted && !self.origins.is_gone(caller) {
+            if self.homed.returning.note(element, take) && !self.origins.is_gone(caller) {
                 self.origins.intern(caller, self.life.age()); // who is never met is given up some day
             }
         }

@@ -40,17 +40,21 @@ pub(super) struct TakenElements {
 }
 
 impl TakenElements {
-    /// Takes note of a pop, or of what became of it. The oldest elements are forgotten, but not those that are `kept`.
-    pub(super) fn note(&mut self, element: ElementKey, take: Take, kept: impl Fn(ElementKey) -> bool) {
+    /// Takes note of a pop, or of what became of it; returns whether there was room. The oldest elements are forgotten, but not those that are `kept`.
+    pub(super) fn note(&mut self, element: ElementKey, take: Take, kept: impl Fn(ElementKey) -> bool) -> bool {
         let takes = self.takes.entry(element).or_default();
         if takes.is_empty() {
             self.in_order.push_back(element);
         }
-        if let Some(known) = takes.iter_mut().find(|known| known.dot == take.dot) {
+        let is_noted = if let Some(known) = takes.iter_mut().find(|known| known.dot == take.dot) {
             known.fate = known.fate.or(take.fate);
+            true
         } else if takes.len() < MAX_TAKERS {
             takes.push(take);
-        }
+            true
+        } else {
+            false
+        };
         // Two for one that came: those that stay for a while only are caught up with.
         for _ in 0..2 {
             let Some(oldest) = self.in_order.pop_front_if(|_| self.takes.len() > MAX_TAKEN_ELEMENTS) else { break };
@@ -60,6 +64,7 @@ impl TakenElements {
                 self.takes.remove(&oldest);
             }
         }
+        is_noted
     }
 
     pub(super) fn of(&self, element: ElementKey) -> &[Take] {

@@ -27,8 +27,8 @@ pub(super) fn check(history: &History) -> Verdict {
     let Some(last) = history.samples.last() else { return verdict };
     let stability = Stability::of(history);
     // What the plan asked last may be asked in the calm's first moment: time has ticks.
-    let half_way = history.calm_at + history.plan.calm_ms / 2;
-    for asked in history.asked.iter().filter(|asked| asked.at >= half_way) {
+    let begin = history.plan.calm_asks_at();
+    for asked in history.asked.iter().filter(|asked| asked.at >= begin) {
         let within_ms = match asked.ask {
             Ask::Command { via: Via::Peer | Via::Majority | Via::All, .. } => ACKNOWLEDGED_MS,
             _ => ANSWERED_MS,

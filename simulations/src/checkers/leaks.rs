@@ -31,7 +31,7 @@ pub(super) fn check(history: &History) -> Verdict {
         Verdict::of("G8", "at rest: no pending requests, interest equals live subscriptions, history pruned");
     let Some(last) = history.samples.last() else { return verdict };
     let since = last.at.saturating_sub(REST_MS + QUIET_ROUNDS * history.plan.settings.gossip_ms);
-    let gave_up = history.calm_at + history.plan.calm_ms / 2;
+    let gave_up = history.plan.calm_asks_at();
     let rest: Vec<&Sample> = history.samples.iter().filter(|sample| sample.at >= since).collect();
     if since < gave_up || !rest.iter().all(|sample| sample.is_whole()) || !writes_nothing(&rest) {
         return verdict;

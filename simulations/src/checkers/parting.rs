@@ -77,8 +77,7 @@ fn awaits_the_dead(history: &History, leaver: &Process, before: &Sample) -> bool
     };
     let pops: Vec<&Asked> = history.asked.iter().filter(|asked| is_pop_of(asked, leaver.origin)).collect();
     before.nodes[leaver.node].iter().flat_map(|seen| seen.members.keys()).any(|&dead| {
-        let until = history.samples.partition_point(|sample| sample.at <= before.at);
-        let down = history.samples[..until].iter().rev().take_while(|sample| holds_for_down(sample, dead));
+        let down = history.until(before.at).iter().rev().take_while(|sample| holds_for_down(sample, dead));
         let died = history.ended(dead).unwrap_or_default();
         // Who is Down already is not asked, and who was answered before the death was answered by whom it had asked.
         let may_have_asked_it = |pop: &&Asked, down_at: u64| {

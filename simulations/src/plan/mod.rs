@@ -36,6 +36,13 @@ pub struct Plan {
     pub steps: Vec<Step>,
 }
 
+impl Plan {
+    /// When, in the calm, what clients still wait for is given up, and every node is asked a fixed set.
+    pub(crate) fn calm_asks_at(&self) -> u64 {
+        self.storm_ms + self.calm_ms / 2
+    }
+}
+
 /// Something that happens.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Step {

@@ -137,24 +137,9 @@ fn check_percent(percent: u8) -> Result<(), String> {
 
 impl Ask {
     fn check(&self) -> Result<(), String> {
-        match self {
-            Self::Command { words, .. } => Command::parse(&words::split(words))
-                .map(drop)
-                .map_err(|error| format!("{words:?} is no command: {error}")),
-            Self::CompareAndSet { .. }
-            | Self::Watch { .. }
-            | Self::Follow { .. }
-            | Self::Track { .. }
-            | Self::Untrack
-            | Self::Subscribe { .. }
-            | Self::Unsubscribe { .. }
-            | Self::SubscribePattern { .. }
-            | Self::UnsubscribePattern { .. }
-            | Self::Dawdle
-            | Self::Listen
-            | Self::EndSession
-            | Self::GiveUp => Ok(()),
-        }
+        let Self::Command { words, .. } = self else { return Ok(()) };
+        let parsed = Command::parse(&words::split(words));
+        parsed.map(drop).map_err(|error| format!("{words:?} is no command: {error}"))
     }
 }
 

@@ -139,11 +139,12 @@ impl<'a> Player<'a> {
         let begin = self.plan.storm_ms;
         self.look_every = self.plan.settings.gossip_ms.max(1);
         self.next_look = begin + self.look_every;
-        self.pass_until(begin + self.plan.calm_ms / 2);
+        let asks_at = self.plan.calm_asks_at();
+        self.pass_until(asks_at);
         for client in self.clients.values_mut() {
             client.give_up();
         }
-        self.ask_in_the_calm(begin + self.plan.calm_ms / 2);
+        self.ask_in_the_calm(asks_at);
         self.pass_until((begin + self.plan.calm_ms).saturating_sub(BEFORE_THE_END_MS));
         self.look_at_all();
         self.pass_until(begin + self.plan.calm_ms);

@@ -62,8 +62,8 @@ impl<'a, N: Served> Console<'a, N> {
         Self { node, presence, output, subscriptions, ready }
     }
 
-    /// Answers lines until there are no more, or one of them ends the console. Ctrl-D on a terminal ends it also while a command waits. Its subscriptions outlive an input that
-    /// is not a terminal: `echo 'SUBSCRIBE chat' | headcount node` goes on printing messages.
+    /// Answers lines until there are no more, or one of them ends the console. Ctrl-D on a terminal ends it also while a command
+    /// waits, unless more was typed behind that. Its subscriptions outlive an input that is not a terminal: `echo 'SUBSCRIBE chat' | headcount node` goes on printing messages.
     pub(crate) async fn run(mut self, mut input: Input) -> End {
         let mut typed_ahead = None;
         loop {
