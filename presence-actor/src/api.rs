@@ -358,7 +358,7 @@ pub trait Presence: Clone + Send + Sync + 'static {
     /// A handle whose `incr`, `incrby`, `decr`, `hincrby` and `hincrbyex` count [at the key's home](Self#commands-at-a-keys-home),
     /// so that no two calls get the same sum, and fail as [`set_nx`](Self::set_nx) does. Counting elsewhere as well spoils
     /// that. A call that the next home carried out for a silent one may count twice, when the silent one had counted it unseen and
-    /// is heard again: sums skip then, and never repeat. Other commands are not changed by it.
+    /// is heard again: sums may skip. Other commands are not changed by it.
     #[must_use]
     fn homed(&self) -> Self;
 
