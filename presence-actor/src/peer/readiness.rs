@@ -2,8 +2,9 @@
 //!
 //! Ready means: caught up with what a ready peer knew when it was first heard of, and met all that it knew, so that a
 //! subscription on this node is known to them; or first, because nobody was found. When several start at once and none is ready, the one with the smallest name among those that found each
-//! other is first and the others catch up with it. Being first too early costs no data: nodes that meet
-//! later merge all the same, only readers were told too soon.
+//! other is first and the others catch up with it, once those that may have lived on have had time to find them: of a cluster whose seeds all died, the others
+//! look for the seeds as their successors start. Being first too early costs no data, for nodes that meet later merge all the same; but readers were told too soon,
+//! and for that long two nodes are home of a key.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -19,6 +20,10 @@ use crate::wire::WireVector;
 /// from its work. Five seconds at the default interval.
 const MEETING_ROUNDS: u64 = 25;
 
+/// Gossip rounds after its seeds were asked for which a node is found by those that may live already, before it is first. Two seconds
+/// at the default interval: each of those greets a seed, or one that it holds for Down, in every round.
+const FOUND_ROUNDS: u64 = 10;
+
 /// How a node became ready.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReadyBy {
@@ -27,7 +32,7 @@ pub enum ReadyBy {
         /// The peer.
         peer: NodeId,
     },
-    /// It has no seeds, or it started together with others that found each other, and goes first.
+    /// It has no seeds, or it started together with others that found each other, none who lived already found them in ten gossip intervals, and it goes first.
     First,
     /// It reached none of its seeds in time, or those that it found have gone.
     Alone {
@@ -50,8 +55,8 @@ impl fmt::Display for ReadyBy {
 #[derive(Debug, Default)]
 pub(crate) struct Readiness {
     ready: Option<ReadyBy>,
-    /// How many seeds took this node, once each was tried.
-    seeds_answered: Option<usize>,
+    /// Once each seed was tried.
+    seeds_tried: Option<SeedsTried>,
     alone: Option<Vec<(String, String)>>,
     /// Peers that have said that they are ready.
     pub(crate) ready_peers: BTreeSet<Origin>,
@@ -63,6 +68,14 @@ pub(crate) struct Readiness {
     pub(crate) pulled_in: Option<u64>,
 }
 
+#[derive(Debug, Clone, Copy)]
+struct SeedsTried {
+    /// How many took this node.
+    answered: usize,
+    /// The gossip round by which whoever lives has found it.
+    found_by: u64,
+}
+
 impl Readiness {
     pub(crate) fn is_ready(&self) -> bool {
         self.ready.is_some()
@@ -70,7 +83,7 @@ impl Readiness {
 
     /// Whether a seed answered, which may have gone since.
     fn has_found_a_seed(&self) -> bool {
-        self.seeds_answered.is_some_and(|answered| answered > 0)
+        self.seeds_tried.is_some_and(|tried| tried.answered > 0)
     }
 
     /// A peer has said whether it is ready.
@@ -91,7 +104,7 @@ impl State {
 
     /// Each seed was tried once; so many took this node.
     pub fn handle_seeds_tried(&mut self, answered: usize) {
-        self.readiness.seeds_answered = Some(answered);
+        self.readiness.seeds_tried = Some(SeedsTried { answered, found_by: self.gossip_round + FOUND_ROUNDS });
         self.update_readiness();
     }
 
@@ -179,10 +192,10 @@ impl State {
         }
         let up = self.peers.values().filter(|peer| peer.up).count();
         let everyone_met = up > 0 && greeted().filter(|peer| peer.up).count() == up;
-        // Those that answered were told to be Up before that.
-        let seeds_met = self.readiness.seeds_answered.is_some();
+        // Seeds that answered were told to be Up before that.
+        let was_found = self.readiness.seeds_tried.is_some_and(|tried| self.gossip_round >= tried.found_by);
         let knows_all = || greeted().all(|peer| peer.vector.iter().all(|(o, seq)| self.origins.applied(*o) >= *seq));
-        ((everyone_met && seeds_met || self.readiness.alone.is_some()) && knows_all()).then_some(ReadyBy::First)
+        ((everyone_met && was_found || self.readiness.alone.is_some()) && knows_all()).then_some(ReadyBy::First)
     }
 
     fn knows(&self, vector: &WireVector) -> bool {

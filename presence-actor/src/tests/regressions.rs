@@ -397,6 +397,26 @@ fn nodes_that_start_together_get_ready_without_a_seed_that_dies() {
     }
 }
 
+/// Found by a simulation (thundering-join, seed 6127): of a cluster whose seeds were all started again at once, the seeds went on by themselves before those
+/// that had lived found them, and gave a lock that was held.
+#[test]
+fn seeds_that_start_together_let_those_that_live_find_them() {
+    let mut world = World::new(1);
+    world.set(0, "lock", "held");
+    for index in 1..3 {
+        world.add_knowing(member(index, 1), Limits::default(), &(1..index).collect::<Vec<_>>());
+    }
+    world.rounds(5);
+    assert!((1..3).all(|node| world.nodes[node].ready().is_none()), "somebody may live");
+    world.introduce(0, 2);
+    world.introduce(0, 1);
+    world.rounds(20);
+    for node in 1..3 {
+        assert!(matches!(world.nodes[node].ready(), Some(ReadyBy::Synchronised { .. })), "n{node}");
+        assert_eq!(world.get(node, "lock").as_deref(), Some("held"));
+    }
+}
+
 /// Found by a simulated storm (seed 1052, made smaller): each answer came after the next question, and only the last question's was heeded.
 #[test]
 fn a_joiner_that_is_answered_later_than_it_asks_again_is_served() {
