@@ -56,8 +56,13 @@ impl Gossip {
         counters: Arc<DatagramCounters>,
     ) -> anyhow::Result<Self> {
         let known = Arc::new(KnownIds::default());
-        let transport =
-            SeamTransport { datagrams, counters, known: Arc::clone(&known), cluster: cluster_id(config).into() };
+        let transport = SeamTransport {
+            node: config.node.clone(),
+            datagrams,
+            counters,
+            known: Arc::clone(&known),
+            cluster: cluster_id(config).into(),
+        };
         let handle = spawn_chitchat(chitchat_config(config, me), Vec::new(), &transport).await?;
         Ok(Self { handle, known })
     }
@@ -207,7 +212,10 @@ impl KnownIds {
     }
 }
 
+/// What chitchat sends and hears through, instead of a socket of its own.
+#[derive(Clone)]
 struct SeamTransport {
+    node: NodeId,
     datagrams: Arc<dyn Datagrams>,
     counters: Arc<DatagramCounters>,
     known: Arc<KnownIds>,
@@ -217,22 +225,12 @@ struct SeamTransport {
 #[async_trait]
 impl Transport for SeamTransport {
     async fn open(&self, _listen: SocketAddr) -> anyhow::Result<Box<dyn Socket>> {
-        Ok(Box::new(SeamSocket {
-            datagrams: Arc::clone(&self.datagrams),
-            counters: Arc::clone(&self.counters),
-            known: Arc::clone(&self.known),
-            cluster: Arc::clone(&self.cluster),
-            outgoing: Vec::new(),
-            incoming: vec![0; MAX_DATAGRAM_BYTES + 1],
-        }))
+        Ok(Box::new(SeamSocket { seam: self.clone(), outgoing: Vec::new(), incoming: vec![0; MAX_DATAGRAM_BYTES + 1] }))
     }
 }
 
 struct SeamSocket {
-    datagrams: Arc<dyn Datagrams>,
-    counters: Arc<DatagramCounters>,
-    known: Arc<KnownIds>,
-    cluster: Arc<str>,
+    seam: SeamTransport,
     outgoing: Vec<u8>,
     incoming: Vec<u8>,
 }
@@ -244,20 +242,20 @@ impl Socket for SeamSocket {
         self.outgoing.clear();
         message.serialize(&mut self.outgoing);
         if self.outgoing.len() > MAX_DATAGRAM_BYTES {
-            if self.counters.oversized.fetch_add(1, Ordering::Relaxed) == 0 {
+            if self.seam.counters.oversized.fetch_add(1, Ordering::Relaxed) == 0 {
                 error!(
-                    bytes = self.outgoing.len(),
+                    node = %self.seam.node, bytes = self.outgoing.len(),
                     "a gossip datagram exceeds {MAX_DATAGRAM_BYTES} bytes and is not sent: the cluster has too many nodes, or \
                      too many restarts within {FORGET_DEAD_AFTER:?}"
                 );
             }
             return Ok(());
         }
-        match self.datagrams.send_to(&self.outgoing, to).await {
-            Ok(()) => self.counters.sent.fetch_add(1, Ordering::Relaxed),
+        match self.seam.datagrams.send_to(&self.outgoing, to).await {
+            Ok(()) => self.seam.counters.sent.fetch_add(1, Ordering::Relaxed),
             Err(error) => {
-                debug!(addr = %to, %error, "a gossip datagram could not be sent");
-                self.counters.unsent.fetch_add(1, Ordering::Relaxed)
+                debug!(node = %self.seam.node, addr = %to, %error, "a gossip datagram could not be sent");
+                self.seam.counters.unsent.fetch_add(1, Ordering::Relaxed)
             }
         };
         Ok(())
@@ -265,32 +263,32 @@ impl Socket for SeamSocket {
 
     async fn recv(&mut self) -> anyhow::Result<(SocketAddr, ChitchatMessage)> {
         loop {
-            let (length, from) = match self.datagrams.recv_from(&mut self.incoming).await {
+            let (length, from) = match self.seam.datagrams.recv_from(&mut self.incoming).await {
                 Ok(received) => received,
                 Err(error) => {
                     // Windows reports a peer's closed port here, Linux a lack of memory. Neither breaks the socket; the pause
                     // keeps one that is broken from spinning.
-                    debug!(%error, "receiving gossip failed");
+                    debug!(node = %self.seam.node, %error, "receiving gossip failed");
                     tokio::time::sleep(Duration::from_millis(100)).await;
                     continue;
                 }
             };
             let bytes = self.incoming.get(..length).unwrap_or_default();
-            match self.read(bytes) {
+            match self.seam.read(bytes) {
                 Ok(message) => {
-                    self.counters.taken.fetch_add(1, Ordering::Relaxed);
+                    self.seam.counters.taken.fetch_add(1, Ordering::Relaxed);
                     return Ok((from, message));
                 }
                 Err(reason) => {
-                    debug!(addr = %from, reason, "a datagram was dropped");
-                    self.counters.garbage.fetch_add(1, Ordering::Relaxed);
+                    debug!(node = %self.seam.node, addr = %from, reason, "a datagram was dropped");
+                    self.seam.counters.garbage.fetch_add(1, Ordering::Relaxed);
                 }
             }
         }
     }
 }
 
-impl SeamSocket {
+impl SeamTransport {
     fn read(&self, bytes: &[u8]) -> Result<ChitchatMessage, &'static str> {
         if bytes.len() > MAX_DATAGRAM_BYTES {
             return Err("it is too long");
@@ -307,6 +305,7 @@ impl SeamSocket {
         if !self.known.admit(ids) {
             if !self.counters.overfull_logged.swap(true, Ordering::Relaxed) {
                 error!(
+                    node = %self.node,
                     "gossip brings more than {HARD_INCARNATIONS} incarnations; those beyond are not taken, and some nodes stay \
                      unknown here: the cluster has too many nodes, or too many restarts within {FORGET_DEAD_AFTER:?}"
                 );
@@ -361,14 +360,13 @@ mod tests {
         }
     }
 
-    fn socket() -> SeamSocket {
-        SeamSocket {
+    fn transport() -> SeamTransport {
+        SeamTransport {
+            node: NodeId::new("a").unwrap(),
             datagrams: Arc::new(NoDatagrams),
             counters: Arc::default(),
             known: Arc::default(),
             cluster: "demo".into(),
-            outgoing: Vec::new(),
-            incoming: Vec::new(),
         }
     }
 
@@ -393,20 +391,20 @@ mod tests {
 
     #[test]
     fn gossip_of_this_cluster_is_taken_and_of_another_is_not() {
-        let socket = socket();
-        assert!(socket.read(&syn("demo", (0..3).map(id))).is_ok());
-        assert_eq!(socket.read(&syn("prod", (0..3).map(id))), Err("it is of another cluster"));
-        assert_eq!(socket.read(b"GET / HTTP/1.1"), Err("it is no gossip"));
+        let transport = transport();
+        assert!(transport.read(&syn("demo", (0..3).map(id))).is_ok());
+        assert_eq!(transport.read(&syn("prod", (0..3).map(id))), Err("it is of another cluster"));
+        assert_eq!(transport.read(b"GET / HTTP/1.1"), Err("it is no gossip"));
     }
 
     #[test]
     fn datagrams_fill_the_membership_up_to_the_cap_and_not_one_past_it() {
-        let socket = socket();
-        assert!(socket.read(&syn("demo", (0..400).map(id))).is_ok());
-        assert!(socket.read(&syn("demo", (200..HARD_INCARNATIONS).map(id))).is_ok());
+        let transport = transport();
+        assert!(transport.read(&syn("demo", (0..400).map(id))).is_ok());
+        assert!(transport.read(&syn("demo", (200..HARD_INCARNATIONS).map(id))).is_ok());
         let over = syn("demo", std::iter::once(id(HARD_INCARNATIONS)));
-        assert_eq!(socket.read(&over), Err("it would overfill the membership"));
-        assert!(socket.read(&syn("demo", (0..400).map(id))).is_ok());
+        assert_eq!(transport.read(&over), Err("it would overfill the membership"));
+        assert!(transport.read(&syn("demo", (0..400).map(id))).is_ok());
     }
 
     #[test]
@@ -422,9 +420,9 @@ mod tests {
             bytes.extend(45_139_u16.to_le_bytes());
             bytes.extend([0, kind]);
             bytes.extend(&body);
-            let socket = socket();
-            let _ = socket.read(&bytes);
-            let _ = socket.read(&body);
+            let transport = transport();
+            let _ = transport.read(&bytes);
+            let _ = transport.read(&body);
         }
     }
 }

@@ -14,7 +14,7 @@ use headcount_cluster::{
     Class, Cluster, ClusterConfig, ClusterEvent, GoneReason, Incarnation, Member, MemberState, NodeId,
 };
 use headcount_cluster::{StartError, WallClock, WallMs, World};
-use node::cut::{SEVERAL, Switch};
+use node::cut::{BOTH_FAMILIES, OTHER_FAMILY, SEVERAL, Switch};
 use node::{Node, config, dead_addr, run};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -161,6 +161,34 @@ fn a_name_of_several_nodes_is_waited_for() {
         assert!(matches!(alone.next().await, ClusterEvent::SeedsTried { answered: 0 }));
         let ClusterEvent::Alone { tried } = alone.next().await else { panic!("it is alone") };
         assert!(!tried[0].1.contains("itself"), "{tried:?}");
+    });
+}
+
+/// Found by a review: a node's own name with an IPv6 address too, to which it does not listen, was waited for as somebody else's.
+#[test]
+fn an_own_name_of_two_families_is_the_node_itself() {
+    run(async {
+        let config = with_its_own_port_for_seed(BOTH_FAMILIES);
+        let mut alone = Node::start_behind(&Switch::default(), config).await;
+        assert!(matches!(alone.next().await, ClusterEvent::SeedsTried { answered: 0 }));
+        let ClusterEvent::Alone { tried } = alone.next().await else { panic!("it is alone") };
+        assert!(tried[0].1.contains("itself"), "{tried:?}");
+    });
+}
+
+#[test]
+fn a_seed_of_another_family_only_is_said_to_be_one() {
+    run(async {
+        let mut config = with_its_own_port_for_seed(OTHER_FAMILY);
+        config.join_timeout = Duration::from_millis(100);
+        let mut alone = Node::start_behind(&Switch::default(), config).await;
+        let tried = alone
+            .until("it is alone", |event| match event {
+                ClusterEvent::Alone { tried } => Some(tried.clone()),
+                _ => None,
+            })
+            .await;
+        assert!(tried[0].1.contains("only IPv6"), "{tried:?}");
     });
 }
 

@@ -150,6 +150,12 @@ impl PresenceActor {
                      five seconds later",
                     names(&waits_for)
                 ),
+                StateEvent::Unlinked { peers } => warn!(
+                    node = %self.node,
+                    "joining: there is no link with {} yet, of which gossip (UDP) says that they are up; this node is not ready before. Open the \
+                     ports for TCP in both directions, and look at their logs",
+                    names(&peers)
+                ),
                 StateEvent::IdentityReused { peer } => error!(
                     node = %self.node,
                     %peer,

@@ -15,6 +15,9 @@ const SHORT_UNTIL: usize = 70;
 /// Gossip rounds after which it is said for whom a joiner waits. A second at the default interval.
 const JOINING_ROUNDS: u64 = 5;
 
+/// Gossip rounds after which a joiner says who has no link to it. Five seconds at the default interval.
+const UNLINKED_ROUNDS: u64 = 25;
+
 /// How full a node is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Memory {
@@ -33,6 +36,7 @@ pub(crate) struct Notices {
     memory: Memory,
     lacks_majority: bool,
     joining: bool,
+    unlinked: bool,
 }
 
 impl State {
@@ -41,6 +45,7 @@ impl State {
         self.notice_memory();
         self.notice_majority();
         self.notice_joining();
+        self.notice_unlinked();
     }
 
     fn notice_memory(&mut self) {
@@ -76,6 +81,19 @@ impl State {
         if !waits_for.is_empty() {
             self.notices.joining = true;
             self.events.push_back(StateEvent::StillJoining { waits_for });
+        }
+    }
+
+    /// Of two nodes only one makes the link, and says why it cannot; the other, which cannot be ready, would be silent.
+    fn notice_unlinked(&mut self) {
+        if self.gossip_round < UNLINKED_ROUNDS || self.notices.unlinked || self.readiness.is_ready() {
+            return;
+        }
+        let unlinked = self.peers.values().filter(|peer| peer.up && !peer.is_greeted());
+        let peers: Vec<NodeId> = unlinked.map(|peer| peer.member.node.clone()).collect();
+        if !peers.is_empty() {
+            self.notices.unlinked = true;
+            self.events.push_back(StateEvent::Unlinked { peers });
         }
     }
 }

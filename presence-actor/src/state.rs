@@ -85,6 +85,11 @@ pub enum StateEvent {
         /// Whom it has not met.
         waits_for: Vec<NodeId>,
     },
+    /// This node joins, and has no link to some that are Up.
+    Unlinked {
+        /// Those.
+        peers: Vec<NodeId>,
+    },
     /// A peer knows more of this node's own stream than this node has written: two processes share an incarnation.
     IdentityReused {
         /// Who says so.

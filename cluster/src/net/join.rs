@@ -351,6 +351,12 @@ async fn probe(hub: &Rc<Hub>, name: &str) -> Outcome {
         Ok(Err(error)) => return Outcome::Unreachable(format!("the name was not resolved: {error}")),
         Err(_) => return Outcome::Unreachable(format!("the name was not resolved within {bound:?}")),
     };
+    let listen = hub.config.listen;
+    if listen.is_ipv4() && !addrs.is_empty() && !addrs.iter().any(SocketAddr::is_ipv4) {
+        return Outcome::Unreachable(format!("it has only IPv6 addresses, and this node listens on IPv4, on {listen}"));
+    }
+    // No datagram gets from an IPv4 socket to the others, which are of this node too when the name is its own.
+    addrs.retain(|addr| addr.is_ipv4() || !listen.is_ipv4());
     addrs.truncate(MAX_ADDRS_PER_SEED);
     if addrs.is_empty() {
         return Outcome::Unreachable("the name has no address".to_owned());

@@ -4,7 +4,7 @@
 //! stays so after the heal, since what it lost is not sent again: links must find that out by themselves.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -38,6 +38,15 @@ impl Switch {
 
 /// A name of this host, and of one that does not answer.
 pub(crate) const SEVERAL: &str = "several.invalid";
+
+/// A name of this host, with an address of another family which the node does not listen to.
+pub(crate) const BOTH_FAMILIES: &str = "both.invalid";
+
+/// A name of that address alone.
+pub(crate) const OTHER_FAMILY: &str = "other.invalid";
+
+/// Of the addresses for documentation.
+const NOBODY6: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)), 1);
 
 /// Of the addresses for documentation.
 const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 1);
@@ -77,9 +86,15 @@ impl Network for CutNetwork {
             if self.0.is_cut() {
                 return Err(io::ErrorKind::HostUnreachable.into());
             }
-            let mut addrs = TokioNetwork.resolve(&host_port.replace(SEVERAL, "localhost")).await?;
+            if host_port.starts_with(OTHER_FAMILY) {
+                return Ok(vec![NOBODY6]);
+            }
+            let here = host_port.replace(SEVERAL, "localhost").replace(BOTH_FAMILIES, "localhost");
+            let mut addrs = TokioNetwork.resolve(&here).await?;
             if host_port.starts_with(SEVERAL) {
                 addrs.push(NOBODY);
+            } else if host_port.starts_with(BOTH_FAMILIES) {
+                addrs.push(NOBODY6);
             }
             Ok(addrs)
         }

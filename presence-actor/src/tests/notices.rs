@@ -96,6 +96,22 @@ fn a_joiner_says_for_whom_it_waits() {
     assert_eq!(told(&mut world.nodes[joiner]), [StateEvent::StillJoining { waits_for }]);
 }
 
+/// Found by a review: a node whose only peer is Up by gossip and cannot be linked was not ready, and its own log said nothing of it.
+#[test]
+fn a_joiner_says_who_has_no_link_to_it() {
+    let mut world = World::new(1);
+    let mut state = State::clustered(&member(1, 1), Limits::default(), world.now, 1);
+    let seed = world.members[0].clone();
+    state.handle_seeds_tried(1);
+    state.handle_member_up(&seed, world.now);
+    for _ in 0..100 {
+        world.now = world.now.plus_ms(200);
+        state.handle_gossip(world.now);
+    }
+    assert!(state.ready().is_none());
+    assert_eq!(told(&mut state), [StateEvent::Unlinked { peers: vec![seed.node] }]);
+}
+
 #[test]
 fn a_node_without_seeds_is_first_and_one_whose_seeds_are_dead_is_alone() {
     let ready = |tried: Vec<(String, String)>| {

@@ -143,7 +143,8 @@ impl Process {
                 | StateEvent::Memory { .. }
                 | StateEvent::Majority { .. }
                 | StateEvent::ServesWithout { .. }
-                | StateEvent::StillJoining { .. } => {}
+                | StateEvent::StillJoining { .. }
+                | StateEvent::Unlinked { .. } => {}
             }
         }
         true
