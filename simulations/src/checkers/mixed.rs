@@ -99,7 +99,9 @@ fn left(history: &History, writes: &[Write]) -> Option<Shown> {
     let (first, _) = known.iter().rfind(begins_anew)?;
     let mut since: Vec<&Write> = known.iter().filter(|(other, _)| knows(other, first)).copied().collect();
     since.sort_by_key(|(asked, _)| asked.at);
-    let is_in_order = since.windows(2).all(|pair| knows(pair[1].0, pair[0].0));
+    // Each all before it, not only the last: streams come each on its own, so who knows a write need not know what its author knew.
+    let has_seen_all = |at: usize| since[..at].iter().all(|(before, _)| knows(since[at].0, before));
+    let is_in_order = (0..since.len()).all(has_seen_all);
     let is_judged = |(asked, command): &&Write| {
         let is_shared =
             matches!(asked.ask, Ask::Command { via: Via::Shared | Via::Peer | Via::Majority | Via::All, .. });

@@ -212,3 +212,30 @@ fn of_several_types_the_last_is_left() {
     asked(&mut history, "DEL mixed").saw.insert(author, last - 1);
     assert!(mixed::check(&history).judged < before);
 }
+
+/// Found by split-brain 7129: who deleted knew the second to add a member, who knew the first, and did not know the first.
+#[test]
+fn what_came_last_of_several_types_had_seen_all_before_it() {
+    let mut told = Told(Vec::new());
+    told.command(8_000, 0, 0, Via::Shared, "SADD set a");
+    told.command(8_500, 0, 0, Via::Shared, "DEL set other");
+    told.0.push(Step { at_ms: 9_000, event: plan::Event::Fault(Fault::Cut { from: 2, to: 1 }) });
+    told.command(9_000, 1, 2, Via::Shared, "SADD set b");
+    told.command(9_050, 0, 0, Via::Shared, "SADD set b c");
+    told.command(9_100, 2, 1, Via::Shared, "DEL set");
+    told.0.push(Step { at_ms: 9_200, event: plan::Event::Fault(Fault::Mend { from: 2, to: 1 }) });
+    let plan = Plan { storm_ms: 12_000, steps: told.0, ..plan() };
+    let mut history = play(&plan, &mut CoreWorld::of(&plan));
+    let first = asked(&mut history, "SADD set b").clone();
+    let second = asked(&mut history, "SADD set b c").clone();
+    let removal = asked(&mut history, "DEL set");
+    assert!(second.has_seen(&first) && removal.has_seen(&second) && !removal.has_seen(&first));
+    let verdict = mixed::check(&history);
+    assert!(verdict.is_kept(), "{verdict:?}");
+    assert_eq!(last(&mut history, 0).keys["set"], Shown::Set(vec!["b".into()]));
+
+    // Had it seen the first too, nothing would be left.
+    asked(&mut history, "DEL set").saw.insert(first.process.unwrap(), first.wrote.unwrap().1);
+    let verdict = mixed::check(&history);
+    assert!(verdict.broken.iter().any(|breach| breach.words.contains("Missing is left by the last")), "{verdict:?}");
+}
