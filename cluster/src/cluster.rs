@@ -27,7 +27,7 @@ use crate::net::events::EventGate;
 use crate::net::hub::{Hub, Phase};
 use crate::net::join::Seeds;
 use crate::net::{Datagrams, Listener, World, listener};
-use crate::pace::{GREET_DOWN_EVERY, REINCARNATION_PAUSE};
+use crate::pace::REINCARNATION_PAUSE;
 
 /// Attempts to find a port that is free for both protocols, when the system chooses.
 const PORT_ATTEMPTS: usize = 16;
@@ -186,7 +186,6 @@ async fn start_gossip(hub: &Hub, datagrams: &Arc<dyn Datagrams>) -> Result<LiveW
 async fn follow(hub: Rc<Hub>, datagrams: Arc<dyn Datagrams>, mut live: LiveWatch) {
     let mut ticks = interval(hub.config.gossip_interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut round = 0_u64;
     let mut is_crowded = false;
     let mut reincarnated = None;
     loop {
@@ -205,13 +204,10 @@ async fn follow(hub: Rc<Hub>, datagrams: Arc<dyn Datagrams>, mut live: LiveWatch
             () = hub.nudged.notified() => {}
             seen = live.changed() => hub.live_changed(&seen),
             _ = ticks.tick() => {
-                round += 1;
                 hub.ticked();
                 hub.tell_returned();
                 hub.reap_tasks();
-                if round.is_multiple_of(GREET_DOWN_EVERY) {
-                    greet_down(&hub);
-                }
+                hub.greet_absent();
                 is_crowded = look_after_gossip(&hub, is_crowded).await;
             }
         }
@@ -236,15 +232,6 @@ async fn reincarnate(hub: &Rc<Hub>, datagrams: &Arc<dyn Datagrams>, above: Incar
         hub.greet(member.addr);
     }
     Some(live)
-}
-
-/// chitchat forgets a dead node long before its grace is over; this finds it again when it returns.
-fn greet_down(hub: &Hub) {
-    for (member, state) in hub.members() {
-        if state == MemberState::Down {
-            hub.greet(member.addr);
-        }
-    }
 }
 
 /// Counts who is known, warns at the first rail before the cliff, and notices when gossip has died. Returns whether it is crowded.

@@ -10,11 +10,15 @@
 //! The last words of 4: a process that was stopped for an hour has not listened for an hour, so its pause does not count.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
 use std::time::Duration;
+
+use rand::{Rng, RngExt};
 
 use crate::event::{GoneReason, Member, MemberState};
 use crate::id::{Incarnation, NodeId, Origin};
 use crate::limits::MAX_FENCED;
+use crate::pace::GREETINGS;
 
 /// Time between two inputs above which this process must have been stopped.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -161,6 +165,17 @@ impl Membership {
     /// The members that are not Gone, sorted by name.
     pub fn members(&self) -> impl Iterator<Item = (&Member, MemberState)> {
         self.members.values().map(|entry| (&entry.member, entry.state()))
+    }
+
+    /// Whom to greet in this gossip round: members that are Down, which gossip forgets long before their grace is over, and seeds at whose address no member
+    /// is. All nodes together greet each about [`GREETINGS`] times.
+    pub fn to_greet<R: Rng>(&self, seeds: &[SocketAddr], rng: &mut R) -> Vec<SocketAddr> {
+        let members = || self.members.values().map(|entry| (entry.member.addr, entry.state()));
+        let up = members().filter(|(_, state)| *state == MemberState::Up).count();
+        let down = members().filter(|(_, state)| *state == MemberState::Down).map(|(addr, _)| addr);
+        let is_missing = |seed: &SocketAddr| *seed != self.me.addr && members().all(|(addr, _)| addr != *seed);
+        let missing = seeds.iter().copied().filter(is_missing);
+        down.chain(missing).filter(|_| rng.random_range(0..=up) < GREETINGS).collect()
     }
 
     /// The incarnation of a node that is not Gone, and its state.

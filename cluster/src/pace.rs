@@ -16,8 +16,12 @@ pub const GOOD_LINK: Duration = Duration::from_secs(5);
 /// Time between two notices to the same incarnation that it is Gone.
 pub const NOTICE_PAUSE: Duration = Duration::from_secs(2);
 
-/// Gossip rounds between two attempts to reach members that are Down.
-pub const GREET_DOWN_EVERY: u64 = 10;
+/// How many nodes of a cluster greet a member that is Down, or a seed that is missing, in a gossip round: about so many, however many there are.
+pub const GREETINGS: usize = 2;
+
+/// Gossip rounds for which a node that starts is not the first: whoever lives, greets its seeds, and hears them, has found it by then. Three seconds at the
+/// default interval.
+pub const FOUND_ROUNDS: u64 = 15;
 
 /// Shortest time between two new incarnations: a confused peer must not make this node spin.
 pub const REINCARNATION_PAUSE: Duration = Duration::from_secs(1);

@@ -178,6 +178,18 @@ impl PresenceActor {
         }
     }
 
+    /// One gossip round after the other, each an interval after the last: after a standstill those that were missed are not made up for at once, because
+    /// rounds count how long others had to answer.
+    fn gossip_later(&mut self, context: &mut Context<Self>) {
+        let gossip_interval = self.shared.read(|state, _| state.limits().gossip_interval);
+        context.run_later(gossip_interval, |actor, context| {
+            actor.shared.write(State::handle_gossip);
+            actor.shared.wake();
+            actor.start_work(context);
+            actor.gossip_later(context);
+        });
+    }
+
     fn start_work(&mut self, context: &mut Context<Self>) {
         if !self.working {
             self.work(context);
@@ -199,12 +211,7 @@ impl Actor for PresenceActor {
             Some((Woken, shared))
         }));
         context.run_interval(TIME_INTERVAL, Self::start_work);
-        let gossip_interval = self.shared.read(|state, _| state.limits().gossip_interval);
-        context.run_interval(gossip_interval, |actor, context| {
-            actor.shared.write(State::handle_gossip);
-            actor.shared.wake();
-            actor.start_work(context);
-        });
+        self.gossip_later(context);
     }
 }
 

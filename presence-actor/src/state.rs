@@ -569,7 +569,7 @@ impl State {
                 continue;
             }
             if self.is_home(&key) {
-                self.remove_observed(&key, now);
+                self.remove_orphan(&key, now);
             } else {
                 self.keyspace.orphans.insert(key);
             }

@@ -68,6 +68,7 @@ struct State {
     wanted_above: Option<Incarnation>,
     superseded: bool,
     next_serial: u64,
+    seed_addrs: Vec<SocketAddr>,
     rng: SmallRng,
     logged: BTreeSet<String>,
 }
@@ -108,6 +109,7 @@ impl Hub {
                 wanted_above: None,
                 superseded: false,
                 next_serial: 0,
+                seed_addrs: Vec::new(),
                 rng,
                 logged: BTreeSet::new(),
             }),
@@ -204,6 +206,22 @@ impl Hub {
 
     pub(crate) fn gossip(&self) -> Option<Rc<Gossip>> {
         self.gossip.borrow().clone()
+    }
+
+    /// Where seeds were when they last accepted this node.
+    pub(crate) fn set_seed_addrs(&self, addrs: Vec<SocketAddr>) {
+        self.state.borrow_mut().seed_addrs = addrs;
+    }
+
+    /// Approaches those that are Down, and seeds that are missing: who starts again is found before it goes on by itself.
+    pub(crate) fn greet_absent(&self) {
+        let absent = {
+            let state = &mut *self.state.borrow_mut();
+            state.membership.to_greet(&state.seed_addrs, &mut state.rng)
+        };
+        for addr in absent {
+            self.greet(addr);
+        }
     }
 
     /// Starts a gossip exchange with an address.

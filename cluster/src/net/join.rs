@@ -22,7 +22,7 @@ use crate::event::{ClusterEvent, Member};
 use crate::id::Incarnation;
 use crate::limits::MAX_ADDRS_PER_SEED;
 use crate::link::handshake::{Intent, Refusal};
-use crate::pace::{PROBE_MAX, PROBE_MIN};
+use crate::pace::{FOUND_ROUNDS, PROBE_MAX, PROBE_MIN};
 
 /// The configured seeds and what became of each.
 #[derive(Debug)]
@@ -36,6 +36,8 @@ pub(crate) struct Seeds {
 struct Seed {
     name: String,
     outcome: Option<Outcome>,
+    /// Where it was when it last accepted this node.
+    last_at: Vec<SocketAddr>,
     /// Since when nothing has answered there.
     silent_since: Option<Duration>,
     is_reported_missing: bool,
@@ -96,15 +98,22 @@ impl Seeds {
             seed.greet(hub);
         }
         hub.events.emit(ClusterEvent::SeedsTried { answered: self.accepted() });
-        if self.wanted() == 0 {
+        if self.seeds.is_empty() {
             self.tell_alone(hub);
         }
+    }
+
+    /// When a node that has reached no seed is alone. One whose list names only itself is found by those that live, if any do.
+    fn alone_after(&self, hub: &Hub) -> Duration {
+        let config = &hub.config;
+        let found = config.gossip_interval * FOUND_ROUNDS as u32;
+        if self.wanted() == 0 { config.join_timeout.min(found) } else { config.join_timeout }
     }
 
     /// Goes on asking, for ever, the seeds that are not members.
     pub(crate) async fn keep_probing(mut self, hub: Rc<Hub>) {
         let mut backoff = Backoff::new(PROBE_MIN, PROBE_MAX);
-        let mut may_be_alone = self.wanted() > 0 && self.accepted() == 0;
+        let mut may_be_alone = self.accepted() == 0;
         while !self.seeds.is_empty() {
             sleep(self.next_wait(&hub, &mut backoff, may_be_alone)).await;
             hub.events.drained().await;
@@ -115,7 +124,7 @@ impl Seeds {
                     seed.greet(&hub);
                 }
             }
-            let is_over = self.wanted() == 0 || hub.since_start() >= hub.config.join_timeout;
+            let is_over = hub.since_start() >= self.alone_after(&hub);
             if may_be_alone && is_over && self.accepted() == 0 {
                 may_be_alone = false;
                 self.tell_alone(&hub);
@@ -129,7 +138,7 @@ impl Seeds {
             return hub.next_wait(&mut Backoff::new(PROBE_MAX, PROBE_MAX));
         }
         let wait = hub.next_wait(backoff);
-        let left = hub.config.join_timeout.saturating_sub(hub.since_start());
+        let left = self.alone_after(hub).saturating_sub(hub.since_start());
         if may_be_alone && !left.is_zero() { wait.min(left) } else { wait }
     }
 
@@ -187,6 +196,7 @@ impl Seeds {
             self.seeds[*index].note(hub, outcome);
         }
         self.was_reached |= self.accepted() > 0;
+        hub.set_seed_addrs(self.seeds.iter().flat_map(|seed| seed.last_at.iter().copied()).collect());
         missing
     }
 
@@ -274,7 +284,13 @@ impl Seeds {
 
 impl Seed {
     fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), outcome: None, silent_since: None, is_reported_missing: false }
+        Self {
+            name: name.to_owned(),
+            outcome: None,
+            last_at: Vec::new(),
+            silent_since: None,
+            is_reported_missing: false,
+        }
     }
 
     /// Whether the nodes behind this seed are members, so that it need not be asked.
@@ -309,7 +325,8 @@ impl Seed {
         let node = &hub.config.node;
         let seed = &self.name;
         match &outcome {
-            Outcome::Accepted(_) => {
+            Outcome::Accepted(members) => {
+                self.last_at = members.iter().map(|member| member.addr).collect();
                 self.is_reported_missing = false;
                 if self.silent_since.take().is_some() {
                     info!(%node, addr = %seed, "seed {seed} is reached now");

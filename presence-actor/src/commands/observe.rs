@@ -7,7 +7,7 @@ use crate::blob::Blob;
 use crate::dot::{OriginIx, Owner, Tag};
 use crate::limits::{MAX_SEEN_BYTES, MAX_SEEN_COUNTS};
 use crate::op::{Action, Raw, Seen, SeenCount, Several};
-use crate::origin::Origins;
+use crate::origin::{Origins, Standing};
 use crate::shared::entry::Entry;
 use crate::shared::register::{Content, Register};
 use crate::state::State;
@@ -37,12 +37,17 @@ impl Observed {
     }
 
     pub(super) fn note(&mut self, tag: &Tag) {
-        if tag.origin == self.me {
+        self.note_all(tag.origin, tag.seq);
+    }
+
+    /// All of an origin, up to this number.
+    fn note_all(&mut self, origin: OriginIx, seq: u64) {
+        if origin == self.me {
             return;
         }
-        match self.dots.iter_mut().find(|(origin, _)| *origin == tag.origin) {
-            Some((_, seq)) => *seq = tag.seq.max(*seq),
-            None => self.dots.push((tag.origin, tag.seq)),
+        match self.dots.iter_mut().find(|(known, _)| *known == origin) {
+            Some((_, known)) => *known = seq.max(*known),
+            None => self.dots.push((origin, seq)),
         }
     }
 
@@ -133,6 +138,17 @@ impl State {
     /// Removes what is seen of a key, its expiry included.
     pub(crate) fn remove_observed(&mut self, key: &[u8], now: WallMs) {
         let observed = self.observe_key(key, now);
+        let seen = observed.seen(&self.origins);
+        self.commit(now, Action::Del { key: Raw(key), seen });
+    }
+
+    /// Removes the deadlines of a key whose data is gone. Whose operation took the data is not kept, so all that is known of those that live is observed: where
+    /// the data is still there, it does not lose its deadlines before.
+    pub(crate) fn remove_orphan(&mut self, key: &[u8], now: WallMs) {
+        let mut observed = self.observe_key(key, now);
+        for (ix, state) in self.origins.written().filter(|(_, state)| state.standing != Standing::Gone) {
+            observed.note_all(ix, state.applied);
+        }
         let seen = observed.seen(&self.origins);
         self.commit(now, Action::Del { key: Raw(key), seen });
     }

@@ -9,6 +9,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use headcount_cluster::pace::FOUND_ROUNDS;
 use headcount_cluster::{NodeId, Origin};
 
 use super::Peer;
@@ -20,10 +21,6 @@ use crate::wire::WireVector;
 /// from its work. Five seconds at the default interval.
 const MEETING_ROUNDS: u64 = 25;
 
-/// Gossip rounds after its seeds were asked for which a node is found by those that may live already, before it is first. Two seconds
-/// at the default interval: each of those greets a seed, or one that it holds for Down, in every round.
-const FOUND_ROUNDS: u64 = 10;
-
 /// How a node became ready.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReadyBy {
@@ -32,7 +29,7 @@ pub enum ReadyBy {
         /// The peer.
         peer: NodeId,
     },
-    /// It has no seeds, or it started together with others that found each other, none who lived already found them in ten gossip intervals, and it goes first.
+    /// It has no seeds, or it started together with others that found each other, nobody who lived already found them in fifteen gossip intervals, and it goes first.
     First,
     /// It reached none of its seeds in time, or those that it found have gone.
     Alone {
@@ -195,7 +192,8 @@ impl State {
         // Seeds that answered were told to be Up before that.
         let was_found = self.readiness.seeds_tried.is_some_and(|tried| self.gossip_round >= tried.found_by);
         let knows_all = || greeted().all(|peer| peer.vector.iter().all(|(o, seq)| self.origins.applied(*o) >= *seq));
-        ((everyone_met && was_found || self.readiness.alone.is_some()) && knows_all()).then_some(ReadyBy::First)
+        let may_begin = everyone_met && was_found && self.has_met_all() || self.readiness.alone.is_some();
+        (may_begin && knows_all()).then_some(ReadyBy::First)
     }
 
     fn knows(&self, vector: &WireVector) -> bool {

@@ -397,6 +397,36 @@ fn nodes_that_start_together_get_ready_without_a_seed_that_dies() {
     }
 }
 
+/// Found by a simulation (deadline-race, seed 7417): a deadline that stood alone was taken away also where it was not known yet that its data is gone, and the
+/// key was there without one.
+#[test]
+fn a_deadline_without_data_goes_nowhere_before_its_data() {
+    let mut world = World::new(3);
+    let keys: Vec<String> = (0..32).map(|n| format!("k{n}")).collect();
+    for key in &keys {
+        world.sadd(2, key, "m");
+    }
+    world.settle();
+    world.isolate(2);
+    let now = world.now;
+    for key in &keys {
+        world.nodes[1].expire(key.as_bytes(), 100, now).unwrap();
+        world.del(2, key);
+    }
+    world.link(0, 2);
+    world.flush();
+    world.gossip(0);
+    assert!(world.nodes[0].stats().keys < keys.len(), "it is the home of some");
+    world.transmit(0, usize::MAX);
+    while world.deliver(0, 1, false) {
+        world.nodes[1].work(now);
+        let is_eternal = |key: &&String| world.nodes[1].ttl(key.as_bytes(), now) == Ok(Ttl::Never);
+        assert_eq!(keys.iter().find(is_eternal), None);
+    }
+    world.rounds(20);
+    assert!(keys.iter().all(|key| world.nodes[1].ttl(key.as_bytes(), now) == Ok(Ttl::Missing)));
+}
+
 /// Found by a simulation (thundering-join, seed 6127): of a cluster whose seeds were all started again at once, the seeds went on by themselves before those
 /// that had lived found them, and gave a lock that was held.
 #[test]

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use headcount::{ClusterPresence, Limits, Member, MemberState};
 use headcount_cluster::membership::{Membership, MembershipEvent};
-use headcount_cluster::pace::{GREET_DOWN_EVERY, REINCARNATION_PAUSE};
+use headcount_cluster::pace::REINCARNATION_PAUSE;
 use headcount_cluster::{ClusterConfig, GoneReason, Incarnation, Origin, WallClock};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
@@ -59,7 +59,6 @@ pub(crate) struct Process {
     /// Once it runs.
     gossip: Option<Gossip>,
     pub(super) shell: Option<Shell>,
-    round: u64,
     pub(super) wanted_above: Option<Incarnation>,
     reincarnated_at: Option<u64>,
     pub(super) leaving: Option<Leaving>,
@@ -117,7 +116,6 @@ impl Process {
             notices: BTreeSet::new(),
             gossip: None,
             shell: None,
-            round: 0,
             wanted_above: None,
             reincarnated_at: None,
             leaving: None,
@@ -248,7 +246,6 @@ impl Process {
     }
 
     fn gossip_round(&mut self, net: &mut Net) {
-        self.round += 1;
         self.call_after(net, self.config.gossip_interval, Timer::Round);
         self.show_table(net);
         let now = self.since_start(net);
@@ -258,8 +255,8 @@ impl Process {
         self.membership.handle_tick(now);
         self.follow_membership(net);
         self.tell_returned(net);
-        if self.round.is_multiple_of(GREET_DOWN_EVERY) {
-            self.greet_down(net);
+        for addr in self.membership.to_greet(&self.seeds.addrs(), &mut self.rng) {
+            self.greet(net, addr);
         }
         self.note_round(net);
     }
@@ -284,15 +281,6 @@ impl Process {
         if let Some(gossip) = &self.gossip {
             let syn = gossip.syn(net.now);
             net.send_datagram(self.node, node_at(addr), syn);
-        }
-    }
-
-    /// Gossip forgets a dead node long before its grace is over; this finds it again when it returns.
-    fn greet_down(&self, net: &mut Net) {
-        for (member, state) in self.membership.members() {
-            if state == MemberState::Down {
-                self.greet(net, member.addr);
-            }
         }
     }
 

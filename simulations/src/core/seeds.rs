@@ -3,12 +3,13 @@
 //! As `cluster/src/net/join.rs`, whose verdicts these are, less what cannot happen here: machines have names of their own and are all
 //! of one cluster.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use headcount::{Member, MemberState};
 use headcount_cluster::backoff::Backoff;
 use headcount_cluster::link::handshake::Refusal;
-use headcount_cluster::pace::{PROBE_MAX, PROBE_MIN};
+use headcount_cluster::pace::{FOUND_ROUNDS, PROBE_MAX, PROBE_MIN};
 
 use super::calls::Purpose;
 use super::event::Timer;
@@ -29,6 +30,8 @@ pub(super) struct Seeds {
 struct Seed {
     node: u32,
     outcome: Option<Outcome>,
+    /// Whether it has ever accepted this node.
+    was_reached: bool,
     /// Whether it was asked in this round.
     asked: bool,
 }
@@ -44,13 +47,19 @@ pub(super) enum Outcome {
 
 impl Seeds {
     pub(super) fn new(nodes: Vec<u32>, me: u32) -> Self {
-        let seed = |node| Seed { node, outcome: (node == me).then_some(Outcome::Yourself), asked: false };
+        let seed =
+            |node| Seed { node, outcome: (node == me).then_some(Outcome::Yourself), was_reached: false, asked: false };
         Self {
             all: nodes.into_iter().map(seed).collect(),
             open: 0,
             backoff: Backoff::new(PROBE_MIN, PROBE_MAX),
             may_be_alone: false,
         }
+    }
+
+    /// Where seeds were that have accepted this node.
+    pub(super) fn addrs(&self) -> Vec<SocketAddr> {
+        self.all.iter().filter(|seed| seed.was_reached).map(|seed| addr_of(seed.node)).collect()
     }
 
     fn accepted(&self) -> usize {
@@ -99,7 +108,9 @@ impl Process {
 
     /// A probe has its outcome.
     pub(super) fn probed(&mut self, net: &mut Net, seed: usize, outcome: Outcome) {
-        self.seeds.all[seed].outcome = Some(outcome);
+        let seed = &mut self.seeds.all[seed];
+        seed.was_reached |= matches!(outcome, Outcome::Accepted(_));
+        seed.outcome = Some(outcome);
         self.seeds.open -= 1;
         if self.seeds.open == 0 {
             self.round_over(net);
@@ -136,18 +147,21 @@ impl Process {
 
     /// Approaches the seeds that accepted, which makes them members, and tells the state how the first round went.
     pub(super) fn greet_seeds(&mut self, net: &mut Net) {
-        let (answered, wanted) = (self.seeds.accepted(), self.seeds.wanted());
+        let answered = self.seeds.accepted();
         for seed in self.accepting(|_| true) {
             self.seed_accepted(net, &seed);
         }
         self.tell(|state, _| state.handle_seeds_tried(answered));
-        if wanted == 0 {
-            self.tell_alone();
-        }
-        self.seeds.may_be_alone = wanted > 0 && answered == 0;
+        self.seeds.may_be_alone = answered == 0;
         if !self.seeds.all.is_empty() {
             self.probe_again_later(net);
         }
+    }
+
+    /// When a node that has reached no seed is alone.
+    fn alone_after(&self) -> Duration {
+        let found = self.config.gossip_interval * FOUND_ROUNDS as u32;
+        if self.seeds.wanted() == 0 { self.config.join_timeout.min(found) } else { self.config.join_timeout }
     }
 
     fn keep_probing(&mut self, net: &mut Net) {
@@ -155,7 +169,7 @@ impl Process {
         for seed in missing {
             self.seed_accepted(net, &seed);
         }
-        let is_over = self.since_start(net) >= self.config.join_timeout;
+        let is_over = self.since_start(net) >= self.alone_after();
         if self.seeds.may_be_alone && is_over && self.seeds.accepted() == 0 {
             self.seeds.may_be_alone = false;
             self.tell_alone();
@@ -168,7 +182,7 @@ impl Process {
             Backoff::new(PROBE_MAX, PROBE_MAX).next_wait(&mut self.rng)
         } else {
             let wait = self.seeds.backoff.next_wait(&mut self.rng);
-            let left = self.config.join_timeout.saturating_sub(self.since_start(net));
+            let left = self.alone_after().saturating_sub(self.since_start(net));
             if self.seeds.may_be_alone && left > Duration::ZERO { wait.min(left) } else { wait }
         };
         self.call_after(net, wait, Timer::Probe);

@@ -14,7 +14,7 @@ fn tell(draft: &mut Draft) {
     Workload::of_everything(500).draw(draft);
     for (race, at) in draft.moments(15_000, 40_000, 90_000).into_iter().enumerate() {
         let stays = draft.dice.index(draft.nodes);
-        let start = at + draft.dice.between(1_000, 15_000);
+        let start = at + draft.dice.spread(500, 35_000);
         let apart = draft.dice.one(&[0, 1, 200]);
         for (place, node) in draft.dice.shuffled(draft.nodes).into_iter().filter(|node| *node != stays).enumerate() {
             draft.fault(at, Fault::Crash { node });

@@ -65,6 +65,24 @@ fn nodes_that_start_together_become_ready_in_any_case_and_agree() {
     }
 }
 
+/// The only seed's own list names nobody else: it was ready with nothing, and a home of everything, until the others had found it.
+#[test]
+fn the_only_seed_is_found_by_those_that_live_before_it_goes_on() {
+    for seed in seeds(&[]) {
+        Simulation::of(["a", "b", "c"]).seed(seed).configure(|config| config.seeds.truncate(1)).run(|world| {
+            world.start_all();
+            world.on("b", async |presence| assert!(presence.set_nx("lock", "b").await.unwrap()));
+            world.settle();
+            world.crash("a");
+            world.boot("a");
+            world.until("a is ready", LONG, |world| world.is_ready("a"));
+            let how = world.node("a").ready().now_or_never().unwrap().unwrap().how;
+            assert!(matches!(how, ReadyBy::Synchronised { .. }), "{how:?}");
+            world.on("a", async |presence| assert!(!presence.set_nx("lock", "a").await.unwrap()));
+        });
+    }
+}
+
 #[test]
 fn a_node_that_reaches_no_seed_goes_on_alone_and_merges_when_one_appears() {
     for seed in seeds(&[]) {

@@ -12,6 +12,7 @@
 // All of this is test code, its helpers too.
 #![allow(clippy::unwrap_used)]
 
+mod cold_seeds;
 mod death;
 mod determinism;
 mod getrandom;
