@@ -10,7 +10,7 @@ use super::Verdict;
 use super::stability::Stability;
 use crate::history::{Asked, End, History, Process, Sample, Seen, Vector};
 
-/// So many nodes are everybody's seeds: without one of them nobody is found.
+/// So many nodes are everybody's seeds: who joins finds one of them, or is one of them and found by those that live.
 const SEED_NODES: usize = 3;
 
 /// Judges a history.
@@ -37,10 +37,11 @@ fn judge(stability: &Stability, process: &Process, verdict: &mut Verdict) {
     let others: Vec<(usize, &Seen)> = before.running().filter(|(node, _)| *node != process.node).collect();
     let stays =
         |(node, seen): &(usize, &Seen)| ready.nodes[*node].as_ref().is_some_and(|now| now.origin == seen.origin);
-    let has_seed = others.iter().any(|(node, _)| *node < SEED_NODES);
+    let is_found = !others.is_empty() && process.node < SEED_NODES;
+    let are_met = is_found || others.iter().any(|(node, _)| *node < SEED_NODES);
     let is_other = |seen: &Seen| others.iter().any(|(_, other)| other.origin == seen.origin);
     let are_together = before.is_whole_for(is_other) && others.iter().all(stays);
-    if !has_seed || !are_together || !stability.is_undisturbed(before.at, ready.at) {
+    if !are_met || !are_together || !stability.is_undisturbed(before.at, ready.at) {
         return;
     }
     let mut judge = |known: &Vector, at: u64, when: &dyn Fn() -> String| {
