@@ -18,7 +18,7 @@ use headcount_cluster::Origin;
 use crate::dot::OriginIx;
 use crate::life::Age;
 use crate::limits::SPENT_HOLD;
-use crate::origin::Standing;
+use crate::origin::{OriginState, Standing};
 use crate::state::State;
 use crate::wire::{Known, WireVector};
 
@@ -56,6 +56,14 @@ impl State {
     /// Whether origins are kept for somebody who was given up for its silence.
     pub fn is_held(&self) -> bool {
         !self.forgetting.silent.is_empty()
+    }
+
+    /// Whether somebody may come back whom this node has never met: the author of something that it knows, or one that was absent when it joined.
+    pub(crate) fn has_yet_to_meet(&self) -> bool {
+        let is_stranger = |(ix, state): (OriginIx, &OriginState)| {
+            ix != self.me && state.standing != Standing::Gone && !self.peers.contains_key(&state.origin)
+        };
+        !self.homed.missing.is_empty() || self.origins.iter().any(is_stranger)
     }
 
     /// All that are Gone and not forgotten, and for how many milliseconds each may still come back. Who joins waits as long: those that it joins

@@ -222,7 +222,7 @@ impl State {
             bytes -= before - log.bytes();
         }
         self.keyspace.spent.shrink();
-        if self.load.is_some() || self.is_held() {
+        if self.load.is_some() || self.is_held() || self.has_yet_to_meet() {
             return; // what a snapshot brings may continue what was erased here
         }
         let (origins, peers) = (&self.origins, &self.peers);

@@ -3,7 +3,7 @@
 //! The trap: a node that knows origin A's contribution of 6 loads a snapshot from one that knew only 5 of it and has
 //! deleted those. The snapshot has no row, the vector covers the deletion, and without this record the node
 //! would keep all 6. Operations do not need it: each carries what it continues. So a record lives until the
-//! vectors of all peers cover a barrier that was taken after it was made.
+//! vectors of all peers cover a barrier that was taken after it was made, and nobody is left whom this node has yet to meet.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -220,6 +220,52 @@ fn a_counter_erased_in_part_does_not_come_back_with_a_node_that_was_gone() {
     world.assert_converged();
 }
 
+/// Who started again, and may have gone on alone until it met the helper, deletes what it knows of a counter; somebody who knows more of it, and may have
+/// counted himself, is away. Returns the cluster once he is back, with a snapshot of who started again.
+fn erased_by_who_never_met_who_knows_more(counts: bool, goes_on_alone: bool) -> World {
+    let mut world = World::with(3, &Limits { oplog_bytes: 0, ..Limits::default() });
+    let (starter, helper, away) = (0, 1, 2);
+    let author = if counts { away } else { starter };
+    world.incrby(author, "n", 18);
+    world.settle();
+    world.cut(helper, author);
+    world.cut(helper, away);
+    world.incrby(author, "n", -5); // unseen by the helper
+    world.flush();
+    world.down(away);
+    let old = world.members[starter].clone();
+    world.nodes[helper].handle_member_gone(&old, GoneReason::Superseded, world.now);
+    if goes_on_alone {
+        world.restart_knowing(starter, &[]);
+        world.nodes[starter].handle_alone(vec![]);
+        world.introduce(starter, helper);
+    } else {
+        world.restart_knowing(starter, &[helper]);
+    }
+    world.rounds(10);
+    assert_eq!(world.get(starter, "n").as_deref(), Some("18"));
+    world.del(starter, "n");
+    world.rounds(10);
+    world.nodes[away].handle_member_gone(&old, GoneReason::Superseded, world.now);
+    world.introduce(away, starter);
+    world.rounds(10);
+    world.introduce(away, helper);
+    world.settle();
+    world
+}
+
+/// Found by a simulated storm (seed 9044): once all that a node had met knew what it had erased it remembered that no longer, and somebody whom it had
+/// never met came back, who had counted on.
+#[test]
+fn what_was_erased_is_remembered_for_whom_the_eraser_has_never_met() {
+    for (counts, goes_on_alone) in [(true, false), (true, true), (false, false)] {
+        let world = erased_by_who_never_met_who_knows_more(counts, goes_on_alone);
+        let story = format!("who is away counted: {counts}; who erased went on alone: {goes_on_alone}");
+        assert_eq!(world.everywhere("n").as_deref(), Some("-5"), "{story}");
+        world.assert_converged();
+    }
+}
+
 #[test]
 fn a_key_that_became_empty_by_two_removals_does_not_leave_its_deadline_to_the_next() {
     let mut world = World::new(2);
