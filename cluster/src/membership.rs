@@ -357,6 +357,8 @@ mod tests {
     use std::net::SocketAddr;
 
     use proptest::prelude::*;
+    use rand::SeedableRng;
+    use rand::rngs::SmallRng;
 
     use super::*;
 
@@ -433,6 +435,32 @@ mod tests {
         let next = member("b", 2);
         assert_eq!(world.see(&[b, next.clone()]), [Up(next)]);
         assert_eq!(world.core.returned().count(), 0);
+    }
+
+    /// Found by a review: of seeds that were dead for long nobody took notice when they started again, until they had gone on by themselves.
+    #[test]
+    fn who_is_down_and_seeds_that_are_missing_are_greeted_whoever_is_gone() {
+        let mut world = World::new();
+        let (up, down, gone) = (member("b", 1), member("c", 2), member("d", 3));
+        world.see(&[up.clone(), down.clone(), gone.clone()]);
+        world.core.handle_declared_gone(gone.origin(), GoneReason::GraceOver);
+        world.see(std::slice::from_ref(&up));
+        let seeds = [member("me", 5).addr, up.addr, down.addr, gone.addr];
+        let mut rng = SmallRng::seed_from_u64(1);
+        assert_eq!(world.core.to_greet(&seeds, &mut rng), [down.addr, gone.addr]);
+    }
+
+    #[test]
+    fn about_two_nodes_greet_a_missing_seed_in_a_round_however_many_there_are() {
+        let mut rng = SmallRng::seed_from_u64(1);
+        for nodes in [3_u64, 30, 300] {
+            let mut world = World::new();
+            let others: Vec<Member> = (1..nodes).map(|n| member(&format!("n{n}"), 100 + n)).collect();
+            world.see(&others);
+            let seed = [member("seed", 1).addr];
+            let greetings: usize = (0..100 * nodes).map(|_| world.core.to_greet(&seed, &mut rng).len()).sum();
+            assert!((150..250).contains(&greetings), "{greetings} of {nodes} nodes in a hundred rounds");
+        }
     }
 
     #[test]
