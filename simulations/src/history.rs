@@ -239,6 +239,8 @@ pub struct Seen {
     pub forgotten: Vector,
     /// Whether it keeps dead origins for somebody who was given up for its silence.
     pub held: bool,
+    /// Whether it keeps what it erased, and those who wrote that, for somebody whom it has never met.
+    pub expects_strangers: bool,
     /// In the last sample, whose rows it holds.
     pub authors: BTreeSet<Origin>,
     /// Its counts.

@@ -59,7 +59,7 @@ impl State {
     }
 
     /// Whether somebody may come back whom this node has never met: the author of something that it knows, or one that was absent when it joined.
-    pub(crate) fn has_yet_to_meet(&self) -> bool {
+    pub fn has_yet_to_meet(&self) -> bool {
         let is_stranger = |(ix, state): (OriginIx, &OriginState)| {
             ix != self.me && state.standing != Standing::Gone && !self.peers.contains_key(&state.origin)
         };

@@ -4,7 +4,9 @@
 //! it was asked something and was ready (what it then answered follows from that: G5). What only dead origins wrote is left to the other checkers, because they are
 //! forgotten.
 
+use headcount::MemberState;
 use headcount_cluster::Origin;
+use headcount_cluster::pace::PROBE_MAX;
 
 use super::Verdict;
 use super::stability::Stability;
@@ -12,6 +14,9 @@ use crate::history::{Asked, End, History, Process, Sample, Seen, Vector};
 
 /// So many nodes are everybody's seeds: who joins finds one of them, or is one of them and found by those that live.
 const SEED_NODES: usize = 3;
+
+/// How long a seed takes at most to accept a member that asks it, and a second time if the first was lost.
+const PROBED_WITHIN_MS: u64 = 2 * PROBE_MAX.as_millis() as u64;
 
 /// Judges a history.
 pub(super) fn check(history: &History) -> Verdict {
@@ -29,6 +34,22 @@ fn goes_on(history: &History, process: &Process) -> bool {
     former.into_iter().any(|other| other.until == Some((process.from, End::Reincarnated)))
 }
 
+/// Whether one of those that live had the node for a member for so long that a probe of this seed has succeeded: from then on it is greeted there.
+fn is_greeted(history: &History, process: &Process, others: &[(usize, &Seen)]) -> bool {
+    let is_former =
+        |origin: &Origin| history.processes.iter().any(|other| other.node == process.node && other.origin == *origin);
+    others.iter().any(|(node, other)| {
+        let holds = |sample: &&Sample| {
+            let seen = sample.nodes[*node].as_ref().filter(|seen| seen.origin == other.origin);
+            seen.is_some_and(|seen| {
+                seen.members.iter().any(|(origin, state)| *state == MemberState::Up && is_former(origin))
+            })
+        };
+        let mut held = history.before(process.from).iter().filter(holds).map(|sample| sample.at);
+        held.next().zip(held.next_back()).is_some_and(|(first, last)| last >= first + PROBED_WITHIN_MS)
+    })
+}
+
 fn judge(stability: &Stability, process: &Process, verdict: &mut Verdict) {
     let history = stability.history;
     let Some(before) = history.before(process.from).last() else { return };
@@ -37,8 +58,8 @@ fn judge(stability: &Stability, process: &Process, verdict: &mut Verdict) {
     let others: Vec<(usize, &Seen)> = before.running().filter(|(node, _)| *node != process.node).collect();
     let stays =
         |(node, seen): &(usize, &Seen)| ready.nodes[*node].as_ref().is_some_and(|now| now.origin == seen.origin);
-    let is_found = !others.is_empty() && process.node < SEED_NODES;
-    let are_met = is_found || others.iter().any(|(node, _)| *node < SEED_NODES);
+    let are_met = process.node < SEED_NODES && is_greeted(history, process, &others)
+        || others.iter().any(|(node, _)| *node < SEED_NODES);
     let is_other = |seen: &Seen| others.iter().any(|(_, other)| other.origin == seen.origin);
     let are_together = before.is_whole_for(is_other) && others.iter().all(stays);
     if !are_met || !are_together || !stability.is_undisturbed(before.at, ready.at) {

@@ -100,6 +100,7 @@ fn the_dead(history: &History, last: &Sample, verdict: &mut Verdict) {
         || !rest.iter().all(|sample| sample.is_whole())
         || !writes_nothing(&rest)
         || rest.iter().any(is_down)
+        || last.running().any(|(_, seen)| seen.expects_strangers)
     {
         return;
     }

@@ -99,6 +99,7 @@ pub(super) fn see(look: &Look, keys: &BTreeSet<String>, before: Option<&Seen>) -
         vector: vector(state),
         forgotten: forgotten(state),
         held: state.is_held(),
+        expects_strangers: state.has_yet_to_meet(),
         authors: BTreeSet::new(),
         stats: state.stats(),
         dropped_for: state.messages_dropped_for_peers().filter(|(_, dropped)| *dropped > 0).collect(),

@@ -217,6 +217,7 @@ mod tests {
             vector: BTreeMap::new(),
             forgotten: BTreeMap::new(),
             held: false,
+            expects_strangers: false,
             authors: BTreeSet::new(),
             stats: Stats::default(),
             dropped_for: BTreeMap::new(),

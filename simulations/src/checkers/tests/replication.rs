@@ -57,6 +57,32 @@ fn who_says_that_it_is_ready_has_what_the_others_had() {
 }
 
 #[test]
+fn a_seed_has_what_those_had_that_had_no_seed_and_know_it() {
+    let fault = |at_ms, fault| Step { at_ms, event: plan::Event::Fault(fault) };
+    let mut told = Told(Vec::new());
+    told.command(14_000, 0, 3, Via::Shared, "SADD set a");
+    told.0.extend((0..3).map(|node| fault(15_000, Fault::PowerOff { node })));
+    told.0.extend((0..3).map(|node| fault(30_000, Fault::Start { node })));
+    let plan = Plan { nodes: 4, storm_ms: 50_000, steps: told.0, ..plan_of_a_leave() };
+    let history = play(&plan, &mut CoreWorld::of(&plan));
+    let verdict = joiners::check(&history);
+    assert!(verdict.is_kept() && verdict.judged >= 3, "{verdict:?}");
+    let with_a_first_seed = |mut history: History| {
+        let origin =
+            history.processes.iter().find(|process| process.node == 0 && process.from >= 30_000).unwrap().origin;
+        history.readied.iter_mut().find(|readied| readied.origin == origin).unwrap().knew.clear();
+        joiners::check(&history)
+    };
+    assert!(!with_a_first_seed(history.clone()).is_kept());
+    // Found by storm 2662: of whom no seed but one that has left was ever reached nobody greets another.
+    let mut unknown = history;
+    for seen in unknown.samples.iter_mut().filter(|sample| sample.at < 30_000).filter_map(|it| it.nodes[3].as_mut()) {
+        seen.members.clear();
+    }
+    assert!(with_a_first_seed(unknown).is_kept());
+}
+
+#[test]
 fn the_living_are_not_given_up_before_the_grace_is_over() {
     rejects(false_death::check, "gave it up", |history| {
         let alive = history.processes[1].origin;

@@ -85,6 +85,11 @@ fn at_rest_nobody_speaks_of_the_dead_of_whom_no_row_is_left() {
     release(&mut history);
     last(&mut history, 1).authors.insert(dead);
     assert!(check(&history).is_kept(), "of whom there is a row: {:?}", check(&history));
+    // Found by storm 2162: what a node erases it remembers for those who were absent when it joined, and whose that was with it.
+    (0..3).for_each(|node| last(&mut history, node).authors.clear());
+    assert!(!check(&history).is_kept());
+    last(&mut history, 0).expects_strangers = true;
+    assert!(check(&history).is_kept(), "for whom nobody has met: {:?}", check(&history));
     rejects(check, "for somebody who was silent, and nobody was", |history| {
         history.plan.settings.grace_ms = 600_000;
     });
