@@ -23,10 +23,14 @@ fn given_twice(gossip: Duration, grace: Duration, dead_for: Duration) -> Vec<Str
             world.settle();
             assert!(world.on("n3", async |presence| presence.set_nx("lock", "n3").await.unwrap()));
             world.settle();
-            SEEDS.iter().for_each(|seed| world.crash(seed));
+            for name in SEEDS {
+                world.crash(name);
+            }
             // Not always at the same moment of n3's rounds.
             world.run_for(dead_for + Duration::from_millis(seed * 377));
-            SEEDS.iter().for_each(|seed| world.boot(seed));
+            for name in SEEDS {
+                world.boot(name);
+            }
             let is_ready = |world: &headcount_simulations::World| SEEDS.iter().all(|seed| world.is_ready(seed));
             let took = world.until("the seeds are ready", Duration::from_mins(2), is_ready);
             if world.on("n0", async |presence| presence.set_nx("lock", "n0").await.unwrap()) {
